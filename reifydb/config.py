@@ -1,0 +1,122 @@
+"""Limits and settings: every queue, buffer, loop and message has its number here, and its reason.
+
+Units stand last. `docs/limits.md` lists them; a test compares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+# ------------------------------------------------------------------ fixed: part of formats and kernel
+
+key_bytes_max = 1024
+"""Encoded key. Keys are compared on each lookup; PostgreSQL allows 2,700, most need 8."""
+
+row_bytes_max = 8 * MIB
+"""One row with its text and bytes. Rows are handled whole."""
+
+columns_max = 256
+"""Columns of a table, parameters of a transition, columns of a result."""
+
+tables_max = 4096
+"""Tables of a database, the system's included."""
+
+transitions_max = 16_384
+"""Transitions of all installed modules together: the kernel's call table has a fixed size."""
+
+bindings_max = 16_384
+"""Relations bound by all installed modules together."""
+
+cursors_max = 64
+"""Cursors open at a time in one transaction."""
+
+redo_transaction_bytes_max = 64 * MIB
+"""Redo of one transaction: it is one record, and one frame of the log must hold it."""
+
+frame_bytes_max = redo_transaction_bytes_max + MIB
+"""Body of one frame of the log. A reader refuses a longer one before it allocates anything."""
+
+cause_bytes_max = 1024
+"""Arguments of a transition as they are logged. Longer ones are left out."""
+
+caller_bytes_max = 256
+"""Name of a caller, in UTF-8."""
+
+abort_message_bytes_max = 1024
+"""Message of an abort. A longer one is cut at a character's start."""
+
+log_line_bytes_max = 1024
+"""One line written by a guest. A longer one is cut."""
+
+name_bytes_max = 63
+"""Names of tables, columns, modules, transitions, parameters."""
+
+
+# ------------------------------------------------------------------ settings of one open database
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Settings of an open database; each has the default that suits most.
+
+    Attributes:
+        durability_lag_ms_max: No commit becomes visible while the oldest commit that is not yet
+            durable is older than this.
+        durability_lag_bytes_max: … or while more than this waits to be written.
+        durability_stall_ms_max: Writers wait for the disk at most this long, then are refused.
+        flush_interval_ms: The log writer gathers commits for this long before it writes and flushes.
+        segment_bytes_max: A segment of the log is sealed when it has grown to this.
+        reserve_bytes: Ballast on the disk, freed when the disk is full so that closing works.
+        engine_wait_ms_max: How long a thread waits for another one's transaction.
+        transaction_ms_max: An interactive transaction that is older is rolled back at its next use.
+        deadline_ms: What one transition may take, unless its module was installed with another.
+        memory_bytes_max: What the kernel may use for state.
+        slice_ms: A batch gives way to the log writer and to Ctrl-C about this often.
+    """
+
+    durability_lag_ms_max: float = 10.0
+    durability_lag_bytes_max: int = 64 * MIB
+    durability_stall_ms_max: float = 1000.0
+    flush_interval_ms: float = 1.0
+    segment_bytes_max: int = 64 * MIB
+    reserve_bytes: int = 16 * MIB
+    engine_wait_ms_max: float = 10_000.0
+    transaction_ms_max: float = 10_000.0
+    deadline_ms: float = 1000.0
+    memory_bytes_max: int = 1024 * GIB
+    slice_ms: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleLimits:
+    """What one module may use.
+
+    Attributes:
+        module_bytes_max: The uploaded binary.
+        functions_max, function_bytes_max, locals_max, imports_max, exports_max, nesting_max: Shape
+            of the binary, checked before it is compiled: compile bombs are small.
+        memory_pages_max: Pages of 64 KiB of one instance.
+        table_elements_max: Elements of each table.
+        compile_cpu_s_max, compile_bytes_max: Time and address space of the compiling process.
+        deadline_ms: What one transition may take; None: the database's.
+        rows_written_max, rows_scanned_max: Of one transaction.
+        result_bytes_max: A transition's result.
+    """
+
+    module_bytes_max: int = 4 * MIB
+    functions_max: int = 5000
+    function_bytes_max: int = 128 * KIB
+    locals_max: int = 1000
+    imports_max: int = 64
+    exports_max: int = 256
+    nesting_max: int = 256
+    memory_pages_max: int = 256
+    table_elements_max: int = 10_000
+    compile_cpu_s_max: int = 5
+    compile_bytes_max: int = 2 * GIB
+    deadline_ms: float | None = None
+    rows_written_max: int = 1_000_000
+    rows_scanned_max: int = 10_000_000
+    result_bytes_max: int = MIB
