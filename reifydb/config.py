@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
-# ------------------------------------------------------------------ fixed: part of formats and kernel
+# ---------------------------------------------------------------- fixed: part of formats and kernel
 
 key_bytes_max = 1024
 """Encoded key. Keys are compared on each lookup; PostgreSQL allows 2,700, most need 8."""
@@ -53,6 +53,9 @@ log_line_bytes_max = 1024
 name_bytes_max = 63
 """Names of tables, columns, modules, transitions, parameters."""
 
+sql_bytes_max = MIB
+"""SQL text of one call, in UTF-8. The parser takes some 5 s and 200 MB for this much."""
+
 
 # ------------------------------------------------------------------ settings of one open database
 
@@ -66,7 +69,7 @@ class Options:
             durable is older than this.
         durability_lag_bytes_max: … or while more than this waits to be written.
         durability_stall_ms_max: Writers wait for the disk at most this long, then are refused.
-        flush_interval_ms: The log writer gathers commits for this long before it writes and flushes.
+        flush_interval_ms: The log writer gathers commits for this long, then writes and flushes.
         segment_bytes_max: A segment of the log is sealed when it has grown to this.
         reserve_bytes: Ballast on the disk, freed when the disk is full so that closing works.
         engine_wait_ms_max: How long a thread waits for another one's transaction.

@@ -220,7 +220,9 @@ class LockedError(UnavailableError):
 
     def __init__(self, path: str, pid: int) -> None:
         who = f"process {pid}" if pid else "another process"
-        super().__init__(f"{path} is in use by {who}", hint="one process opens a database at a time")
+        super().__init__(
+            f"{path} is in use by {who}", hint="one process opens a database at a time"
+        )
         self.path, self.pid = path, pid
 
 
