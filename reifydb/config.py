@@ -53,6 +53,12 @@ log_line_bytes_max = 1024
 name_bytes_max = 63
 """Names of tables, columns, modules, transitions, parameters."""
 
+manifest_bytes_max = 256 * KIB
+"""A module's manifest. The bank's is 1 KiB; this holds some 3,000 columns."""
+
+compile_cache_bytes_max = 256 * MIB
+"""Compiled code kept on disk. The kernel's is below 2 MiB, a module's ten times its binary."""
+
 sql_bytes_max = MIB
 """SQL text of one call, in UTF-8. The parser takes some 5 s and 200 MB for this much."""
 
@@ -102,7 +108,10 @@ class ModuleLimits:
             of the binary, checked before it is compiled: compile bombs are small.
         memory_pages_max: Pages of 64 KiB of one instance.
         table_elements_max: Elements of each table.
+        globals_max, tables_max: Mutable globals and tables: each is put back after a trap.
         compile_cpu_s_max, compile_bytes_max: Time and address space of the compiling process.
+        compile_wall_s_max: When it is given up although it has not used that time.
+        artefact_bytes_max: The compiled code.
         deadline_ms: What one transition may take; None: the database's.
         rows_written_max, rows_scanned_max: Of one transaction.
         result_bytes_max: A transition's result.
@@ -117,8 +126,12 @@ class ModuleLimits:
     nesting_max: int = 256
     memory_pages_max: int = 256
     table_elements_max: int = 10_000
+    globals_max: int = 1000
+    tables_max: int = 8
     compile_cpu_s_max: int = 5
     compile_bytes_max: int = 2 * GIB
+    compile_wall_s_max: float = 60.0
+    artefact_bytes_max: int = 128 * MIB
     deadline_ms: float | None = None
     rows_written_max: int = 1_000_000
     rows_scanned_max: int = 10_000_000
