@@ -1,0 +1,286 @@
+//! The row format of docs/formats.md: reading, checking, writing.
+//!
+//! A `Row` is an address; what it points to has been checked or was written here. The reserved field of a *stored* row
+//! holds the kernel's flags; whoever reads rows ignores it.
+
+const std = @import("std");
+const layout = @import("layout.zig");
+
+pub const Type = enum(u8) { bool = 1, int = 2, float = 3, text = 4, bytes = 5, timestamp = 6, _ };
+
+pub fn isVariable(kind: Type) bool {
+    return kind == .text or kind == .bytes;
+}
+
+pub fn isKnown(kind: Type) bool {
+    return switch (kind) {
+        .bool, .int, .float, .text, .bytes, .timestamp => true,
+        _ => false,
+    };
+}
+
+pub const head_bytes = 8;
+
+/// Bytes before the tail of a row of `columns` columns.
+pub fn fixedBytes(columns: usize) usize {
+    return head_bytes + 8 * columns + (columns + 7) / 8;
+}
+
+pub fn padded(length: usize) usize {
+    return (length + 7) & ~@as(usize, 7);
+}
+
+const Head = extern struct { length: u32, columns: u16, flags: u16 };
+
+/// Deleted, or replaced by a newer version: invisible, and freed at commit.
+pub const flag_dead: u16 = 1;
+/// Written by the transaction that is open.
+pub const flag_fresh: u16 = 2;
+
+pub const Row = struct {
+    at: u64,
+
+    inline fn head(row: Row) *Head {
+        return @ptrFromInt(row.at);
+    }
+    pub inline fn length(row: Row) u32 {
+        return row.head().length;
+    }
+    pub inline fn columns(row: Row) u16 {
+        return row.head().columns;
+    }
+    pub inline fn has(row: Row, flag: u16) bool {
+        return row.head().flags & flag != 0;
+    }
+    pub inline fn set(row: Row, flag: u16) void {
+        row.head().flags |= flag;
+    }
+    pub inline fn clear(row: Row, flag: u16) void {
+        row.head().flags &= ~flag;
+    }
+    pub inline fn slot(row: Row, column: usize) *u64 {
+        return @ptrFromInt(row.at + head_bytes + 8 * column);
+    }
+    pub inline fn isNull(row: Row, column: usize) bool {
+        const byte: *const u8 = @ptrFromInt(row.at + head_bytes + 8 * @as(usize, row.columns()) + column / 8);
+        return byte.* >> @intCast(column % 8) & 1 != 0;
+    }
+    pub inline fn setNull(row: Row, column: usize) void {
+        const byte: *u8 = @ptrFromInt(row.at + head_bytes + 8 * @as(usize, row.columns()) + column / 8);
+        byte.* |= @as(u8, 1) << @intCast(column % 8);
+    }
+    /// The bytes of a text or bytes column that is not null.
+    pub inline fn tail(row: Row, column: usize) []const u8 {
+        const value = row.slot(column).*;
+        return @as([*]const u8, @ptrFromInt(row.at + (value & 0xffff_ffff)))[0..@intCast(value >> 32)];
+    }
+    pub inline fn bytes(row: Row) []const u8 {
+        return @as([*]const u8, @ptrFromInt(row.at))[0..row.length()];
+    }
+    pub inline fn words(row: Row) []const u64 {
+        return @as([*]const u64, @ptrFromInt(row.at))[0 .. row.length() / 8];
+    }
+};
+
+/// What a check of a row found out on the way.
+pub const Checked = struct {
+    row: Row,
+    /// Bytes of all tails.
+    tail_bytes: usize,
+    /// The bytes are those that `write` would give.
+    canonical: bool,
+};
+
+const slot_negative_zero: u64 = 1 << 63;
+
+/// Checks the row at the start of `source`, which must have exactly the columns `types`. `column` says which was wrong.
+pub fn check(source: []const u8, types: []const Type, column: *u32) layout.Error!Checked {
+    column.* = layout.none_u32;
+    if (source.len < head_bytes) return error.InvalidRow;
+    const row: Row = .{ .at = @intFromPtr(source.ptr) };
+    const length: usize = row.length();
+    const fixed = fixedBytes(types.len);
+    if (length > source.len or length % 8 != 0 or length < fixed or row.columns() != types.len) return error.InvalidRow;
+    if (length > layout.row_bytes_max) return error.RowTooLong;
+    var tail_at = fixed;
+    var canonical = true;
+    for (types, 0..) |kind, i| {
+        const value = row.slot(i).*;
+        if (row.isNull(i)) {
+            if (value != 0) canonical = false;
+            continue;
+        }
+        column.* = @intCast(i);
+        switch (kind) {
+            .int, .timestamp => {},
+            .bool => if (value > 1) return error.InvalidNumber,
+            .float => {
+                if (value & 0x7ff0_0000_0000_0000 == 0x7ff0_0000_0000_0000) return error.InvalidNumber;
+                if (value == slot_negative_zero) canonical = false;
+            },
+            .text, .bytes => {
+                const offset = value & 0xffff_ffff;
+                const size = value >> 32;
+                if (offset + size > length or (offset < fixed and size != 0)) return error.InvalidRow;
+                if (kind == .text and !isUtf8(row.tail(i))) return error.InvalidRow;
+                if (offset != tail_at) canonical = false;
+                tail_at += size;
+                // Two columns may share bytes on their way in, not in a stored row.
+                if (tail_at > layout.row_bytes_max) return error.RowTooLong;
+            },
+            _ => return error.InvalidRow,
+        }
+    }
+    column.* = layout.none_u32;
+    if (padded(tail_at) != length) canonical = false;
+    if (canonical) {
+        const last = row.words()[length / 8 - 1];
+        const unused = length - tail_at;
+        if (unused != 0 and last >> @intCast(64 - 8 * unused) != 0) canonical = false;
+        if (types.len % 8 != 0) {
+            const nulls: *const u8 = @ptrFromInt(row.at + fixed - 1);
+            if (nulls.* >> @intCast(types.len % 8) != 0) canonical = false;
+        }
+    }
+    return .{ .row = row, .tail_bytes = tail_at - fixed, .canonical = canonical };
+}
+
+fn isUtf8(text: []const u8) bool {
+    var at: usize = 0;
+    while (at + 8 <= text.len) : (at += 8) {
+        const word = std.mem.readInt(u64, text[at..][0..8], .little);
+        if (word & 0x8080_8080_8080_8080 != 0) return std.unicode.utf8ValidateSlice(text[at..]);
+    }
+    while (at < text.len) : (at += 1) {
+        if (text[at] >= 0x80) return std.unicode.utf8ValidateSlice(text[at..]);
+    }
+    return true;
+}
+
+/// Writes a canonical row column by column. `begin` clears what must be clear; the caller knows the size.
+pub const Writer = struct {
+    row: Row,
+    tail_at: usize,
+
+    /// `length` is the padded length of the whole row.
+    pub fn begin(at: u64, columns: usize, length: usize) Writer {
+        const row: Row = .{ .at = at };
+        row.head().* = .{ .length = @intCast(length), .columns = @intCast(columns), .flags = 0 };
+        const fixed = fixedBytes(columns);
+        const nulls_at = head_bytes + 8 * columns;
+        @memset(@as([*]u8, @ptrFromInt(at))[nulls_at..fixed], 0);
+        if (length > fixed) @as(*align(8) u64, @ptrFromInt(at + length - 8)).* &= lowBytes(fixed, length);
+        return .{ .row = row, .tail_at = fixed };
+    }
+
+    /// Clears the padding word as far as it lies behind the fixed part.
+    fn lowBytes(fixed: usize, length: usize) u64 {
+        const kept = if (fixed > length - 8) fixed - (length - 8) else 0;
+        return if (kept == 0) 0 else (@as(u64, 1) << @intCast(8 * kept)) - 1;
+    }
+
+    pub inline fn putNull(writer: *Writer, column: usize) void {
+        writer.row.slot(column).* = 0;
+        writer.row.setNull(column);
+    }
+
+    pub inline fn putWord(writer: *Writer, column: usize, value: u64) void {
+        writer.row.slot(column).* = value;
+    }
+
+    pub inline fn putTail(writer: *Writer, column: usize, value: []const u8) void {
+        writer.row.slot(column).* = writer.tail_at | @as(u64, value.len) << 32;
+        @memcpy(@as([*]u8, @ptrFromInt(writer.row.at + writer.tail_at)), value);
+        writer.tail_at += value.len;
+    }
+
+    /// Copies column `from` of a checked row.
+    pub inline fn copy(writer: *Writer, column: usize, kind: Type, source: Row, from: usize) void {
+        if (source.isNull(from)) return writer.putNull(column);
+        switch (kind) {
+            .text, .bytes => writer.putTail(column, source.tail(from)),
+            .float => {
+                const value = source.slot(from).*;
+                writer.putWord(column, if (value == slot_negative_zero) 0 else value);
+            },
+            else => writer.putWord(column, source.slot(from).*),
+        }
+    }
+};
+
+/// 128 bits that depend on every value of a canonical row and on its table. Two lanes of multiplications that do not
+/// wait for each other; the finisher is that of MurmurHash3 (Appleby). Not keyed: it guards against faults, not
+/// against an author of rows.
+pub fn hash(row: Row, table: u32) [2]u64 {
+    const words_ = row.words();
+    var a: u64 = 0x9e37_79b9_7f4a_7c15 ^ (@as(u64, table) << 32 | words_.len);
+    var b: u64 = 0xc2b2_ae3d_27d4_eb4f +% @as(u64, row.columns());
+    for (words_[1..]) |word| {
+        a = (a ^ word) *% 0xff51_afd7_ed55_8ccd;
+        a ^= a >> 32;
+        b = std.math.rotl(u64, b +% word *% 0x87c3_7b91_1142_53d5, 31) *% 0x4cf5_ad43_2745_937f;
+    }
+    return .{ finish(a +% b), finish(b ^ std.math.rotl(u64, a, 17)) };
+}
+
+pub fn finish(value: u64) u64 {
+    var x = value;
+    x = (x ^ (x >> 33)) *% 0xff51_afd7_ed55_8ccd;
+    x = (x ^ (x >> 33)) *% 0xc4ce_b9fe_1a85_ec53;
+    return x ^ (x >> 33);
+}
+
+const testing = std.testing;
+
+test "the example of docs/formats.md is canonical" {
+    var bytes align(8) = [_]u8{
+        40,   0,    0,    0,    3,    0,    0,    0,    7, 0,   0,   0,   0, 0, 0, 0, 33, 0, 0, 0, 3, 0, 0, 0,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 'a', 'd', 'a', 0, 0, 0, 0,
+    };
+    var column: u32 = 0;
+    const types = [_]Type{ .int, .text, .int };
+    const checked = try check(&bytes, &types, &column);
+    try testing.expect(checked.canonical);
+    try testing.expectEqual(3, checked.tail_bytes);
+    bytes[39] = 1; // padding
+    try testing.expect(!(try check(&bytes, &types, &column)).canonical);
+    bytes[32] = 8; // null bit of a column that is not there
+    try testing.expect(!(try check(&bytes, &types, &column)).canonical);
+}
+
+test "a row that leads out of itself is refused" {
+    var bytes: [40]u8 align(8) = @splat(0);
+    const types = [_]Type{.text};
+    var column: u32 = 0;
+    for (0..8) |length_words| {
+        for ([_]u64{ 0, 8, 16, 17, 24, 32, 0xffff_ffff }) |offset| {
+            for ([_]u64{ 0, 1, 7, 8, 0xffff_ffff }) |size| {
+                std.mem.writeInt(u32, bytes[0..4], @intCast(8 * length_words), .little);
+                std.mem.writeInt(u32, bytes[4..8], 1, .little);
+                std.mem.writeInt(u64, bytes[8..16], offset | size << 32, .little);
+                const checked = check(&bytes, &types, &column) catch continue;
+                const tail = checked.row.tail(0);
+                try testing.expect(8 * length_words <= bytes.len);
+                if (tail.len > 0) {
+                    try testing.expect(@intFromPtr(tail.ptr) >= @intFromPtr(&bytes) + 17);
+                    try testing.expect(@intFromPtr(tail.ptr) + tail.len <= @intFromPtr(&bytes) + 8 * length_words);
+                }
+            }
+        }
+    }
+}
+
+test "writing gives canonical rows whatever was there before" {
+    var buffer: [64]u8 align(8) = @splat(0xaa);
+    var writer = Writer.begin(@intFromPtr(&buffer), 2, padded(fixedBytes(2) + 3));
+    writer.putWord(0, 5);
+    writer.putTail(1, "xyz");
+    var column: u32 = 0;
+    const checked = try check(&buffer, &.{ .int, .text }, &column);
+    try testing.expect(checked.canonical);
+    @memset(&buffer, 0xaa);
+    writer = Writer.begin(@intFromPtr(&buffer), 2, padded(fixedBytes(2)));
+    writer.putNull(0);
+    writer.putNull(1);
+    try testing.expect((try check(&buffer, &.{ .int, .text }, &column)).canonical);
+}
