@@ -1,0 +1,9 @@
+const reifydb = @import("reifydb");
+
+pub const Account = struct {
+    id: i64,
+    owner: []const u8,
+    balance: i64,
+};
+
+pub const account = reifydb.Table("account", Account, .{"id"});

@@ -1,0 +1,214 @@
+//! Rows, byte by byte as docs/formats.md draws them, from and to plain Zig structs.
+//!
+//! A `Codec` is made at comptime from a list of columns: what it compiles to is one load or store
+//! per column. Text that is decoded points into the row, nothing is copied. Rows that the host hands
+//! over are well-formed, so `decode` checks nothing; what goes out is checked by the host.
+
+const std = @import("std");
+
+/// A value of a `bytes` column: distinct from text, which is `[]const u8`.
+pub const Bytes = struct { data: []const u8 };
+
+/// A value of a `timestamp` column: microseconds since 1970-01-01T00:00:00Z.
+pub const Timestamp = struct { micros: i64 };
+
+pub const Kind = enum { bool, int, float, text, bytes, timestamp };
+
+/// One column: its name, and its type in Zig (optional: it can be null).
+pub const Column = struct {
+    name: [:0]const u8,
+    type: type,
+
+    pub fn nullable(comptime self: Column) bool {
+        return @typeInfo(self.type) == .optional;
+    }
+
+    pub fn kind(comptime self: Column) Kind {
+        return kindOf(self.type) orelse @compileError("column '" ++ self.name ++ "': " ++
+            @typeName(self.type) ++ " is not a column type; these are bool, i64, f64, []const u8 " ++
+            "(text), reifydb.Bytes, reifydb.Timestamp, and their optionals");
+    }
+};
+
+/// The kind of a column type; null when it is none.
+pub fn kindOf(comptime T: type) ?Kind {
+    return switch (Plain(T)) {
+        bool => .bool,
+        i64 => .int,
+        f64 => .float,
+        []const u8 => .text,
+        Bytes => .bytes,
+        Timestamp => .timestamp,
+        else => null,
+    };
+}
+
+/// The columns of a struct or tuple, in its order.
+pub fn columnsOf(comptime T: type) []const Column {
+    comptime {
+        const info = @typeInfo(T).@"struct";
+        var columns: [info.field_names.len]Column = undefined;
+        for (&columns, info.field_names, info.field_types) |*column, name, Field| {
+            column.* = .{ .name = name, .type = Field };
+        }
+        const all = columns;
+        return &all;
+    }
+}
+
+pub fn Codec(comptime columns: []const Column) type {
+    return struct {
+        const nulls_at = 8 + 8 * columns.len;
+        const nulls_bytes = (columns.len + 7) / 8;
+        const tail_at = nulls_at + nulls_bytes;
+
+        /// Whether every row has the same length: there is no text, no bytes.
+        pub const is_fixed = for (columns) |column| {
+            if (isLong(column)) break false;
+        } else true;
+
+        /// The length of a row whose texts are empty.
+        pub const bytes_min = std.mem.alignForward(usize, tail_at, 8);
+
+        /// The length of the row of `value`.
+        pub inline fn size(value: anytype) usize {
+            if (is_fixed) return bytes_min;
+            var bytes: usize = tail_at;
+            inline for (columns, 0..) |column, i| {
+                if (comptime isLong(column)) {
+                    if (optional(field(value, i))) |long| bytes += data(long).len;
+                }
+            }
+            return std.mem.alignForward(usize, bytes, 8);
+        }
+
+        /// Writes the row of `value`; `out` has room for `size(value)`, which it returns.
+        ///
+        /// `value` is a struct with the columns' names, a tuple in their order, or, for one column,
+        /// the value itself. A nullable column that a struct leaves out is null.
+        pub inline fn encode(value: anytype, out: [*]align(8) u8) usize {
+            const length = size(value);
+            store(u64, out + length - 8, 0); // the padding is in the last word; the rest is written
+            store(u64, out, length | @as(u64, columns.len) << 32);
+            var nulls: [nulls_bytes]u8 = @splat(0);
+            var at: usize = tail_at;
+            inline for (columns, 0..) |column, i| {
+                var slot: u64 = 0;
+                if (optional(field(value, i))) |present| {
+                    if (comptime isLong(column)) {
+                        const long = data(present);
+                        slot = at | @as(u64, long.len) << 32;
+                        copy(out + at, long);
+                        at += long.len;
+                    } else slot = slotOf(present);
+                } else nulls[i / 8] |= 1 << i % 8;
+                store(u64, out + 8 + 8 * i, slot);
+            }
+            inline for (nulls, 0..) |byte, i| out[nulls_at + i] = byte;
+            return length;
+        }
+
+        /// The row as a `T` with one field per column, in the columns' order. Texts point into `row`.
+        pub inline fn decode(comptime T: type, row: [*]align(8) const u8) T {
+            var value: T = undefined;
+            inline for (columns, @typeInfo(T).@"struct".field_names, 0..) |column, name, i| {
+                const is_null = column.nullable() and row[nulls_at + i / 8] >> i % 8 & 1 == 1;
+                @field(value, name) = if (is_null) nullOf(column.type) else valueOf(column, row, 8 + 8 * i);
+            }
+            return value;
+        }
+
+        inline fn field(value: anytype, comptime i: usize) columns[i].type {
+            const T = @TypeOf(value);
+            if (comptime @typeInfo(T) != .@"struct" or kindOf(T) != null) {
+                if (columns.len != 1) @compileError("expected one value per column, found " ++ @typeName(T));
+                return value;
+            }
+            const info = @typeInfo(T).@"struct";
+            if (info.is_tuple) {
+                if (info.field_names.len != columns.len) @compileError("expected one value per column");
+                return value[i];
+            }
+            if (comptime @hasField(T, columns[i].name)) return @field(value, columns[i].name);
+            if (comptime columns[i].nullable()) return null;
+            @compileError("column '" ++ columns[i].name ++ "' is missing in " ++ @typeName(T));
+        }
+    };
+}
+
+/// The columns with every one nullable: for rows that leave columns to their default or counter.
+pub fn nullableColumns(comptime columns: []const Column) []const Column {
+    comptime {
+        var loose: [columns.len]Column = columns[0..columns.len].*;
+        for (&loose) |*column| {
+            if (!column.nullable()) column.type = ?column.type;
+        }
+        const all = loose;
+        return &all;
+    }
+}
+
+/// The length that a row says it has.
+pub inline fn lengthOf(row: [*]align(8) const u8) usize {
+    return load(u32, row);
+}
+
+fn Plain(comptime T: type) type {
+    return switch (@typeInfo(T)) {
+        .optional => |info| info.child,
+        else => T,
+    };
+}
+
+fn isLong(comptime column: Column) bool {
+    return column.kind() == .text or column.kind() == .bytes;
+}
+
+inline fn optional(value: anytype) ?Plain(@TypeOf(value)) {
+    return value;
+}
+
+inline fn data(long: anytype) []const u8 {
+    return if (@TypeOf(long) == Bytes) long.data else long;
+}
+
+inline fn nullOf(comptime T: type) T {
+    return if (@typeInfo(T) == .optional) null else unreachable;
+}
+
+inline fn slotOf(value: anytype) u64 {
+    return switch (@TypeOf(value)) {
+        bool => @intFromBool(value),
+        Timestamp => @bitCast(value.micros),
+        else => @bitCast(value),
+    };
+}
+
+inline fn valueOf(comptime column: Column, row: [*]align(8) const u8, comptime at: usize) Plain(column.type) {
+    switch (comptime column.kind()) {
+        .bool => return row[at] != 0,
+        .int => return load(i64, row + at),
+        .float => return load(f64, row + at),
+        .timestamp => return .{ .micros = load(i64, row + at) },
+        .text, .bytes => {
+            const long = (row + load(u32, row + at))[0..load(u32, row + at + 4)];
+            return if (comptime column.kind() == .bytes) .{ .data = long } else long;
+        },
+    }
+}
+
+inline fn load(comptime T: type, from: [*]const u8) T {
+    return @as(*align(1) const T, @ptrCast(from)).*;
+}
+
+inline fn store(comptime T: type, to: [*]u8, value: T) void {
+    @as(*align(1) T, @ptrCast(to)).* = value;
+}
+
+/// Copies by words: texts in rows are short, and `memory.copy` costs more than a few stores.
+inline fn copy(to: [*]u8, from: []const u8) void {
+    if (from.len > 64) return @memcpy(to, from);
+    var at: usize = 0;
+    while (at + 8 <= from.len) : (at += 8) store(u64, to + at, load(u64, from.ptr + at));
+    while (at < from.len) : (at += 1) to[at] = from[at];
+}
