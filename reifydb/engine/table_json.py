@@ -1,0 +1,128 @@
+"""A table's description as JSON: how a system table keeps the schema.
+
+A database is opened with this alone, without the SQL parser.
+
+```json
+{"format": 1, "name": "account", "number": 16, "key": [0], "auto": null, "columns": [
+  {"name": "id", "type": "int", "nullable": false},
+  {"name": "owner", "type": "text", "nullable": false, "default": "nobody"}]}
+```
+
+`default` and `secret` are left out when there is none. A default of type bytes is written in
+hexadecimal digits, a timestamp as microseconds since 1970 UTC; the type says which it is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from reifydb.engine.catalog import NAME, Column, Table, Type
+from reifydb.engine.values import INT_MAX, INT_MIN
+from reifydb.errors import FormatVersionError
+
+FORMAT = 1
+"""Goes up when an older ReifyDB would misread the description."""
+
+_TYPES = {type_.sql: type_ for type_ in Type}
+
+
+def table_to_json(table: Table) -> str:
+    """The description of a table, always the same for the same table."""
+    return json.dumps(
+        {
+            "format": FORMAT,
+            "name": table.name,
+            "number": table.number,
+            "key": list(table.key),
+            "auto": table.auto,
+            "columns": [_column_to_json(column) for column in table.columns],
+        },
+        ensure_ascii=False,
+        allow_nan=False,
+        separators=(",", ":"),
+    )
+
+
+def table_from_json(text: str) -> Table:
+    """The table that `table_to_json` described.
+
+    Raises:
+        FormatVersionError: Written by a newer ReifyDB, or not a description of a table.
+    """
+    try:
+        facts: dict[str, Any] = json.loads(text)
+        if facts["format"] != FORMAT:
+            hint = "open it with the version of ReifyDB that wrote it"
+            message = f"a table is described in format {facts['format']}, known is {FORMAT}"
+            raise FormatVersionError(message, hint=hint)
+        table = Table(
+            name=_name(facts["name"]),
+            columns=tuple(_column_from_json(column) for column in facts["columns"]),
+            key=tuple(_position(position, facts) for position in facts["key"]),
+            auto=None if facts["auto"] is None else _position(facts["auto"], facts),
+            number=_integer(facts["number"]),
+        )
+        if not table.columns or not table.key:
+            raise ValueError("no columns, or no primary key")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise FormatVersionError(f"not a table's description: {error!r}") from None
+    return table
+
+
+def _column_to_json(column: Column) -> dict[str, object]:
+    described: dict[str, object] = {
+        "name": column.name,
+        "type": column.type.sql,
+        "nullable": column.nullable,
+    }
+    if column.default is not None:
+        default = column.default
+        described["default"] = default.hex() if isinstance(default, bytes) else default
+    if column.secret:
+        described["secret"] = True
+    return described
+
+
+def _column_from_json(facts: dict[str, Any]) -> Column:
+    type_ = _TYPES[facts["type"]]
+    default = _default(type_, facts["default"]) if "default" in facts else None
+    nullable, secret = facts["nullable"], facts.get("secret", False)
+    if not isinstance(nullable, bool) or not isinstance(secret, bool):
+        raise TypeError("nullable and secret are true or false")
+    return Column(_name(facts["name"]), type_, nullable, default, secret)
+
+
+def _default(type_: Type, value: object) -> object:
+    match type_, value:
+        case Type.BOOL, bool():
+            return value
+        case ((Type.INT | Type.TIMESTAMP), int()) if not isinstance(value, bool):
+            return _integer(value)
+        case Type.FLOAT, float() if math.isfinite(value):
+            return value
+        case Type.TEXT, str():
+            return value
+        case Type.BYTES, str():
+            return bytes.fromhex(value)
+    raise ValueError(f"{value!r} is no default of type {type_.sql}")
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        raise ValueError(f"{value!r} is no name")
+    return value
+
+
+def _integer(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not INT_MIN <= value <= INT_MAX:
+        raise ValueError(f"{value!r} is no integer of 64 bits")
+    return value
+
+
+def _position(value: object, facts: dict[str, Any]) -> int:
+    position = _integer(value)
+    if not 0 <= position < len(facts["columns"]):
+        raise ValueError(f"there is no column {position}")
+    return position

@@ -1,0 +1,308 @@
+"""Tables and columns from syntax trees. Each node is one that is known here, or it is refused."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from sqlglot import exp
+
+from reifydb import config
+from reifydb.engine.catalog import NAME, Column, Table, Type, Value
+from reifydb.sql import literals, types
+from reifydb.sql.source import SUPPORTED, Source
+
+RESERVED_PREFIX = "reifydb_"
+"""Names of tables that begin so are the system's."""
+
+_HINTS = {
+    "check": "check the value in the transition that writes it",
+    "unique": "make the column the primary key, or check in the transition that writes it",
+    "foreign key": "check in the transition that writes it that the other row is there",
+    "references": "check in the transition that writes it that the other row is there",
+    "collate": "text is ordered by code point",
+    "comment": "write it as an SQL comment: -- …",
+    "a generated column": "compute the value in the transition that writes it",
+    "temporary": 'open a second database with reifydb.open(":memory:")',
+    "unlogged": 'a database that keeps nothing is opened with reifydb.open(":memory:")',
+    "like": "write the columns out",
+    "constraint": "leave the name out: constraints have none",
+}
+
+
+def parse_script(sql: str) -> list[tuple[Table, bool]]:
+    """Each `create table` of a script, and whether it says `if not exists`.
+
+    Raises:
+        SqlError: See `reifydb.sql.create_table.parse_schema`.
+    """
+    source = Source(sql)
+    return [_Definition(source, at).read(tree) for tree, at in source.statements()]
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What the constraints of one column have said so far; None: nothing."""
+
+    null: bool | None = None
+    key: bool | None = None
+    default: tuple[Value] | None = None
+    auto: bool | None = None
+
+
+class _Definition:
+    """One statement being read. `at` is where to point when nothing nearer is known."""
+
+    def __init__(self, source: Source, at: int) -> None:
+        self.source, self.at = source, at
+        self.names: list[str] = []
+        self.columns: list[Column] = []
+        self.starts: list[int] = []
+        self.nulls: list[bool | None] = []
+        self.key: list[int] = []
+        self.key_at: int | None = None
+        self.auto: int | None = None
+
+    def read(self, tree: exp.Expression) -> tuple[Table, bool]:
+        """The table and `if not exists` of one statement."""
+        if not isinstance(tree, exp.Create) or tree.args.get("kind") != "TABLE":
+            self.refuse("this statement is not supported", hint=SUPPORTED)
+        self.properties(tree)
+        if tree.args.get("expression"):
+            self.refuse("create table … as select is not supported", hint="write the columns out")
+        self.only(tree, "create table", "this", "kind", "exists")
+        schema = tree.this
+        if not isinstance(schema, exp.Schema) or not schema.expressions:
+            self.refuse("a table has at least one column", hint=SUPPORTED)
+        self.only(schema, "create table", "this", "expressions")
+        name = self.table_name(schema.this)
+        self.check_count(schema.expressions)
+        for entry in schema.expressions:
+            if isinstance(entry, exp.ColumnDef):
+                self.column(entry)
+        for entry in schema.expressions:
+            if isinstance(entry, exp.PrimaryKey):
+                self.primary_key(entry)
+            elif not isinstance(entry, exp.ColumnDef):
+                self.refuse_entry(entry)
+        return self.finish(name), bool(tree.args.get("exists"))
+
+    def finish(self, name: str) -> Table:
+        """What concerns several columns is known only now."""
+        if not self.key:
+            hint = f"write {self.names[0]} … primary key, or primary key ({self.names[0]}, …)"
+            self.refuse(f"table {name} has no primary key", hint=hint)
+        for position in self.key:
+            if self.nulls[position]:
+                message = f"column {self.names[position]} of the primary key cannot be null"
+                self.refuse(message, self.starts[position], hint="leave out the word null")
+            self.columns[position] = replace(self.columns[position], nullable=False)
+        if self.auto is not None and self.auto not in self.key:
+            self.refuse(
+                f"auto-increment column {self.names[self.auto]} is not in the primary key",
+                self.starts[self.auto],
+                hint="only a column of the primary key can be given out",
+            )
+        return Table(name, tuple(self.columns), tuple(self.key), self.auto)
+
+    # -------------------------------------------------------------- parts
+
+    def table_name(self, table: object) -> str:
+        """The name of the table."""
+        if not isinstance(table, exp.Table):
+            self.refuse("a table has a name", hint=SUPPORTED)
+        if table.args.get("db") or table.args.get("catalog"):
+            at = self.source.start(table, self.at)
+            self.refuse("a table's name has no dot", at, hint="there is one schema only")
+        self.only(table, "a table's name", "this")
+        name = self.name(table.this, "table")
+        if name.startswith(RESERVED_PREFIX):
+            at = self.source.start(table, self.at)
+            hint = f"names that begin with {RESERVED_PREFIX} are the system's"
+            self.refuse(f"table name {name} is reserved", at, hint=hint)
+        return name
+
+    def check_count(self, entries: list[exp.Expression]) -> None:
+        """No more columns than a row can have."""
+        count = sum(isinstance(entry, exp.ColumnDef) for entry in entries)
+        if count > config.columns_max:
+            self.refuse(f"{count} columns are too many: columns_max is {config.columns_max}")
+
+    def column(self, node: exp.ColumnDef) -> None:
+        """One column with what stands behind it."""
+        name, at = self.name(node.this, "column"), self.source.start(node, self.at)
+        if name in self.names:
+            self.refuse(f"column {name} is there twice", at)
+        self.only(node, f"column {name}", "this", "kind", "constraints")
+        kind = self.type(node, name, at)
+        draft = _Draft()
+        if kind.serial:
+            draft.auto = True
+        for constraint in node.args.get("constraints") or ():
+            self.constraint(constraint, kind.type, draft, name, at)
+        position = len(self.columns)
+        default = draft.default[0] if draft.default else None
+        if draft.auto:
+            self.set_auto(position, kind.type, default, name, at)
+        if draft.key:
+            self.set_key([position], at)
+        nullable = draft.null if draft.null is not None else not kind.serial
+        self.names.append(name)
+        self.starts.append(at)
+        self.nulls.append(draft.null)
+        self.columns.append(Column(name, kind.type, nullable, default))
+
+    def type(self, node: exp.ColumnDef, name: str, at: int) -> types.Found:
+        """The type of a column, told by the word in the text and by its node."""
+        token = self.source.after(node.this)
+        if not isinstance(node.kind, exp.DataType) or token is None:
+            self.refuse(f"column {name} has no type", at, hint=f"types are {types.NAMES}")
+        try:
+            return types.find(token.text, node.kind)
+        except types.TypeNameError as error:
+            self.refuse(f"column {name}: {error}", token.start, hint=error.hint)
+
+    def constraint(
+        self, node: exp.Expression, type_: Type, draft: _Draft, name: str, at: int
+    ) -> None:
+        """One constraint of a column, into its draft."""
+        at = self.source.start(node, at)
+        if not isinstance(node, exp.ColumnConstraint):
+            self.refuse_feature(node, at)
+        if node.args.get("this"):
+            self.refuse("named constraints are not supported", at, hint=_HINTS["constraint"])
+        kind = node.args.get("kind")
+        match kind:
+            case exp.NotNullColumnConstraint():
+                self.only(kind, "not null", "allow_null")
+                self.once(draft.null, "null or not null", name, at)
+                draft.null = bool(kind.args.get("allow_null"))
+            case exp.PrimaryKeyColumnConstraint():
+                self.key_options(kind)
+                self.once(draft.key, "primary key", name, at)
+                draft.key = True
+            case exp.DefaultColumnConstraint():
+                self.only(kind, "default", "this")
+                self.once(draft.default, "default", name, at)
+                draft.default = (self.default(kind.this, type_, name, at),)
+            case exp.AutoIncrementColumnConstraint():
+                self.only(kind, "auto_increment")
+                self.once(draft.auto, "auto-increment", name, at)
+                draft.auto = True
+            case exp.GeneratedAsIdentityColumnConstraint() if not kind.args.get("expression"):
+                self.only(kind, "generated as identity", "this")
+                self.once(draft.auto, "auto-increment", name, at)
+                draft.auto = True
+            case exp.GeneratedAsIdentityColumnConstraint():
+                hint = _HINTS["a generated column"]
+                self.refuse("generated columns are not supported", at, hint=hint)
+            case _:
+                self.refuse_feature(kind, at)
+
+    def default(self, node: object, type_: Type, name: str, at: int) -> Value:
+        """The value of a default."""
+        if isinstance(node, exp.Expression):
+            try:
+                return literals.value(type_, node)
+            except literals.LiteralError as error:
+                at = self.source.start(node, at)
+                hint = f"a default of type {type_.sql} is {literals.EXAMPLES[type_]}"
+                self.refuse(f"wrong default for column {name}: {error}", at, hint=hint)
+        self.refuse(f"wrong default for column {name}", at)
+
+    def primary_key(self, node: exp.PrimaryKey) -> None:
+        """`primary key (…)`."""
+        at = self.source.start(node, self.at)
+        self.key_options(node, "expressions")
+        positions: list[int] = []
+        for part in node.expressions:
+            at = self.source.start(part, at)
+            if not isinstance(part, exp.Identifier):
+                self.refuse("a primary key is a list of columns", at)
+            name = self.name(part, "column")
+            if name not in self.names:
+                known = ", ".join(self.names[:8])
+                self.refuse(f"there is no column {name}", at, hint=f"there are: {known}")
+            if self.names.index(name) in positions:
+                self.refuse(f"column {name} is in the primary key twice", at)
+            positions.append(self.names.index(name))
+        if not positions:
+            self.refuse("a primary key has at least one column", at)
+        self.set_key(positions, at)
+
+    def set_key(self, positions: list[int], at: int) -> None:
+        """Takes the primary key, which there can be only one of."""
+        if self.key:
+            hint = "for a key of several columns: primary key (a, b)"
+            self.refuse("there are two primary keys", at, hint=hint)
+        self.key = positions
+
+    def set_auto(self, position: int, type_: Type, default: Value, name: str, at: int) -> None:
+        """Takes the auto-increment column, which there can be only one of."""
+        if type_ != Type.INT:
+            self.refuse(f"auto-increment column {name} is of type {type_.sql}, not int", at)
+        if default is not None:
+            self.refuse(f"auto-increment column {name} cannot have a default", at)
+        if self.auto is not None:
+            self.refuse("there are two auto-increment columns", at, hint="one is possible")
+        self.auto = position
+
+    def name(self, node: object, kind: str) -> str:
+        """A name: in lower case unless quoted."""
+        if not isinstance(node, exp.Identifier):
+            self.refuse(f"this is not a {kind}'s name", hint=SUPPORTED)
+        name = str(node.this)
+        if not node.args.get("quoted"):
+            name = name.lower()
+        if not NAME.fullmatch(name):
+            at = self.source.start(node, self.at)
+            hint = "a to z, 0 to 9 and _, not a digit first, at most 63 characters"
+            self.refuse(f"{name[:80]!r} cannot be a {kind}'s name", at, hint=hint)
+        return name
+
+    # -------------------------------------------------------------- what is refused
+
+    def refuse(self, message: str, at: int | None = None, *, hint: str = "") -> NoReturn:
+        """Raises the error that points at `at`, or at the statement."""
+        self.source.refuse(message, self.at if at is None else at, hint=hint)
+
+    def once(self, said: object, what: str, name: str, at: int) -> None:
+        """Refuses what is said a second time."""
+        if said is not None:
+            self.refuse(f"{what} is said twice for column {name}", at)
+
+    def only(self, node: exp.Expression, what: str, *wanted: str) -> None:
+        """Refuses a node that says more than what is wanted of it."""
+        for key, said in node.args.items():
+            if said and key not in wanted:
+                at = self.source.start(node, self.at)
+                self.refuse(f"{what}: {key.replace('_', ' ')} is not supported", at, hint=SUPPORTED)
+
+    def key_options(self, node: exp.Expression, *wanted: str) -> None:
+        """Of a primary key's options, those that say nothing pass."""
+        include = node.args.get("include")
+        if isinstance(include, exp.IndexParameters):
+            self.only(include, "primary key")
+        self.only(node, "primary key", "include", *wanted)
+
+    def properties(self, tree: exp.Create) -> None:
+        """Whatever stands before `table` or after the columns is a property; none is supported."""
+        properties = tree.args.get("properties")
+        if properties and properties.expressions:
+            self.refuse_feature(properties.expressions[0], self.at)
+
+    def refuse_entry(self, entry: exp.Expression) -> NoReturn:
+        """Something in the parentheses that is neither a column nor a primary key."""
+        at = self.source.start(entry, self.at)
+        if isinstance(entry, exp.Identifier | exp.Column):
+            hint = f"types are {types.NAMES}"
+            self.refuse(f"column {entry.name} has no type", at, hint=hint)
+        self.refuse_feature(entry, at)
+
+    def refuse_feature(self, node: object, at: int) -> NoReturn:
+        """Names a feature that is not supported by its node's name."""
+        words = re.sub(r"(ColumnConstraint|Property)$", "", type(node).__name__)
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", words).lower()
+        words = {"reference": "references", "computed": "a generated column"}.get(words, words)
+        self.refuse(f"{words} is not supported", at, hint=_HINTS.get(words, SUPPORTED))

@@ -1,0 +1,145 @@
+"""A script as text, tokens and syntax trees, and the positions that errors point at.
+
+The only module that runs sqlglot's tokenizer and parser. sqlglot is lenient where a database must
+not be (a trailing comma, a statement it does not know), so what it forgives is refused here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NoReturn
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import ParseError, TokenError
+from sqlglot.parsers.postgres import PostgresParser
+from sqlglot.tokenizer_core import Token, TokenType
+
+from reifydb import config
+from reifydb.errors import SqlError
+
+NESTING_MAX = 32
+"""Parentheses within parentheses. The grammar needs two; more would only use up the stack."""
+
+SUPPORTED = "supported is: create table [if not exists] name (column type …, primary key (…))"
+
+_POSTGRES = Dialect.get_or_raise("postgres")
+_UNSUPPORTED = "unsupported syntax"
+
+
+class _Parser(PostgresParser):
+    """Refuses what sqlglot would pass through unparsed, with a warning in the log."""
+
+    def _warn_unsupported(self) -> None:
+        self.raise_error(_UNSUPPORTED)
+
+
+class Source:
+    """One script. Making it tokenizes the text; `statements()` parses it."""
+
+    def __init__(self, sql: str) -> None:
+        if not isinstance(sql, str):
+            raise SqlError(f"SQL is a str, not {type(sql).__name__}")
+        self.sql = sql
+        try:
+            size = len(sql.encode())
+        except UnicodeEncodeError as error:
+            self.refuse("a lone surrogate is not a character", error.start)
+        if size > config.sql_bytes_max:
+            limit = f"sql_bytes_max is {config.sql_bytes_max:,}"
+            raise SqlError(f"the script has {size:,} bytes: {limit}", hint="split it up")
+        self.tokens = self._tokenize()
+        self._check_tokens()
+
+    def refuse(self, message: str, at: int | None = None, *, hint: str = "") -> NoReturn:
+        """Raises the error that points at a character of the text, counted from 0."""
+        if at is None:
+            raise SqlError(message, hint=hint)
+        line = self.sql.count("\n", 0, at) + 1
+        column = at - (self.sql.rfind("\n", 0, at) + 1) + 1
+        raise SqlError(message, line=line, column=column, hint=hint)
+
+    def start(self, node: exp.Expression, otherwise: int) -> int:
+        """Where a node starts: at the first of its leaves that knows, else `otherwise`."""
+        starts = [found.meta["start"] for found in node.walk() if "start" in found.meta]
+        return int(min(starts, default=otherwise))
+
+    def after(self, node: exp.Expression) -> Token | None:
+        """The token that follows an identifier."""
+        index = self._index_by_start.get(node.meta.get("start", -1), len(self.tokens)) + 1
+        return self.tokens[index] if index < len(self.tokens) else None
+
+    def statements(self) -> Iterator[tuple[exp.Expression, int]]:
+        """Each statement's tree, and where the statement starts."""
+        parser = _Parser(dialect=_POSTGRES)
+        separators = itertools.groupby(
+            self.tokens, lambda token: token.token_type == TokenType.SEMICOLON
+        )
+        for is_separator, tokens in separators:
+            if not is_separator:
+                yield self._parse(parser, list(tokens))
+
+    @cached_property
+    def _index_by_start(self) -> dict[int, int]:
+        return {token.start: index for index, token in enumerate(self.tokens)}
+
+    def _tokenize(self) -> list[Token]:
+        try:
+            return list(_POSTGRES.tokenize(self.sql))
+        except TokenError as error:
+            missing = re.fullmatch(r"Missing (.+) from \d+:(\d+)", str(error.__cause__))
+            if missing:
+                self.refuse(f"there is no closing {missing[1]}", int(missing[2]))
+            raise SqlError("a comment or a string does not end") from None
+        except (
+            Exception
+        ) as error:  # whatever a tokenizer of others may raise, it is the text's fault
+            raise SqlError(f"the script cannot be read: {type(error).__name__}") from error
+
+    def _check_tokens(self) -> None:
+        depth = 0
+        previous: Token | None = None
+        for token in self.tokens:
+            if token.token_type == TokenType.L_PAREN:
+                depth += 1
+                if depth > NESTING_MAX:
+                    self.refuse("parentheses are nested too deep", token.start, hint=SUPPORTED)
+            elif token.token_type == TokenType.R_PAREN:
+                depth -= 1
+                if previous is not None and previous.token_type == TokenType.COMMA:
+                    self.refuse("a comma with nothing after it", previous.start)
+            previous = token
+
+    def _parse(self, parser: _Parser, tokens: list[Token]) -> tuple[exp.Expression, int]:
+        at = tokens[0].start
+        try:
+            trees = parser.parse(tokens, self.sql)
+        except ParseError as error:
+            self._refuse_parse(error, at)
+        except RecursionError:
+            self.refuse("the statement is nested too deep", at, hint=SUPPORTED)
+        except Exception as error:  # as above
+            self.refuse(f"the statement cannot be parsed: {type(error).__name__}", at)
+        if len(trees) != 1 or not isinstance(trees[0], exp.Expression):
+            self.refuse("this is not a statement", at, hint=SUPPORTED)
+        return trees[0], at
+
+    def _refuse_parse(self, error: ParseError, at: int) -> NoReturn:
+        facts = error.errors[0] if error.errors else {}
+        found, said = str(facts.get("highlight") or ""), str(facts.get("description") or "")
+        line, column = facts.get("line"), facts.get("col")
+        if said == _UNSUPPORTED or not isinstance(line, int) or not isinstance(column, int):
+            self.refuse("this statement is not supported", at, hint=SUPPORTED)
+        shown = repr(found[:40])
+        if said.startswith("Expecting"):
+            message = f"expected {said.removeprefix('Expecting').strip()} near {shown}"
+        elif said.startswith("Required keyword"):
+            message = f"something is missing near {shown}"
+        else:
+            message = f"unexpected {shown}"
+        # sqlglot points at a token's end.
+        column = max(1, column - len(found) + 1)
+        raise SqlError(message, line=line, column=column, hint=SUPPORTED) from None
