@@ -1,3 +1,7 @@
+//! The tables of schema.sql. Generated, not to be edited:
+//!
+//!     reifydb generate zig --schema schema.sql -o schema.zig
+
 const reifydb = @import("reifydb");
 
 pub const Account = struct {
@@ -7,3 +11,5 @@ pub const Account = struct {
 };
 
 pub const account = reifydb.Table("account", Account, .{"id"});
+
+pub const relations = .{account};
