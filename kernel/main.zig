@@ -1,6 +1,223 @@
+//! The kernel: all state of a database and all that must be fast. No I/O, no clock, no randomness.
+//!
+//! Here is what the host calls. A write's path: `execute` (batch.zig) → guest → `guest_update` (guest.zig) → `write`
+//! (transaction.zig) → the tree (tree.zig) → `commit` (transaction.zig) → the record (redo.zig).
+//!
+//! Functions that may fail return a code of layout.zig; addresses and lengths go through the control block.
+
+const std = @import("std");
+const layout = @import("layout.zig");
+const row_format = @import("row.zig");
+const table_format = @import("table.zig");
+const transaction = @import("transaction.zig");
+const cursor = @import("cursor.zig");
+const redo = @import("redo.zig");
+const registry = @import("registry.zig");
+const batch = @import("batch.zig");
+const verification = @import("verify.zig");
+const guest = @import("guest.zig");
+
+const control = &layout.control;
+
+comptime {
+    _ = guest; // its exports
+}
+
+fn given(length: u64) layout.Error![]const u8 {
+    if (length > layout.input_bytes_max) return error.LimitReached;
+    return layout.input[0..@intCast(length)];
+}
+
+/// The control block. First call of all.
+export fn open() u64 {
+    return @intFromPtr(layout.open());
+}
+
+// ---------------------------------------------------------------- batches
+
+export fn execute(length: u64, time: i64, seed: u64, budget: u64) u32 {
+    return @intFromEnum(batch.execute(@intCast(length), time, seed, budget));
+}
+
+fn resumeBatch(budget: u64) callconv(.c) u32 {
+    return @intFromEnum(batch.proceed(budget));
+}
+comptime {
+    @export(&resumeBatch, .{ .name = "resume" });
+}
+
+export fn abandon(reason: i32) u32 {
+    return batch.abandon(reason);
+}
+
+export fn retry() u32 {
+    return batch.retry();
+}
+
+// ---------------------------------------------------------------- a transaction of the host's
+
+export fn begin(time: i64, query: u32) i32 {
+    if (batch.host_open) return layout.codeOf(error.LimitReached);
+    control.time = @max(control.time, time);
+    batch.call = .{};
+    transaction.begin(query != 0);
+    cursor.begin();
+    batch.host_open = true;
+    return 0;
+}
+
+export fn commit() void {
+    control.operation = .commit;
+    defer control.operation = .none;
+    redo.cause = .{};
+    _ = transaction.commit();
+    cursor.closeAll();
+    batch.host_open = false;
+}
+
+export fn rollback() void {
+    control.operation = .rollback;
+    defer control.operation = .none;
+    transaction.rollback();
+    cursor.closeAll();
+    batch.host_open = false;
+    batch.call.active = false;
+}
+
+export fn call(transition: u32, length: u64, seed: u64) i32 {
+    batch.callNested(transition, @intCast(length), seed) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+/// The address of the row with this key, or a code.
+export fn get(number: u32, length: u64) i64 {
+    control.operation = .read;
+    defer control.operation = .none;
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    const key = given(length) catch |err| return layout.codeOf(err);
+    const found = transaction.get(table, key) catch |err| return layout.codeOf(err);
+    const row = found orelse return layout.codeOf(error.NotFound);
+    return @intCast(row.at);
+}
+
+/// The input: positions of the rows' columns in the table, u16 each, padded to 8 bytes; then the rows.
+export fn write(how: u32, number: u32, columns: u32, length: u64) i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    const written = writeRows(how, number, columns, length) catch |err| return layout.codeOf(err);
+    return @intCast(written);
+}
+
+fn writeRows(how: u32, number: u32, columns: u32, length: u64) layout.Error!u32 {
+    if (!batch.host_open or how > 2) return error.NoRelation;
+    if (transaction.read_only) return error.ReadOnly;
+    const table = table_format.get(number) orelse return error.NoRelation;
+    const source = try given(length);
+    if (columns > layout.columns_max) return error.InvalidRow;
+    const rows_at = row_format.padded(2 * @as(usize, columns));
+    if (source.len < rows_at) return error.InvalidRow;
+    const positions: [*]const u16 = @ptrCast(@alignCast(source.ptr));
+    const binding = try registry.makeBinding(table, positions[0..columns]);
+    defer registry.freeBinding(binding);
+    return transaction.write(@enumFromInt(how), binding, source[rows_at..]);
+}
+
+export fn delete(number: u32, length: u64) i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    const deleted = deleteRows(number, length) catch |err| return layout.codeOf(err);
+    return @intCast(deleted);
+}
+
+fn deleteRows(number: u32, length: u64) layout.Error!u32 {
+    if (!batch.host_open) return error.NoRelation;
+    if (transaction.read_only) return error.ReadOnly;
+    const table = table_format.get(number) orelse return error.NoRelation;
+    return transaction.delete(table, try given(length));
+}
+
+export fn count(number: u32) i64 {
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    return @intCast(table.rows);
+}
+
+export fn generated() i64 {
+    return transaction.generated;
+}
+
+export fn scan(number: u32, flags: u32, length: u64, limit: u64) i32 {
+    control.operation = .scan;
+    defer control.operation = .none;
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    const bounds = given(length) catch |err| return layout.codeOf(err);
+    const opened = cursor.open(&table.identity, flags, bounds, limit) catch |err| return layout.codeOf(err);
+    return @intCast(opened);
+}
+
+/// A page of at most about `bytes` into the output; its length, or a code.
+export fn next(number: u32, bytes: u64) i64 {
+    control.operation = .scan;
+    defer control.operation = .none;
+    var page = cursor.next(number, layout.output[0..@min(bytes, layout.output.len)]) catch |err| return layout.codeOf(err);
+    if (page.needed > 0) page = cursor.next(number, &layout.output) catch |err| return layout.codeOf(err);
+    return @intCast(page.bytes);
+}
+
+export fn close(number: u32) i32 {
+    cursor.close(number) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+// ---------------------------------------------------------------- schema and modules
+
+/// Inside a transaction of the host's: logged with it. Outside: a table of the system's own, there from the start.
+export fn create_table(length: u64) i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    const source = given(length) catch |err| return layout.codeOf(err);
+    if (batch.host_open) {
+        transaction.createTable(source) catch |err| return layout.codeOf(err);
+    } else _ = table_format.create(source) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+export fn define_binding(number: u32, length: u64) i32 {
+    const source = given(length) catch |err| return layout.codeOf(err);
+    registry.defineBinding(number, source) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+export fn define_transition(number: u32, length: u64) i32 {
+    const source = given(length) catch |err| return layout.codeOf(err);
+    registry.defineTransition(number, source) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+// ---------------------------------------------------------------- recovery and checks
+
+/// Applies records of the log. How many, or −1: malformed, −12: out of memory.
+export fn replay(length: u64) i64 {
+    const source = given(length) catch return -1;
+    return redo.replay(source) catch |err| switch (err) {
+        error.OutOfMemory => layout.codeOf(error.OutOfMemory),
+        else => -1,
+    };
+}
+
+/// Puts the hash of the whole state into the control block.
+export fn hash_state() void {
+    control.state_hash = table_format.stateHash();
+}
+
+/// 0, or the length of a text in the output that says what is wrong.
+export fn verify() u64 {
+    return verification.verify(&layout.output);
+}
+
 test {
     _ = @import("heap.zig");
     _ = @import("row.zig");
     _ = @import("key.zig");
     _ = @import("tree.zig");
+    _ = @import("tests.zig");
 }

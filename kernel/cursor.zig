@@ -1,0 +1,200 @@
+//! Scans: cursors that hand out rows in key order, a page at a time, and projections.
+//!
+//! A cursor remembers the key where it stands, not a place in the tree: it stays right whatever its transaction writes
+//! between two pages, and costs one seek a page.
+
+const std = @import("std");
+const layout = @import("layout.zig");
+const key = @import("key.zig");
+const row_format = @import("row.zig");
+const table_format = @import("table.zig");
+const tree = @import("tree.zig");
+const Row = row_format.Row;
+const Binding = table_format.Binding;
+const Error = layout.Error;
+
+pub const flag_lower: u32 = 1;
+pub const flag_upper: u32 = 2;
+pub const flag_lower_exclusive: u32 = 4;
+pub const flag_upper_exclusive: u32 = 8;
+pub const flag_descending: u32 = 16;
+
+const Cursor = struct {
+    open: bool = false,
+    binding: *const Binding,
+    descending: bool,
+    left: u64, // rows until the limit
+    /// The next row's key does not lie before this (strictly: lies behind it), in the cursor's direction.
+    from: key.Buffer,
+    from_len: usize,
+    strictly: bool,
+    /// … and not behind this.
+    end: key.Buffer,
+    end_len: usize,
+    has_end: bool,
+    end_exclusive: bool,
+    finished: bool,
+};
+
+var cursors: [layout.cursors_max]Cursor = undefined;
+var open_count: u32 = 0;
+
+pub var rows_scanned: u64 = 0;
+pub var rows_scanned_max: u64 = std.math.maxInt(u64);
+
+pub fn closeAll() void {
+    if (open_count == 0) return;
+    for (&cursors) |*cursor| cursor.open = false;
+    open_count = 0;
+}
+
+pub fn begin() void {
+    closeAll();
+    rows_scanned = 0;
+    rows_scanned_max = std.math.maxInt(u64);
+}
+
+/// Opens a cursor over the primary key. `bounds`: the lower, then the upper key or key prefix, as `flags` say.
+pub fn open(binding: *const Binding, flags: u32, bounds: []const u8, limit: u64) Error!u32 {
+    if (flags > 31) return error.InvalidRow;
+    const number = for (&cursors, 0..) |*cursor, i| {
+        if (i >= open_count or !cursor.open) break i;
+    } else return error.LimitReached;
+    const cursor = &cursors[number];
+    cursor.binding = binding;
+    cursor.descending = flags & flag_descending != 0;
+    cursor.left = if (limit == 0) std.math.maxInt(u64) else limit;
+    cursor.finished = false;
+    const first, const last = if (cursor.descending)
+        .{ flag_upper, flag_lower }
+    else
+        .{ flag_lower, flag_upper };
+    var at: usize = 0;
+    inline for (.{ flag_lower, flag_upper }) |bound| {
+        const is_start = bound == first;
+        const buffer = if (is_start) &cursor.from else &cursor.end;
+        const len = if (is_start) &cursor.from_len else &cursor.end_len;
+        len.* = 0;
+        if (flags & bound != 0) len.* = try boundKey(binding, bounds, &at, buffer);
+    }
+    if (at != bounds.len) return error.InvalidRow;
+    cursor.strictly = flags & first != 0 and flags & (first << 2) != 0;
+    cursor.has_end = flags & last != 0;
+    cursor.end_exclusive = flags & (last << 2) != 0;
+    cursor.open = true;
+    if (number == open_count) open_count += 1;
+    return @intCast(number);
+}
+
+fn boundKey(binding: *const Binding, bounds: []const u8, at: *usize, out: *key.Buffer) Error!usize {
+    const table = binding.table;
+    if (bounds.len < at.* + row_format.head_bytes) return error.InvalidRow;
+    const row: Row = .{ .at = @intFromPtr(bounds.ptr) + at.* };
+    const columns = row.columns();
+    if (columns == 0 or columns > table.key_types.len) return error.InvalidRow;
+    var column: u32 = 0;
+    const checked = row_format.check(bounds[at.*..], table.key_types[0..columns], &column) catch |err| {
+        layout.fault(table.number, if (column == layout.none_u32) column else table.key_positions[column], 0);
+        return err;
+    };
+    for (0..columns) |i| if (checked.row.isNull(i)) return error.NotNull;
+    at.* += checked.row.length();
+    return key.encode(table.keyShape(), columns, checked.row, out);
+}
+
+pub fn close(number: u32) Error!void {
+    (try get(number)).open = false;
+}
+
+fn get(number: u32) Error!*Cursor {
+    if (number >= open_count or !cursors[number].open) return error.NoRelation;
+    return &cursors[number];
+}
+
+/// What a page came to: bytes written, or how much room the next row needs when it did not fit.
+pub const Page = struct { bytes: usize, needed: usize };
+
+/// Writes as many further rows as fit behind each other into `out`.
+pub fn next(number: u32, out: []u8) Error!Page {
+    const cursor = try get(number);
+    return if (cursor.descending) page(true, cursor, out) else page(false, cursor, out);
+}
+
+fn page(comptime descending: bool, cursor: *Cursor, out: []u8) Error!Page {
+    var written: usize = 0;
+    if (cursor.finished or cursor.left == 0) return .{ .bytes = 0, .needed = 0 };
+    const index = &cursor.binding.table.tree;
+    var it = tree.Iterator(descending).init();
+    var found = if (cursor.from_len == 0 and !cursor.strictly)
+        it.first(index)
+    else
+        it.seek(index, &cursor.from, cursor.from_len, cursor.strictly);
+    while (found) |row| : (found = it.next()) {
+        if (cursor.has_end and isBehind(descending, cursor, row)) break;
+        if (row.has(row_format.flag_dead)) continue;
+        if (rows_scanned >= rows_scanned_max) return error.LimitReached;
+        const length = projectedBytes(cursor.binding, row);
+        if (length > out.len - written) {
+            stopAt(cursor, row, false);
+            return .{ .bytes = written, .needed = if (written == 0) length else 0 };
+        }
+        _ = project(cursor.binding, row, @intFromPtr(out.ptr) + written);
+        written += length;
+        rows_scanned += 1;
+        cursor.left -= 1;
+        if (cursor.left == 0) return .{ .bytes = written, .needed = 0 };
+    }
+    cursor.finished = true;
+    return .{ .bytes = written, .needed = 0 };
+}
+
+fn stopAt(cursor: *Cursor, row: Row, strictly: bool) void {
+    const table = cursor.binding.table;
+    cursor.from_len = key.encode(table.shape(), table.key_types.len, row, &cursor.from) catch unreachable;
+    cursor.strictly = strictly;
+}
+
+var own_key: key.Buffer = undefined;
+
+fn isBehind(comptime descending: bool, cursor: *const Cursor, row: Row) bool {
+    const table = cursor.binding.table;
+    const own = key.encode(table.shape(), table.key_types.len, row, &own_key) catch unreachable;
+    const len = @min(own, cursor.end_len);
+    return switch (std.mem.order(u8, own_key[0..len], cursor.end[0..cursor.end_len])) {
+        .eq => cursor.end_exclusive,
+        .lt => descending,
+        .gt => !descending,
+    };
+}
+
+// ---------------------------------------------------------------- projections
+
+/// Bytes of a row as its binding sees it.
+pub fn projectedBytes(binding: *const Binding, row: Row) usize {
+    if (binding.identity and row.columns() == binding.table.columns) return row.length();
+    var size = row_format.fixedBytes(binding.types.len);
+    for (binding.types, binding.positions) |kind, position| {
+        if (!row_format.isVariable(kind)) continue;
+        const from = source(binding, row, position);
+        if (!from.isNull(position)) size += from.tail(position).len;
+    }
+    return row_format.padded(size);
+}
+
+fn source(binding: *const Binding, row: Row, position: u16) Row {
+    return if (position < row.columns()) row else binding.table.defaults;
+}
+
+/// Writes a row as its binding sees it to `at`, where there is room for `projectedBytes`.
+pub fn project(binding: *const Binding, row: Row, at: u64) Row {
+    if (binding.identity and row.columns() == binding.table.columns) {
+        const words = row.words();
+        for (@as([*]u64, @ptrFromInt(at))[0..words.len], words) |*to, from| to.* = from;
+        return .{ .at = at };
+    }
+    var writer = row_format.Writer.begin(at, binding.types.len, projectedBytes(binding, row));
+    for (binding.types, binding.positions, 0..) |kind, position, i| {
+        writer.copy(i, kind, source(binding, row, position), position);
+    }
+    return writer.row;
+}

@@ -1,0 +1,141 @@
+//! What bridges call: the host functions of docs/abi.md behind their pointers. A bridge copies what a guest points to
+//! into `staging` first and copies out of the kernel afterwards, so a stray pointer never strikes in here.
+
+const layout = @import("layout.zig");
+const row_format = @import("row.zig");
+const transaction = @import("transaction.zig");
+const table_format = @import("table.zig");
+const cursor = @import("cursor.zig");
+const batch = @import("batch.zig");
+const registry = @import("registry.zig");
+const Binding = table_format.Binding;
+const Error = layout.Error;
+const control = &layout.control;
+
+/// Where a projected row is put for the bridge to copy; also a page of a scan.
+var page: [layout.row_bytes_max]u8 align(16) = undefined;
+
+inline fn staged(length: u32) []const u8 {
+    return layout.staging[0..length];
+}
+
+fn bindingOf(number: u32) Error!*const Binding {
+    if (transaction.doomed) return error.Aborted;
+    if (!batch.call.active or number >= layout.bindings_max) return error.NoRelation;
+    return registry.bindings[number] orelse error.NoRelation;
+}
+
+fn writable(number: u32) Error!*const Binding {
+    const binding = try bindingOf(number);
+    if (transaction.read_only) return error.ReadOnly;
+    return binding;
+}
+
+/// The address of the row, or a code.
+export fn guest_get(number: u32, length: u32) i64 {
+    control.operation = .read;
+    defer control.operation = .none;
+    return get(number, length) catch |err| layout.codeOf(err);
+}
+
+fn get(number: u32, length: u32) Error!i64 {
+    const binding = try bindingOf(number);
+    const row = try transaction.get(binding.table, staged(length)) orelse return error.NotFound;
+    if (binding.identity and row.columns() == binding.table.columns) return @intCast(row.at);
+    if (cursor.projectedBytes(binding, row) > page.len) return error.RowTooLong;
+    return @intCast(cursor.project(binding, row, @intFromPtr(&page)).at);
+}
+
+fn write(how: transaction.Write, number: u32, length: u32) i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    const binding = writable(number) catch |err| return layout.codeOf(err);
+    const count = transaction.write(how, binding, staged(length)) catch |err| return layout.codeOf(err);
+    return @intCast(count);
+}
+
+export fn guest_insert(number: u32, length: u32) i32 {
+    return write(.insert, number, length);
+}
+export fn guest_update(number: u32, length: u32) i32 {
+    return write(.update, number, length);
+}
+export fn guest_upsert(number: u32, length: u32) i32 {
+    return write(.upsert, number, length);
+}
+
+export fn guest_delete(number: u32, length: u32) i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    const binding = writable(number) catch |err| return layout.codeOf(err);
+    const count = transaction.delete(binding.table, staged(length)) catch |err| return layout.codeOf(err);
+    return @intCast(count);
+}
+
+export fn guest_count(number: u32) i64 {
+    const binding = bindingOf(number) catch |err| return layout.codeOf(err);
+    return @intCast(binding.table.rows);
+}
+
+export fn guest_generated() i64 {
+    return transaction.generated;
+}
+
+export fn guest_scan(number: u32, index: u32, flags: u32, length: u32, limit: u32) i32 {
+    control.operation = .scan;
+    defer control.operation = .none;
+    const binding = bindingOf(number) catch |err| return layout.codeOf(err);
+    if (index != 0) return layout.codeOf(error.NoRelation);
+    const opened = cursor.open(binding, flags, staged(length), limit) catch |err| return layout.codeOf(err);
+    return @intCast(opened);
+}
+
+/// Bytes of the page, which lies at `guest_page()`; more than `capacity`: nothing was taken, so much is needed.
+export fn guest_next(number: u32, capacity: u32) i32 {
+    control.operation = .scan;
+    defer control.operation = .none;
+    if (transaction.doomed) return layout.codeOf(error.Aborted);
+    const got = cursor.next(number, page[0..@min(capacity, page.len)]) catch |err| return layout.codeOf(err);
+    return @intCast(@max(got.bytes, got.needed));
+}
+
+export fn guest_page() u64 {
+    return @intFromPtr(&page);
+}
+
+export fn guest_close(number: u32) i32 {
+    if (transaction.doomed) return layout.codeOf(error.Aborted);
+    cursor.close(number) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+export fn guest_result(length: u32) i32 {
+    control.operation = .message;
+    defer control.operation = .none;
+    if (transaction.doomed) return layout.codeOf(error.Aborted);
+    batch.setResult(staged(length)) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+export fn guest_abort(code: i32, length: u32) i32 {
+    control.operation = .message;
+    defer control.operation = .none;
+    batch.setAbort(code, staged(length));
+    return layout.codeOf(error.Aborted);
+}
+
+export fn guest_log(level: u32, length: u32) i32 {
+    control.operation = .message;
+    defer control.operation = .none;
+    if (transaction.doomed) return layout.codeOf(error.Aborted);
+    batch.writeLog(level, staged(length));
+    return 0;
+}
+
+export fn guest_now() i64 {
+    return control.time;
+}
+
+export fn guest_random() i64 {
+    return @bitCast(batch.random());
+}

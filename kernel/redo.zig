@@ -1,0 +1,292 @@
+//! Redo: what a commit changed, as bytes for the log, and the way back from bytes to state (docs/formats.md, "Redo").
+//!
+//! Writing cannot fail: the transaction has kept its redo below the room that the buffer always has. Reading trusts
+//! nothing: the log's checksums were right, but a reader that believes lengths is one bug away from wild writes.
+
+const std = @import("std");
+const layout = @import("layout.zig");
+const heap = @import("heap.zig");
+const key = @import("key.zig");
+const row_format = @import("row.zig");
+const table_format = @import("table.zig");
+const tree = @import("tree.zig");
+const Row = row_format.Row;
+const Table = table_format.Table;
+const Type = row_format.Type;
+
+const Change = enum(u8) { put = 1, delete = 2, created = 3, counter = 4, _ };
+
+/// Who caused the transaction: set before it commits.
+pub const Cause = struct {
+    transition: u32 = 0,
+    /// Arguments to be logged; null: left out.
+    args: ?Row = null,
+    types: []const Type = &.{},
+};
+pub var cause: Cause = .{};
+
+// ---------------------------------------------------------------- writing
+
+const Out = struct {
+    at: [*]u8,
+
+    inline fn byte(out: *Out, value: u8) void {
+        out.at[0] = value;
+        out.at += 1;
+    }
+    inline fn varint(out: *Out, value: u64) void {
+        var rest = value;
+        while (rest >= 0x80) : (rest >>= 7) out.byte(@intCast(rest & 0x7f | 0x80));
+        out.byte(@intCast(rest));
+    }
+    inline fn zigzag(out: *Out, value: i64) void {
+        out.varint(@bitCast((value << 1) ^ (value >> 63)));
+    }
+    inline fn raw(out: *Out, bytes: []const u8) void {
+        @memcpy(out.at[0..bytes.len], bytes);
+        out.at += bytes.len;
+    }
+    inline fn short(out: *Out, bytes: []const u8) void {
+        out.varint(bytes.len);
+        if (bytes.len > 32) return out.raw(bytes);
+        for (bytes, 0..) |b, i| out.at[i] = b;
+        out.at += bytes.len;
+    }
+
+    /// The columns `positions` of a row, packed.
+    fn packedRow(out: *Out, row: Row, types: []const Type, positions: []const u16) void {
+        out.varint(types.len);
+        const nulls = out.at;
+        out.at += (types.len + 7) / 8;
+        for (nulls[0 .. (types.len + 7) / 8]) |*b| b.* = 0;
+        for (types, positions, 0..) |kind, position, i| {
+            if (row.isNull(position)) {
+                nulls[i / 8] |= @as(u8, 1) << @intCast(i % 8);
+                continue;
+            }
+            const value = row.slot(position).*;
+            switch (kind) {
+                .bool => out.byte(@intCast(value & 1)),
+                .int, .timestamp => out.zigzag(@bitCast(value)),
+                .float => out.raw(std.mem.asBytes(&value)),
+                else => out.short(row.tail(position)),
+            }
+        }
+    }
+};
+
+const ascending: [layout.columns_max]u16 = blk: {
+    var numbers: [layout.columns_max]u16 = undefined;
+    @setEvalBranchQuota(2 * layout.columns_max);
+    for (&numbers, 0..) |*n, i| n.* = i;
+    break :blk numbers;
+};
+
+const record_head = 4 + 4 + 8;
+
+/// One commit's record, written behind the others.
+pub const Record = struct {
+    start: [*]u8,
+    out: Out,
+    changes: u32,
+
+    pub fn begin() Record {
+        const start: [*]u8 = layout.redo[layout.control.redo_len..].ptr;
+        var out: Out = .{ .at = start + record_head };
+        out.varint(cause.transition);
+        out.short(layout.caller[0..layout.control.caller_len]);
+        if (cause.args) |args| {
+            const length_at = out.at;
+            out.at += 2; // a varint of two bytes: cause_bytes_max is below 2^14
+            out.packedRow(args, cause.types, ascending[0..cause.types.len]);
+            const length: usize = @intFromPtr(out.at) - @intFromPtr(length_at) - 2;
+            if (length > layout.cause_bytes_max) {
+                length_at[0] = 0;
+                out.at = length_at + 1;
+            } else {
+                length_at[0] = @intCast(length & 0x7f | 0x80);
+                length_at[1] = @intCast(length >> 7);
+            }
+        } else out.byte(0);
+        return .{ .start = start, .out = out, .changes = 0 };
+    }
+
+    fn change(record: *Record, kind: Change, table: *Table) void {
+        record.out.byte(@intFromEnum(kind));
+        record.out.varint(table.number);
+        record.changes += 1;
+    }
+
+    pub fn put(record: *Record, table: *Table, row: Row) void {
+        record.change(.put, table);
+        record.out.packedRow(row, table.types[0..row.columns()], ascending[0..row.columns()]);
+    }
+
+    pub fn delete(record: *Record, table: *Table, row: Row) void {
+        record.change(.delete, table);
+        record.out.packedRow(row, table.key_types, table.key_positions);
+    }
+
+    pub fn created(record: *Record, table: *Table) void {
+        record.change(.created, table);
+        record.out.short(table.descriptor);
+    }
+
+    pub fn counter(record: *Record, table: *Table) void {
+        record.change(.counter, table);
+        record.out.zigzag(table.mark);
+    }
+
+    /// Gives the commit its lsn. False, and nothing is left of the record, when there are no changes.
+    pub fn end(record: *Record) bool {
+        if (record.changes == 0) return false;
+        const control = &layout.control;
+        control.lsn += 1;
+        const size: u32 = @intCast(@intFromPtr(record.out.at) - @intFromPtr(record.start));
+        std.mem.writeInt(u32, record.start[0..4], size - 4, .little);
+        std.mem.writeInt(u32, record.start[4..8], record.changes, .little);
+        std.mem.writeInt(i64, record.start[8..16], control.time, .little);
+        control.redo_len += size;
+        return true;
+    }
+};
+
+// ---------------------------------------------------------------- reading
+
+const Damaged = error{Damaged};
+
+const In = struct {
+    bytes: []const u8,
+    at: usize = 0,
+
+    fn take(in: *In, count: usize) Damaged![]const u8 {
+        if (count > in.bytes.len - in.at) return error.Damaged;
+        in.at += count;
+        return in.bytes[in.at - count .. in.at];
+    }
+    fn byte(in: *In) Damaged!u8 {
+        return (try in.take(1))[0];
+    }
+    fn varint(in: *In) Damaged!u64 {
+        var value: u64 = 0;
+        var shift: u32 = 0;
+        while (true) : (shift += 7) {
+            const b = try in.byte();
+            if (shift > 63 or (shift == 63 and b > 1)) return error.Damaged;
+            value |= @as(u64, b & 0x7f) << @intCast(shift);
+            if (b < 0x80) return value;
+        }
+    }
+    fn zigzag(in: *In) Damaged!i64 {
+        const value = try in.varint();
+        return @bitCast((value >> 1) ^ (0 -% (value & 1)));
+    }
+    fn slice(in: *In) Damaged![]const u8 {
+        const length = try in.varint();
+        if (length > in.bytes.len) return error.Damaged;
+        return in.take(@intCast(length));
+    }
+
+    /// Unpacks a row of at most the columns `types` into a new block.
+    fn packedRow(in: *In, types: []const Type) (Damaged || error{OutOfMemory})!Row {
+        const columns = try in.varint();
+        if (columns > types.len or columns == 0) return error.Damaged;
+        const nulls = try in.take(@intCast((columns + 7) / 8));
+        const start = in.at;
+        var size = row_format.fixedBytes(@intCast(columns));
+        for (types[0..@intCast(columns)], 0..) |kind, i| {
+            if (nulls[i / 8] >> @intCast(i % 8) & 1 != 0) continue;
+            switch (kind) {
+                .bool => _ = try in.take(1),
+                .int, .timestamp => _ = try in.varint(),
+                .float => _ = try in.take(8),
+                else => size += (try in.slice()).len,
+            }
+        }
+        if (size > layout.row_bytes_max) return error.Damaged;
+        const length = row_format.padded(size);
+        var writer = row_format.Writer.begin(try heap.allocate(length), @intCast(columns), length);
+        in.at = start;
+        for (types[0..@intCast(columns)], 0..) |kind, i| {
+            if (nulls[i / 8] >> @intCast(i % 8) & 1 != 0) {
+                writer.putNull(i);
+                continue;
+            }
+            switch (kind) {
+                .bool => writer.putWord(i, in.byte() catch unreachable),
+                .int, .timestamp => writer.putWord(i, @bitCast(in.zigzag() catch unreachable)),
+                .float => writer.putWord(i, std.mem.readInt(u64, (in.take(8) catch unreachable)[0..8], .little)),
+                else => writer.putTail(i, in.slice() catch unreachable),
+            }
+        }
+        return writer.row;
+    }
+};
+
+pub const ReplayError = Damaged || error{ OutOfMemory, KeyTooLong };
+
+/// Applies the records in `bytes`. How many there were; each takes the next lsn.
+pub fn replay(bytes: []const u8) ReplayError!u32 {
+    var records: u32 = 0;
+    var in: In = .{ .bytes = bytes };
+    while (in.at < bytes.len) : (records += 1) {
+        const size = std.mem.readInt(u32, (try in.take(4))[0..4], .little);
+        var record: In = .{ .bytes = try in.take(size) };
+        try replayRecord(&record);
+        layout.control.lsn += 1;
+    }
+    return records;
+}
+
+fn replayRecord(in: *In) ReplayError!void {
+    const changes = std.mem.readInt(u32, (try in.take(4))[0..4], .little);
+    const time = std.mem.readInt(i64, (try in.take(8))[0..8], .little);
+    layout.control.time = @max(layout.control.time, time);
+    _ = try in.varint(); // transition
+    _ = try in.slice(); // caller
+    _ = try in.slice(); // arguments
+    for (0..changes) |_| {
+        const kind: Change = @enumFromInt(try in.byte());
+        const number = try in.varint();
+        if (kind == .created) {
+            const table = table_format.create(try in.slice()) catch |err| return switch (err) {
+                error.OutOfMemory => error.OutOfMemory,
+                else => error.Damaged,
+            };
+            if (table.number != number) return error.Damaged;
+            continue;
+        }
+        const table = table_format.get(@truncate(number)) orelse return error.Damaged;
+        switch (kind) {
+            .put => try replayPut(table, try in.packedRow(table.types)),
+            .delete => try replayDelete(table, try in.packedRow(table.key_types)),
+            .counter => table.mark = try in.zigzag(),
+            else => return error.Damaged,
+        }
+    }
+    if (in.at != in.bytes.len) return error.Damaged;
+}
+
+var own_key: key.Buffer = undefined;
+
+fn replayPut(table: *Table, row: Row) ReplayError!void {
+    const len = try key.encode(table.shape(), table.key_types.len, row, &own_key);
+    if (try table.tree.insert(&own_key, len, row)) |slot| {
+        const old: Row = .{ .at = slot.* & ~@as(u64, 1) };
+        table.subtractHash(old);
+        heap.free(old.at, old.length());
+        slot.* = tree.leafOf(row);
+    } else table.rows += 1;
+    table.addHash(row);
+}
+
+fn replayDelete(table: *Table, key_row: Row) ReplayError!void {
+    const len = try key.encode(table.keyShape(), table.key_types.len, key_row, &own_key);
+    heap.free(key_row.at, key_row.length());
+    const slot = table.tree.find(&own_key, len) orelse return error.Damaged;
+    const old: Row = .{ .at = slot.* & ~@as(u64, 1) };
+    table.subtractHash(old);
+    table.tree.remove(&own_key, len);
+    heap.free(old.at, old.length());
+    table.rows -= 1;
+}

@@ -1,0 +1,139 @@
+//! What modules brought: the relations they bind, and their transitions' types and limits. The host fills it in when a
+//! module is installed and again when the kernel starts; nothing here is part of the state.
+
+const std = @import("std");
+const layout = @import("layout.zig");
+const heap = @import("heap.zig");
+const row_format = @import("row.zig");
+const table_format = @import("table.zig");
+const Binding = table_format.Binding;
+const Type = row_format.Type;
+
+pub const Transition = struct {
+    number: u32,
+    query: bool,
+    secret: bool,
+    params: []Type,
+    params_nullable: []bool,
+    results: []Type,
+    results_nullable: []bool,
+    rows_written_max: u64,
+    rows_scanned_max: u64,
+    result_bytes_max: u64,
+};
+
+pub var bindings: [layout.bindings_max]?*Binding = @splat(null);
+pub var transitions: [layout.transitions_max]?*Transition = @splat(null);
+
+/// Makes a binding of the columns `positions` of a table.
+pub fn makeBinding(table: *table_format.Table, positions: []const u16) layout.Error!*Binding {
+    if (positions.len == 0 or positions.len > layout.columns_max) return error.InvalidRow;
+    for (positions, 0..) |position, i| {
+        if (position >= table.columns) return error.InvalidRow;
+        for (positions[0..i]) |other| if (other == position) return error.InvalidRow;
+    }
+    const binding = try heap.create(Binding);
+    errdefer heap.destroy(Binding, binding);
+    const types = try heap.allocateSlice(Type, positions.len);
+    errdefer heap.freeSlice(Type, types);
+    const own = try heap.allocateSlice(u16, positions.len);
+    errdefer heap.freeSlice(u16, own);
+    const sources = try heap.allocateSlice(u16, table.columns);
+    @memcpy(own, positions);
+    @memset(sources, table_format.none_u16);
+    var identity = positions.len == table.columns;
+    for (positions, types, 0..) |position, *kind, i| {
+        kind.* = table.types[position];
+        sources[position] = @intCast(i);
+        if (position != i) identity = false;
+    }
+    binding.* = .{ .table = table, .types = types, .positions = own, .sources = sources, .identity = identity };
+    return binding;
+}
+
+pub fn freeBinding(binding: *Binding) void {
+    heap.freeSlice(u16, @constCast(binding.sources));
+    heap.freeSlice(u16, @constCast(binding.positions));
+    heap.freeSlice(Type, @constCast(binding.types));
+    heap.destroy(Binding, binding);
+}
+
+/// `source`: table u32, columns u16, reserved u16, positions u16 each. Empty: forgets the binding.
+pub fn defineBinding(number: u32, source: []const u8) layout.Error!void {
+    if (number >= layout.bindings_max) return error.LimitReached;
+    var binding: ?*Binding = null;
+    if (source.len > 0) {
+        if (source.len < 8) return error.InvalidRow;
+        const table = table_format.get(std.mem.readInt(u32, source[0..4], .little)) orelse return error.NoRelation;
+        const columns = std.mem.readInt(u16, source[4..6], .little);
+        if (source.len < 8 + 2 * @as(usize, columns)) return error.InvalidRow;
+        const positions: [*]const u16 = @ptrCast(@alignCast(source.ptr + 8));
+        binding = try makeBinding(table, positions[0..columns]);
+    }
+    if (bindings[number]) |old| freeBinding(old);
+    bindings[number] = binding;
+}
+
+const Head = extern struct {
+    flags: u32, // 1 query, 2 secret
+    params: u16,
+    results: u16,
+    rows_written_max: u64,
+    rows_scanned_max: u64,
+    result_bytes_max: u64,
+};
+
+/// `source`: a `Head`, then types and nullable flags of the parameters, then of the results. Empty: forgets it.
+pub fn defineTransition(number: u32, source: []const u8) layout.Error!void {
+    if (number == 0 or number >= layout.transitions_max) return error.LimitReached;
+    var transition: ?*Transition = null;
+    if (source.len > 0) {
+        if (source.len < @sizeOf(Head)) return error.InvalidRow;
+        const head: *const Head = @ptrCast(@alignCast(source.ptr));
+        if (source.len < @sizeOf(Head) + 2 * (@as(usize, head.params) + head.results)) return error.InvalidRow;
+        if (head.params > layout.columns_max or head.results > layout.columns_max) return error.LimitReached;
+        transition = try makeTransition(number, head, source[@sizeOf(Head)..]);
+    }
+    if (transitions[number]) |old| freeTransition(old);
+    transitions[number] = transition;
+}
+
+fn makeTransition(number: u32, head: *const Head, columns: []const u8) layout.Error!*Transition {
+    const made = try heap.create(Transition);
+    errdefer heap.destroy(Transition, made);
+    const params = try heap.allocateSlice(Type, head.params);
+    errdefer heap.freeSlice(Type, params);
+    const params_nullable = try heap.allocateSlice(bool, head.params);
+    errdefer heap.freeSlice(bool, params_nullable);
+    const results = try heap.allocateSlice(Type, head.results);
+    errdefer heap.freeSlice(Type, results);
+    const results_nullable = try heap.allocateSlice(bool, head.results);
+    errdefer heap.freeSlice(bool, results_nullable);
+    const second = 2 * @as(usize, head.params);
+    for (params, columns[0..head.params]) |*kind, number_| kind.* = @enumFromInt(number_);
+    for (params_nullable, columns[head.params..second]) |*nullable, flag| nullable.* = flag & 1 != 0;
+    for (results, columns[second..][0..head.results]) |*kind, number_| kind.* = @enumFromInt(number_);
+    for (results_nullable, columns[second + head.results ..][0..head.results]) |*nullable, flag| nullable.* = flag & 1 != 0;
+    for ([_][]Type{ params, results }) |types| for (types) |kind| if (!row_format.isKnown(kind)) return error.InvalidRow;
+    made.* = .{
+        .number = number,
+        .query = head.flags & 1 != 0,
+        .secret = head.flags & 2 != 0,
+        .params = params,
+        .params_nullable = params_nullable,
+        .results = results,
+        .results_nullable = results_nullable,
+        .rows_written_max = @min(head.rows_written_max, layout.undo_entries_max),
+        .rows_scanned_max = head.rows_scanned_max,
+        .result_bytes_max = @min(head.result_bytes_max, layout.result_bytes_max),
+    };
+    return made;
+}
+
+fn freeTransition(transition: *Transition) void {
+    heap.freeSlice(bool, transition.results_nullable);
+    heap.freeSlice(Type, transition.results);
+    heap.freeSlice(bool, transition.params_nullable);
+    heap.freeSlice(Type, transition.params);
+    heap.destroy(Transition, transition);
+}

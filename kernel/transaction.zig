@@ -1,0 +1,434 @@
+//! The open transaction: operations on rows, the undo log, commit.
+//!
+//! What is always true here:
+//! - One transaction at a time, changed in place. Rows are never overwritten: a change hangs a new row in the tree and
+//!   keeps the old one, marked dead, until the end. So undoing needs no memory and cannot fail.
+//! - A deleted row stays in the tree as a tombstone (dead, and still a leaf) until commit.
+//! - Everything that may fail is done before the first mutation of an operation; an operation on many rows is undone to
+//!   where it began.
+//! - `redo_bound` is at least what the redo of the changes so far will take, so commit cannot fail.
+
+const std = @import("std");
+const layout = @import("layout.zig");
+const heap = @import("heap.zig");
+const key = @import("key.zig");
+const row_format = @import("row.zig");
+const table_format = @import("table.zig");
+const redo = @import("redo.zig");
+const tree = @import("tree.zig");
+const Row = row_format.Row;
+const Table = table_format.Table;
+const Binding = table_format.Binding;
+const Error = layout.Error;
+
+const Kind = enum(u32) { insert, update, delete, counter, create };
+
+/// One mutation. `old` and `new` are rows' addresses; a counter keeps its old mark in `old`.
+const Undo = struct { table: *Table, kind: Kind, old: u64, new: u64 };
+
+var undo: [layout.undo_entries_max]Undo = undefined;
+var undo_len: usize = 0;
+var redo_bound: usize = 0;
+
+pub var read_only = false;
+pub var doomed = false;
+pub var rows_written: u64 = 0;
+pub var rows_written_max: u64 = layout.undo_entries_max;
+pub var generated: i64 = 0;
+
+var own_key: key.Buffer = undefined;
+
+pub const Mark = struct { undo_len: usize, redo_bound: usize };
+
+pub fn begin(query: bool) void {
+    std.debug.assert(undo_len == 0);
+    read_only = query;
+    doomed = false;
+    rows_written = 0;
+    rows_written_max = layout.undo_entries_max;
+    generated = 0;
+    redo_bound = 0;
+}
+
+pub fn mark() Mark {
+    return .{ .undo_len = undo_len, .redo_bound = redo_bound };
+}
+
+pub fn changed() bool {
+    return undo_len > 0;
+}
+
+fn room(bytes: usize) Error!void {
+    if (undo_len + 2 > layout.undo_entries_max or rows_written >= rows_written_max) return error.LimitReached;
+    // Packed, a row takes less than its bytes and a third more, and the head of a change.
+    if (redo_bound + bytes + bytes / 2 + 64 > layout.redo_transaction_bytes_max) return error.TransactionTooLarge;
+}
+
+fn remember(entry: Undo, bytes: usize) void {
+    undo[undo_len] = entry;
+    undo_len += 1;
+    redo_bound += bytes + bytes / 2 + 64;
+}
+
+// ---------------------------------------------------------------- operations
+
+/// The live row with the key that a key row of `bytes` gives; its key columns must be exactly the primary key's.
+pub fn get(table: *Table, bytes: []const u8) Error!?Row {
+    return table_format.live(try find(table, bytes));
+}
+
+fn find(table: *Table, bytes: []const u8) Error!?*u64 {
+    var column: u32 = 0;
+    const checked = row_format.check(bytes, table.key_types, &column) catch |err| {
+        layout.fault(table.number, if (column == layout.none_u32) column else table.key_positions[column], 0);
+        return err;
+    };
+    if (table.tree.word) {
+        if (checked.row.isNull(0)) return error.NotNull;
+        return table.tree.findWord(key.wordOf(table.key_types[0], checked.row.slot(0).*));
+    }
+    for (0..table.key_types.len) |i| if (checked.row.isNull(i)) {
+        layout.fault(table.number, table.key_positions[i], 0);
+        return error.NotNull;
+    };
+    const len = try key.encode(table.keyShape(), table.key_types.len, checked.row, &own_key);
+    return table.tree.find(&own_key, len);
+}
+
+pub const Write = enum(u32) { insert = 0, update = 1, upsert = 2 };
+
+/// Inserts, updates or upserts each of the rows in `source`. How many; all or nothing.
+pub fn write(how: Write, binding: *const Binding, source: []const u8) Error!u32 {
+    const at_start = mark();
+    var at: usize = 0;
+    var count: u32 = 0;
+    while (at < source.len) {
+        const length = writeOne(how, binding, source[at..]) catch |err| {
+            layout.control.fault_row = count;
+            rollbackTo(at_start);
+            return err;
+        };
+        at += length;
+        count += 1;
+    }
+    if (count == 0) return error.InvalidRow;
+    return count;
+}
+
+fn writeOne(how: Write, binding: *const Binding, source: []const u8) Error!usize {
+    const table = binding.table;
+    var column: u32 = 0;
+    const checked = row_format.check(source, binding.types, &column) catch |err| {
+        layout.fault(table.number, binding.outside(column), 0);
+        return err;
+    };
+    const length = checked.row.length();
+    if (how != .insert) {
+        if (table_format.live(try findBound(binding, checked.row))) |old| {
+            try updateRow(binding, checked, old);
+            return length;
+        }
+        if (how == .update) return error.NotFound;
+    }
+    try insertRow(binding, checked);
+    return length;
+}
+
+/// Where the leaf hangs that has the key of an outside row; null as well when the key is to be given out.
+fn findBound(binding: *const Binding, row: Row) Error!?*u64 {
+    const table = binding.table;
+    if (binding.identity and table.tree.word and !row.isNull(table.key_positions[0]))
+        return table.tree.findWord(key.wordOf(table.key_types[0], row.slot(table.key_positions[0]).*));
+    var positions: [layout.columns_max]u16 = undefined;
+    for (table.key_positions, 0..) |position, i| {
+        const source = binding.sources[position];
+        if (source == table_format.none_u16 or row.isNull(source)) {
+            if (position == table.auto) return null;
+            layout.fault(table.number, position, 0);
+            return error.NotNull;
+        }
+        positions[i] = source;
+    }
+    const shape: key.Shape = .{ .types = table.key_types, .positions = positions[0..table.key_types.len] };
+    const len = key.encode(shape, table.key_types.len, row, &own_key) catch |err| {
+        layout.fault(table.number, table.key_positions[0], 0);
+        return err;
+    };
+    return table.tree.find(&own_key, len);
+}
+
+/// The row of the table that an outside row gives: its columns, and from `base` those that it does not have. With
+/// `give_out` the auto-increment column may be null: its value is still to come.
+fn assemble(binding: *const Binding, checked: row_format.Checked, base: Row, give_out: bool) Error!Row {
+    const table = binding.table;
+    const source = checked.row;
+    if (binding.identity and checked.canonical and !give_out) {
+        for (table.nullable, 0..) |nullable, i| if (!nullable and source.isNull(i)) {
+            layout.fault(table.number, @intCast(i), 0);
+            return error.NotNull;
+        };
+        const length = source.length();
+        const at = try heap.allocate(length);
+        const words = @as([*]u64, @ptrFromInt(at))[0 .. length / 8];
+        for (words, source.words()) |*to, from| to.* = from;
+        words[0] &= 0xffff_ffff_ffff; // flags
+        return .{ .at = at };
+    }
+    var size = row_format.fixedBytes(table.columns);
+    for (table.types, 0..) |kind, i| {
+        const from, const column = pick(binding, source, base, i);
+        const absent = column == table_format.none_u16;
+        const is_null = absent or from.isNull(column);
+        if (is_null and !table.nullable[i] and !(give_out and i == table.auto)) {
+            layout.fault(table.number, @intCast(i), 0);
+            return error.NotNull;
+        }
+        if (!is_null and row_format.isVariable(kind)) size += from.tail(column).len;
+    }
+    const length = row_format.padded(size);
+    if (length > layout.row_bytes_max) return error.RowTooLong;
+    var writer = row_format.Writer.begin(try heap.allocate(length), table.columns, length);
+    for (table.types, 0..) |kind, i| {
+        const from, const column = pick(binding, source, base, i);
+        if (column == table_format.none_u16) writer.putNull(i) else writer.copy(i, kind, from, column);
+    }
+    return writer.row;
+}
+
+/// Where column `i` of the table comes from.
+inline fn pick(binding: *const Binding, source: Row, base: Row, i: usize) struct { Row, u16 } {
+    const outside = binding.sources[i];
+    if (outside != table_format.none_u16) return .{ source, outside };
+    if (i < base.columns()) return .{ base, @intCast(i) };
+    return .{ binding.table.defaults, @intCast(i) };
+}
+
+fn insertRow(binding: *const Binding, checked: row_format.Checked) Error!void {
+    const table = binding.table;
+    const has_auto = table.auto != table_format.none_u16;
+    try room(checked.row.length() + table.defaults.length() + 16);
+    const row = try assemble(binding, checked, table.defaults, has_auto);
+    errdefer heap.free(row.at, row.length());
+    const old_mark = table.mark;
+    var new_mark = old_mark;
+    if (has_auto) {
+        if (row.isNull(table.auto)) {
+            if (old_mark == std.math.maxInt(i64)) return error.Exhausted;
+            new_mark = old_mark + 1;
+            setValue(row, table.auto, new_mark);
+        } else new_mark = @max(old_mark, @as(i64, @bitCast(row.slot(table.auto).*)));
+    }
+    const len = key.encode(table.shape(), table.key_types.len, row, &own_key) catch |err| {
+        layout.fault(table.number, table.key_positions[0], 0);
+        return err;
+    };
+    var replaced: u64 = 0;
+    row.set(row_format.flag_fresh);
+    if (try table.tree.insert(&own_key, len, row)) |slot| {
+        if (table_format.live(slot) != null) {
+            layout.fault(table.number, table.key_positions[0], 0);
+            return error.DuplicateKey;
+        }
+        replaced = slot.* & ~@as(u64, 1);
+        slot.* = tree.leafOf(row);
+    }
+    remember(.{ .table = table, .kind = .insert, .old = replaced, .new = row.at }, row.length());
+    table.rows += 1;
+    rows_written += 1;
+    if (has_auto) {
+        if (isGenerated(binding, checked.row)) generated = new_mark;
+        if (new_mark != old_mark) {
+            remember(.{ .table = table, .kind = .counter, .old = @bitCast(old_mark), .new = 0 }, 0);
+            table.mark = new_mark;
+        }
+    }
+}
+
+fn isGenerated(binding: *const Binding, source: Row) bool {
+    const outside = binding.sources[binding.table.auto];
+    return outside == table_format.none_u16 or source.isNull(outside);
+}
+
+fn setValue(row: Row, column: usize, value: i64) void {
+    row.slot(column).* = @bitCast(value);
+    const nulls: *u8 = @ptrFromInt(row.at + row_format.head_bytes + 8 * @as(usize, row.columns()) + column / 8);
+    nulls.* &= ~(@as(u8, 1) << @intCast(column % 8));
+}
+
+fn updateRow(binding: *const Binding, checked: row_format.Checked, old: Row) Error!void {
+    const table = binding.table;
+    try room(checked.row.length() + old.length() + 16);
+    const row = try assemble(binding, checked, old, false);
+    if (same(row, old)) {
+        heap.free(row.at, row.length());
+        return;
+    }
+    row.set(row_format.flag_fresh);
+    table.findRow(row).?.* = tree.leafOf(row);
+    old.set(row_format.flag_dead);
+    remember(.{ .table = table, .kind = .update, .old = old.at, .new = row.at }, row.length());
+    rows_written += 1;
+}
+
+fn same(a: Row, b: Row) bool {
+    if (a.length() != b.length() or a.columns() != b.columns()) return false;
+    const a_words = a.words();
+    const b_words = b.words();
+    for (a_words[1..], b_words[1..]) |x, y| if (x != y) return false;
+    return true;
+}
+
+/// Deletes by keys. How many there were; all or nothing.
+pub fn delete(table: *Table, source: []const u8) Error!u32 {
+    const at_start = mark();
+    var at: usize = 0;
+    var count: u32 = 0;
+    var number: u32 = 0;
+    while (at < source.len) : (number += 1) {
+        const length = deleteOne(table, source[at..], &count) catch |err| {
+            layout.control.fault_row = number;
+            rollbackTo(at_start);
+            return err;
+        };
+        at += length;
+    }
+    if (number == 0) return error.InvalidRow;
+    return count;
+}
+
+fn deleteOne(table: *Table, source: []const u8, count: *u32) Error!usize {
+    const slot = try find(table, source);
+    const row: Row = .{ .at = @intFromPtr(source.ptr) };
+    const old = table_format.live(slot) orelse return row.length();
+    try room(old.length());
+    old.set(row_format.flag_dead);
+    remember(.{ .table = table, .kind = .delete, .old = old.at, .new = 0 }, old.length());
+    table.rows -= 1;
+    rows_written += 1;
+    count.* += 1;
+    return row.length();
+}
+
+/// Makes a table, as part of this transaction.
+pub fn createTable(descriptor: []const u8) Error!void {
+    if (undo_len + 2 > layout.undo_entries_max) return error.LimitReached;
+    if (redo_bound + descriptor.len + 64 > layout.redo_transaction_bytes_max) return error.TransactionTooLarge;
+    const table = try table_format.create(descriptor);
+    remember(.{ .table = table, .kind = .create, .old = 0, .new = 0 }, descriptor.len);
+}
+
+// ---------------------------------------------------------------- the end of a transaction
+
+/// As if nothing had happened since `to`. Cannot fail.
+pub fn rollbackTo(to: Mark) void {
+    while (undo_len > to.undo_len) {
+        undo_len -= 1;
+        const entry = undo[undo_len];
+        const table = entry.table;
+        const new: Row = .{ .at = entry.new };
+        const old: Row = .{ .at = entry.old };
+        switch (entry.kind) {
+            .insert => {
+                if (entry.old != 0) table.findRow(new).?.* = tree.leafOf(old) else table.tree.removeRow(new);
+                table.rows -= 1;
+                heap.free(new.at, new.length());
+            },
+            .update => {
+                table.findRow(new).?.* = tree.leafOf(old);
+                old.clear(row_format.flag_dead);
+                heap.free(new.at, new.length());
+            },
+            .delete => {
+                old.clear(row_format.flag_dead);
+                table.rows += 1;
+            },
+            .counter => table.mark = @bitCast(entry.old),
+            .create => table_format.destroy(table),
+        }
+    }
+    redo_bound = to.redo_bound;
+}
+
+pub fn rollback() void {
+    rollbackTo(.{ .undo_len = 0, .redo_bound = 0 });
+}
+
+/// Whether this row, which the transaction found and changed, has nothing in its place now.
+fn gone(table: *Table, old: Row) bool {
+    return table_format.live(table.findRow(old)) == null;
+}
+
+/// Ends the transaction: hashes, redo, lsn. Cannot fail. True when it changed anything.
+pub fn commit() bool {
+    if (undo_len == 0) return false;
+    var record = redo.Record.begin();
+    for (undo[0..undo_len], 0..) |entry, i| {
+        const table = entry.table;
+        switch (entry.kind) {
+            .insert, .update => {
+                const new: Row = .{ .at = entry.new };
+                const is_live = !new.has(row_format.flag_dead);
+                if (is_live) {
+                    record.put(table, new);
+                    table.addHash(new);
+                }
+                if (entry.kind == .update) {
+                    const old: Row = .{ .at = entry.old };
+                    if (!old.has(row_format.flag_fresh)) {
+                        table.subtractHash(old);
+                        if (!is_live and gone(table, old)) record.delete(table, old);
+                    }
+                }
+            },
+            .delete => {
+                const old: Row = .{ .at = entry.old };
+                if (!old.has(row_format.flag_fresh)) {
+                    table.subtractHash(old);
+                    if (gone(table, old)) record.delete(table, old);
+                }
+            },
+            .counter => if (isFirstCounter(i)) record.counter(table),
+            .create => record.created(table),
+        }
+    }
+    const any = record.end();
+    sweep();
+    return any;
+}
+
+/// Several counters of one table in one transaction are one change. Quadratic only in tables, not in rows: the first
+/// entry of a table is found soon.
+fn isFirstCounter(i: usize) bool {
+    const table = undo[i].table;
+    for (undo[0..i]) |earlier| if (earlier.kind == .counter) {
+        if (earlier.table == table) return false;
+    };
+    return true;
+}
+
+/// Frees what the transaction replaced, and takes tombstones out of the trees.
+fn sweep() void {
+    for (undo[0..undo_len]) |entry| {
+        const table = entry.table;
+        switch (entry.kind) {
+            .insert, .update => {
+                const new: Row = .{ .at = entry.new };
+                new.clear(row_format.flag_fresh);
+                if (entry.kind == .update) {
+                    const old: Row = .{ .at = entry.old };
+                    heap.free(old.at, old.length());
+                }
+            },
+            .delete => {
+                const old: Row = .{ .at = entry.old };
+                if (table.findRow(old)) |slot| {
+                    if (slot.* == tree.leafOf(old)) table.tree.removeRow(old);
+                }
+                heap.free(old.at, old.length());
+            },
+            .counter, .create => {},
+        }
+    }
+    undo_len = 0;
+    redo_bound = 0;
+}
