@@ -1,0 +1,65 @@
+"""The log of a database that keeps nothing: what is committed counts as durable at once."""
+
+from __future__ import annotations
+
+import uuid as uuids
+from collections.abc import Iterator
+
+from reifydb.durability.group import Group, Lag
+from reifydb.errors import ClosedError, WaitTimeoutError
+
+
+class MemoryLog:
+    """A `CommitLog` without a disk. Costs nothing, never lags."""
+
+    def __init__(self) -> None:
+        self.incarnation = 1
+        self.uuid = uuids.uuid4().bytes
+        self.lsn = 0
+        self._open = False
+
+    @property
+    def durable_lsn(self) -> int:
+        """See `CommitLog`: always that of the last commit."""
+        return self.lsn
+
+    def replay(self) -> Iterator[Group]:
+        """See `CommitLog`: nothing."""
+        return iter(())
+
+    def start(self) -> None:
+        """See `CommitLog`."""
+        self._open = True
+
+    def append(self, group: Group) -> None:
+        """See `CommitLog`."""
+        self._check()
+        assert group.first_lsn == self.lsn + 1, "lsns are dense"
+        self.lsn = group.last_lsn
+
+    def admit(self) -> None:
+        """See `CommitLog`."""
+        self._check()
+
+    def wait_durable(self, lsn: int, timeout_s: float | None) -> None:
+        """See `CommitLog`. A commit that is not there is not waited for."""
+        del timeout_s
+        if lsn > self.lsn:
+            self._check()
+            raise WaitTimeoutError(f"there is no lsn {lsn}, the last is {self.lsn}")
+
+    def flush(self) -> None:
+        """See `CommitLog`."""
+        self._check()
+
+    def lag(self) -> Lag:
+        """See `CommitLog`."""
+        return Lag(0, 0, 0.0)
+
+    def close(self) -> None:
+        """See `CommitLog`."""
+        self._open = False
+
+    def _check(self) -> None:
+        if not self._open:
+            raise ClosedError("the log is closed")
