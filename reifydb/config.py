@@ -60,7 +60,10 @@ compile_cache_bytes_max = 256 * MIB
 """Compiled code kept on disk. The kernel's is below 2 MiB, a module's ten times its binary."""
 
 sql_bytes_max = MIB
-"""SQL text of one call, in UTF-8. The parser takes some 5 s and 200 MB for this much."""
+"""SQL text of one call, in UTF-8. The parser takes up to 5 s and 300 MB for this much."""
+
+sql_nesting_max = 32
+"""Parentheses within parentheses in SQL. The grammar needs two; more only uses up the stack."""
 
 
 # ------------------------------------------------------------------ settings of one open database

@@ -21,9 +21,6 @@ from sqlglot.tokenizer_core import Token, TokenType
 from reifydb import config
 from reifydb.errors import SqlError
 
-NESTING_MAX = 32
-"""Parentheses within parentheses. The grammar needs two; more would only use up the stack."""
-
 SUPPORTED = "supported is: create table [if not exists] name (column type …, primary key (…))"
 
 _POSTGRES = Dialect.get_or_raise("postgres")
@@ -105,7 +102,7 @@ class Source:
         for token in self.tokens:
             if token.token_type == TokenType.L_PAREN:
                 depth += 1
-                if depth > NESTING_MAX:
+                if depth > config.sql_nesting_max:
                     self.refuse("parentheses are nested too deep", token.start, hint=SUPPORTED)
             elif token.token_type == TokenType.R_PAREN:
                 depth -= 1

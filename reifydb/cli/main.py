@@ -1,0 +1,112 @@
+"""The command `reifydb`. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+
+Errors are one line on standard error that begins with `error:`. What a sub-command needs is
+imported when it runs, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+import reifydb
+from reifydb.engine.catalog import Table
+from reifydb.errors import ReifyDBError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line; the console script exits with what this returns.
+
+    Args:
+        arguments: Without the program's name. None: those of the process.
+    """
+    try:
+        done = command.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="reifydb",
+            standalone_mode=False,
+        )
+        return done if isinstance(done, int) else 0
+    except click.UsageError as error:
+        if error.ctx is not None:
+            click.echo(error.ctx.get_usage(), err=True)
+        return _failed(error.format_message(), code=2)
+    except click.ClickException as error:
+        return _failed(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        return _failed("interrupted")
+    except ReifyDBError as error:
+        return _failed(str(error))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _failed(f"{where}{error.strerror or error}")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """ReifyDB, a database for live application state."""
+
+
+@command.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"reifydb {reifydb.__version__}")
+
+
+@command.group()
+def generate() -> None:
+    """Make source text for guests from a schema."""
+
+
+@generate.command("zig")
+@click.option(
+    "--schema",
+    required=True,
+    metavar="FILE.sql",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The schema: create table statements.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE.zig",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the source goes; standard output when left out.",
+)
+def generate_zig(schema: Path, output: Path | None) -> None:
+    """Typed rows in Zig, one struct for each table."""
+    from reifydb.generate.zig import generate_zig as zig
+
+    source = zig(_tables(schema))
+    if output is None:
+        click.echo(source, nl=False)
+    else:
+        output.write_text(source, encoding="utf-8", newline="\n")
+
+
+def _tables(schema: Path) -> list[Table]:
+    """The tables of a schema file, each there once."""
+    from reifydb.sql.create_table import parse_schema
+
+    try:
+        statements = parse_schema(schema.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{schema}: not UTF-8") from None
+    except ReifyDBError as error:
+        raise click.ClickException(f"{schema}: {error}") from None
+    tables = [statement.table for statement in statements]
+    names = [table.name for table in tables]
+    for name in names:
+        if names.count(name) > 1:
+            raise click.ClickException(f"{schema}: table {name} is there twice")
+    if not tables:
+        raise click.ClickException(f"{schema}: there is no create table in it")
+    return tables
+
+
+def _failed(message: str, code: int = 1) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code
