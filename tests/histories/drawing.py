@@ -1,0 +1,87 @@
+"""Values as histories like them: extremes and neighbours far more often than chance would."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+from reifydb.engine.catalog import Type
+
+INT_MIN, INT_MAX = -(1 << 63), (1 << 63) - 1
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+INTS = (0, 1, -1, 2, 255, 256, -256, 1 << 31, 1 << 32, 1 << 53, INT_MIN, INT_MIN + 1, INT_MAX)
+FLOATS = (
+    *(0.0, -0.0, 1.0, -1.0, 0.1, 1e300, -1e300, 5e-324, -5e-324, 2.2250738585072014e-308),
+    *(2.225073858507201e-308, 1.7976931348623157e308, -1.7976931348623157e308, 2.0**53),
+)
+TEXTS = (
+    *("", "a", "b", "ab", "a\0", "a\0b", "\0", "\0\0", "a\0\x01", "\x01", "\x7f", "\x80", "ä", "ß"),
+    *("\u07ff", "\ud7ff", "\ue000", "\uffff", "\U00010000", "\U0010ffff", "e\u0301", "é", "🦊"),
+)
+BINARIES = (b"", b"\0", b"\0\0", b"\xff", b"\xff\xff", b"\0\xff", b"\xff\0", b"a", b"a\0", b"a\xff")
+TIMESTAMPS: tuple[object, ...] = (
+    EPOCH,
+    EPOCH - MICROSECOND,
+    EPOCH + MICROSECOND,
+    datetime(2024, 2, 29, 23, 59, 59, 999_999, tzinfo=UTC),
+    datetime.min.replace(tzinfo=UTC),
+    datetime.max.replace(tzinfo=UTC),
+    *(0, -1, 1, INT_MIN, INT_MAX),
+)
+
+WRONG: dict[Type, tuple[object, ...]] = {
+    Type.BOOL: (0, 1, "true", 1.0),
+    Type.INT: (1.5, "1", b"1", INT_MAX + 1, INT_MIN - 1, 1 << 200),
+    Type.FLOAT: ("1", float("nan"), float("inf"), float("-inf"), 10**400),
+    Type.TEXT: (1, b"a", "\ud800", True),
+    Type.BYTES: ("a", 1, 1.0),
+    Type.TIMESTAMP: (datetime(2024, 1, 1), "2024-01-01", 1.0, True, INT_MAX + 1),
+}
+"""Values that a column of this type refuses."""
+
+
+def draw(rng: random.Random, kind: Type, *, for_key: bool = False) -> object:
+    """A value of this type. For keys mostly near others, and never too long."""
+    special = rng.random() < 0.4
+    if kind is Type.BOOL:
+        return rng.random() < 0.5
+    if kind is Type.INT:
+        return rng.choice(INTS) if special else _number(rng, for_key)
+    if kind is Type.FLOAT:
+        if special:
+            return rng.choice(FLOATS)
+        number = _number(rng, for_key)
+        return number / 4 if rng.random() < 0.8 else number
+    if kind is Type.TEXT:
+        if special:
+            return rng.choice(TEXTS)
+        many = _length(rng, for_key)
+        return "".join(rng.choices("ab\0ä\U0001f98a" if for_key else "abcd\0äß🦊", k=many))
+    if kind is Type.BYTES:
+        if special:
+            return rng.choice(BINARIES)
+        return bytes(rng.choices(b"\0\x01a\xfe\xff", k=_length(rng, for_key)))
+    if special:
+        return rng.choice(TIMESTAMPS)
+    if rng.random() < 0.3:
+        return rng.randint(-1000, 1000)
+    return EPOCH + rng.randint(-60, 60) * timedelta(days=rng.choice((0, 1, 400))) + MICROSECOND
+
+
+def too_long(rng: random.Random, kind: Type) -> object:
+    """A text or bytes that no key can hold."""
+    return ("ä" if kind is Type.TEXT else b"\0") * rng.randint(512, 2000) * 2
+
+
+def _number(rng: random.Random, for_key: bool) -> int:
+    if for_key or rng.random() < 0.7:
+        return rng.randint(-20, 40)
+    return rng.randint(INT_MIN, INT_MAX) >> rng.randint(0, 63)
+
+
+def _length(rng: random.Random, for_key: bool) -> int:
+    if for_key:
+        return rng.randint(0, 3)
+    return rng.randint(0, 12) if rng.random() < 0.97 else rng.choice((63, 255, 1000, 5000))
