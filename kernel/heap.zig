@@ -75,11 +75,11 @@ pub fn allocate(size: usize) error{OutOfMemory}!u64 {
 
 noinline fn carve(bytes: usize) error{OutOfMemory}!u64 {
     if (base == 0) start();
-    const end = top + bytes;
-    if (end - base > layout.control.memory_limit) return error.OutOfMemory;
-    if (end > mapped) try grow(end - mapped);
+    const above = top + bytes;
+    if (above - base > layout.control.memory_limit) return error.OutOfMemory;
+    if (above > mapped) try grow(above - mapped);
     const block = top;
-    top = end;
+    top = above;
     layout.control.memory_used = top - base;
     return block;
 }
@@ -124,6 +124,12 @@ pub fn freeSlice(comptime T: type, slice: []T) void {
 /// Bytes in blocks that are in use.
 pub fn usedBytes() u64 {
     return top - base - free_bytes;
+}
+
+/// The first address that was never given out.
+pub fn end() u64 {
+    if (base == 0) start();
+    return top;
 }
 
 /// Walks every free list: null, or what is wrong.

@@ -7,6 +7,7 @@
 
 const std = @import("std");
 const layout = @import("layout.zig");
+const heap = @import("heap.zig");
 const row_format = @import("row.zig");
 const table_format = @import("table.zig");
 const transaction = @import("transaction.zig");
@@ -207,6 +208,11 @@ export fn replay(length: u64) i64 {
 /// Puts the hash of the whole state into the control block.
 export fn hash_state() void {
     control.state_hash = table_format.stateHash();
+}
+
+/// Where the memory that is in use ends: so much has to move to a fresh store.
+export fn end() u64 {
+    return heap.end();
 }
 
 /// 0, or the length of a text in the output that says what is wrong.

@@ -1,0 +1,164 @@
+"""Deadlines: a watchdog thread ends a transition that takes too long, and never strikes the kernel.
+
+Kernel, dispatch and probe are compiled without epoch checks, so nothing can interrupt them. The
+watchdog looks at the serial of the running transition in kernel memory and advances the engine's
+epoch only when that one is overdue; the guest ends at its next epoch check. Should its victim have
+finished just then, the next call is struck: it is undone and run again.
+
+The thread sleeps while nothing runs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from reifydb.engine.ffi import NEVER_TICKS, CallEnded
+
+if TYPE_CHECKING:
+    from reifydb.engine.kernel import Kernel
+
+LOOKS_PER_DEADLINE = 8
+"""A transition is ended after at most 1 + 1/8 of its deadline, and one wake-up of this thread."""
+
+INTERVAL_S_MIN, INTERVAL_S_MAX = 0.001, 0.05
+IDLE_LOOKS_MAX = 20
+"""After so many looks at an idle kernel the thread waits to be woken."""
+
+START_SERIAL = 1 << 63
+"""Stands for a start function, which runs outside of any call."""
+
+
+class Watchdog:
+    """Watches one kernel. Its engine must serve that kernel only: an engine has one epoch.
+
+    Attributes:
+        mistaken: How often another call than the overdue one was struck, and run again.
+    """
+
+    def __init__(self, deadline_ms: float) -> None:
+        self.default_ms = deadline_ms
+        self.by_transition: Mapping[int, float] = {}
+        self.mistaken = 0
+        self._victim = 0
+        self._starting = 0
+        self._busy = False
+        self._kernel: Kernel | None = None
+        self._reading = threading.Lock()  # kernel memory stays mapped while it is read
+        self._wake = threading.Event()
+        self._asleep = True
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+
+    def attach(self, kernel: Kernel) -> None:
+        """From now on this kernel's present store is watched."""
+        with self._reading:
+            self._kernel = kernel
+        kernel.store.set_deadline(NEVER_TICKS)
+
+    def detach(self) -> None:
+        """Before the kernel's memory goes away. The thread reads nothing afterwards."""
+        with self._reading:
+            self._kernel = None
+
+    def stop(self) -> None:
+        """Ends the thread."""
+        self.detach()
+        self._stopped = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    # ------------------------------------------------------------------ engine thread
+
+    def arm(self, kernel: Kernel) -> None:
+        """Before a call that runs guests; about 0.5 µs."""
+        kernel.store.set_deadline(1)
+        self._busy = True  # before looking whether the thread sleeps: it looks the other way round
+        if self._asleep:
+            self._rouse()
+
+    def disarm(self, kernel: Kernel) -> None:
+        """First of all after a call was ended: bridges have epoch checks as well."""
+        kernel.store.set_deadline(NEVER_TICKS)
+
+    def rest(self) -> None:
+        """No guest runs any more."""
+        self._busy = False
+
+    def start_begins(self) -> None:
+        """A start function is about to run."""
+        self._starting += 1
+        if self._asleep:
+            self._rouse()
+
+    def start_ended(self) -> None:
+        """The start function has returned or was ended."""
+        self._starting = 0 if self._starting <= 1 else self._starting - 1
+
+    def struck(self, ended: CallEnded, serial: int) -> bool | None:
+        """Whether call `serial` was ended for its deadline; None: by mistake, run it again."""
+        if not ended.interrupted:
+            return False
+        if serial == self._victim:
+            return True
+        self.mistaken += 1
+        return None
+
+    def deadline_ms(self, transition: int) -> float:
+        """What a transition may take."""
+        return self.by_transition.get(transition, self.default_ms)
+
+    def _rouse(self) -> None:
+        self._asleep = False
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._watch, name="reifydb-deadlines", daemon=True)
+            self._thread.start()
+        self._wake.set()
+
+    # ------------------------------------------------------------------ watchdog thread
+
+    def _interval_s(self) -> float:
+        least_ms = min([self.default_ms, *self.by_transition.values()])
+        return min(max(least_ms / 1000 / LOOKS_PER_DEADLINE, INTERVAL_S_MIN), INTERVAL_S_MAX)
+
+    def _watch(self) -> None:
+        watched, since, idle = 0, time.monotonic(), 0
+        while not self._stopped:
+            time.sleep(self._interval_s())
+            serial, transition = self._look()
+            now = time.monotonic()
+            if serial != watched:
+                watched, since, idle = serial, now, 0
+            elif serial == 0:
+                idle += 1
+                if idle > IDLE_LOOKS_MAX:
+                    self._sleep()
+                    idle = 0
+            elif (now - since) * 1000 >= self.deadline_ms(transition):
+                self._strike(serial)
+
+    def _look(self) -> tuple[int, int]:
+        with self._reading:
+            if self._kernel is None:
+                return 0, 0
+            if self._starting:
+                return START_SERIAL, 0
+            return self._kernel.running.value, self._kernel.transition.value
+
+    def _strike(self, serial: int) -> None:
+        with self._reading:
+            if self._kernel is not None:
+                self._victim = serial
+                self._kernel.engine.increment_epoch()
+
+    def _sleep(self) -> None:
+        self._wake.clear()
+        self._asleep = True
+        # Whoever becomes busy from here on finds the thread asleep, and wakes it.
+        if not (self._busy or self._starting or self._stopped):
+            self._wake.wait()
+        self._asleep = False

@@ -1,0 +1,232 @@
+"""The batch loop around the kernel's: slices, calls that were ended from outside, hand-over.
+
+A batch runs in slices of about `slice_ms`. Between two of them the redo, the outcomes and the
+guests' log lines so far are taken out of the kernel, and Ctrl-C is honoured. The kernel knows no
+clock, so a slice is a number of calls, learned per transition from how long the last ones took.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from reifydb.engine.deadlines import Watchdog
+from reifydb.engine.ffi import CallEnded
+from reifydb.engine.kernel import (
+    DONE,
+    MALFORMED,
+    RUN_HEAD,
+    UNKNOWN_TRANSITION,
+    YIELDED,
+    Kernel,
+)
+from reifydb.errors import KernelError, RequestError
+
+FIRST_SLICE_CALLS = 64
+"""A transition's first slice; then it grows as long as it stays below `slice_ms`."""
+
+SLICE_CALLS_MAX = 1 << 20
+
+# Reasons of trapped calls beside the kernel's own (-1: no result).
+DEADLINE, TRAP_FIRST = 1, 16
+
+_OPERATION_READ = 1
+
+
+class Renewable(Protocol):
+    """A guest: what can be put back after a trap."""
+
+    def renew(self, kernel: Kernel) -> None:
+        """Gives it the state of a new instance."""
+
+
+class Executor:
+    """Runs batches and single calls on one kernel. Under the engine lock.
+
+    Attributes:
+        guests: Whose each transition is, by number.
+        failed: Why the engine has stopped; None while all is well.
+        on_yield: Takes over redo, outcomes' log lines … between two slices.
+    """
+
+    def __init__(
+        self, kernel: Kernel, watchdog: Watchdog, *, slice_ms: float, on_yield: Callable[[], None]
+    ) -> None:
+        self.kernel, self.watchdog = kernel, watchdog
+        self.guests: dict[int, Renewable] = {}
+        self.failed: str | None = None
+        self.on_yield = on_yield
+        self.trap_reasons: dict[int, str] = {}
+        self._slice_ns = int(slice_ms * 1e6)
+        self._calls: dict[int, int] = {}
+        self.bind()
+
+    def bind(self) -> None:
+        """After the kernel has moved: its functions are others."""
+        call = self.kernel.call
+        self._execute, self._resume = call["execute"], call["resume"]
+        self._call, self._retry = call["call"], call["retry"]
+
+    # ------------------------------------------------------------------ batches
+
+    def run(self, batch: bytes, time_us: int, seed: int) -> list[bytes]:
+        """Runs every call of a batch; the outcomes so far of each slice.
+
+        Args:
+            batch: Runs of calls, at most INPUT_BYTES_MAX bytes.
+            time_us: What `now()` returns, unless the state is ahead of it.
+            seed: Below 2**63: what `random()` follows from.
+
+        Raises:
+            RequestError: The batch is malformed; nothing of it has run.
+            KernelError: The kernel itself failed.
+        """
+        kernel = self.kernel
+        self._start()
+        kernel.input[: len(batch)] = batch
+        (transition, _) = RUN_HEAD.unpack_from(batch)
+        calls = self._calls.get(transition, FIRST_SLICE_CALLS)
+        outcomes: list[bytes] = []
+        function: Callable[..., int] = self._execute
+        arguments: tuple[int, ...] = (len(batch), time_us, seed, calls)
+        self.watchdog.arm(kernel)
+        began = time.perf_counter_ns()
+        try:
+            while True:
+                try:
+                    progress = function(*arguments)
+                except CallEnded as ended:
+                    self._recover(ended)
+                    self.watchdog.arm(kernel)
+                    progress = YIELDED
+                now = time.perf_counter_ns()
+                length = kernel.output_len.value
+                if length:
+                    outcomes.append(bytes(kernel.output[:length]))
+                    kernel.output_len.value = 0
+                if progress == DONE:
+                    return outcomes
+                if progress != YIELDED:
+                    raise self._refusal(progress)
+                self.on_yield()
+                if kernel is not self.kernel or kernel.closed:
+                    raise KernelError("the kernel was closed during a batch")
+                calls = self._adapt(transition, calls, now - began)
+                function, arguments = self._resume, (calls,)
+                began = time.perf_counter_ns()
+        finally:
+            self.watchdog.rest()
+
+    def run_one(self, batch: bytes, time_us: int, seed: int) -> None:
+        """Runs a batch of one call; its outcome is left in `kernel.output`, from its start on.
+
+        The short way of `run`: no copies, no slices.
+        """
+        kernel = self.kernel
+        self._start()
+        kernel.input[: len(batch)] = batch
+        kernel.output_len.value = 0
+        watchdog = self.watchdog
+        watchdog.arm(kernel)
+        try:
+            progress = self._execute(len(batch), time_us, seed, 1)
+            while progress == YIELDED:  # a buffer was full
+                self.on_yield()
+                progress = self._resume(1)
+        except CallEnded as ended:
+            if self._recover(ended):
+                return
+            watchdog.arm(kernel)
+            self._again()
+            return
+        finally:
+            watchdog.rest()
+        if progress != DONE:
+            raise self._refusal(progress)
+
+    def _again(self) -> None:
+        try:
+            self._resume(1)
+        except CallEnded as ended:
+            if not self._recover(ended):
+                self.watchdog.arm(self.kernel)
+                self._again()
+
+    def call_nested(self, transition: int, args: bytes, seed: int) -> int:
+        """Runs a transition inside the host's transaction; its outcome is left in `kernel.output`.
+
+        Returns:
+            0, or the code of a refusal: nothing has run.
+        """
+        kernel = self.kernel
+        self._start()
+        try:
+            while True:
+                kernel.input[: len(args)] = args
+                kernel.output_len.value = 0
+                self.watchdog.arm(kernel)
+                try:
+                    return self._call(transition, len(args), seed)
+                except CallEnded as ended:
+                    if self._recover(ended, nested=True):
+                        return 0
+        finally:
+            self.watchdog.rest()
+
+    def _start(self) -> None:
+        if self.failed is not None:
+            raise KernelError(self.failed, hint="reopen the database: it recovers from its log")
+
+    def _refusal(self, progress: int) -> Exception:
+        if progress == MALFORMED:
+            return RequestError("the packed arguments are malformed: a row's length leads nowhere")
+        if progress == UNKNOWN_TRANSITION:
+            return RequestError("the transition is not installed any more")
+        return RequestError("a transaction is open")
+
+    def _adapt(self, transition: int, calls: int, took_ns: int) -> int:
+        """How many calls the next slice has; at most twice as many as the last."""
+        done = self.kernel.control.calls_done
+        fitting = calls * self._slice_ns // max(1, took_ns)
+        calls = max(1, min(fitting, 2 * calls, SLICE_CALLS_MAX)) if done else calls
+        self._calls[transition] = calls
+        return calls
+
+    # ------------------------------------------------------------------ after a call was ended
+
+    def _recover(self, ended: CallEnded, *, nested: bool = False) -> bool:
+        """The order is always the same: deadline off, stack pointer back, the call undone, the
+        guest's instance renewed. False: it was struck by mistake and must run again.
+
+        Raises:
+            KernelError: The trap struck inside the kernel.
+        """
+        kernel = self.kernel
+        self.watchdog.disarm(kernel)
+        kernel.restore_stack()
+        control = kernel.control
+        if ended.overflow and control.operation == _OPERATION_READ:
+            kernel.operation.value = 0  # a read changes nothing
+        overdue = self.watchdog.struck(ended, control.running)
+        if overdue is None and not nested:
+            refused = kernel.call["retry"]()
+        else:
+            refused = kernel.call["abandon"](self._reason(ended, overdue=overdue is not False))
+        if refused:
+            self.failed = (
+                f"the kernel failed in operation {control.operation} ({ended.reason}); "
+                f"lsn {control.lsn}"
+            )
+            raise KernelError(self.failed) from ended
+        guest = self.guests.get(control.transition)
+        if guest is not None:
+            guest.renew(kernel)
+        return overdue is not None
+
+    def _reason(self, ended: CallEnded, *, overdue: bool) -> int:
+        if overdue:
+            return DEADLINE
+        code = TRAP_FIRST + (int(ended.code.value) if ended.code is not None else 0)
+        self.trap_reasons[code] = ended.reason
+        return code

@@ -1,0 +1,208 @@
+"""The raw C functions of wasmtime: stores, instances, calls, and what an ended call says.
+
+The only module of the engine that touches wasmtime. Misuse of the raw functions aborts the process:
+never mix stores, never use a function after its store is closed. `Func.__call__` of the public API
+costs 25-100 µs a crossing, a call here about 1 µs; a test compares the two.
+
+A raw call ends in one of three ways: it returned (both results null); wasm trapped (`trap` set); an
+error came back. No Python function is ever called from wasm: an exception that leaves a ctypes
+callback (Ctrl-C is one) would hand wasmtime an uninitialised pointer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import wasmtime
+from wasmtime import _bindings as c
+
+INSTANCES_MAX = 1_000_000
+"""Instances, memories and tables of a store each; wasmtime's own limit is 10,000."""
+
+NEVER_TICKS = 1 << 40
+"""An epoch deadline that is not reached."""
+
+_ptr, _size, _u64 = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint64
+
+Engine = wasmtime.Engine
+Exports = dict[str, Any]
+"""What an instance exports, by name: wasmtime's Func, Memory, Table, Global."""
+
+
+def _address(pointer: Any) -> int:
+    return ctypes.cast(pointer, _ptr).value or 0
+
+
+def _declare(symbol: str, result: Any, *arguments: Any, keep_gil: bool = False) -> Any:
+    """A C function with argument types of our own; the package's are shared with everybody."""
+    address = _address(getattr(c.dll, symbol))  # type: ignore[attr-defined]
+    prototype = ctypes.PYFUNCTYPE if keep_gil else ctypes.CFUNCTYPE
+    return prototype(result, *arguments)(address)
+
+
+_CALL = ("wasmtime_func_call_unchecked", _ptr, _ptr, _ptr, _ptr, _size, _ptr)
+_call, _call_with_gil = _declare(*_CALL), _declare(*_CALL, keep_gil=True)
+_set_deadline = _declare(
+    "wasmtime_context_set_epoch_deadline", None, _ptr, _u64, keep_gil=True
+)
+_memory_size = _declare("wasmtime_memory_data_size", _size, _ptr, _ptr, keep_gil=True)
+
+
+class CallEnded(Exception):
+    """A call into wasm that did not return.
+
+    Attributes:
+        code: The trap's code; None when it was no trap.
+        interrupted, overflow: The epoch ended it; the stack was exhausted.
+    """
+
+    def __init__(self, failure: wasmtime.Trap | wasmtime.WasmtimeError) -> None:
+        super().__init__(str(failure))
+        self.code = failure.trap_code if isinstance(failure, wasmtime.Trap) else None
+        self.interrupted = self.code is wasmtime.TrapCode.INTERRUPT
+        self.overflow = self.code is wasmtime.TrapCode.STACK_OVERFLOW
+
+    @property
+    def reason(self) -> str:
+        """The trap's kind in a few words."""
+        if self.code is None:
+            return "it could not be run"
+        return _TRAPS.get(self.code.name, self.code.name.lower().replace("_", " "))
+
+
+_TRAPS = {
+    "STACK_OVERFLOW": "the call stack is exhausted",
+    "MEMORY_OUT_OF_BOUNDS": "memory access out of bounds",
+    "HEAP_MISALIGNED": "misaligned memory access",
+    "TABLE_OUT_OF_BOUNDS": "table access out of bounds",
+    "INDIRECT_CALL_TO_NULL": "call of an empty table element",
+    "BAD_SIGNATURE": "call through a table with another type",
+    "INTEGER_OVERFLOW": "integer overflow",
+    "INTEGER_DIVISION_BY_ZERO": "integer division by zero",
+    "BAD_CONVERSION_TO_INTEGER": "float that is no integer",
+    "UNREACHABLE": "unreachable code was reached",
+    "INTERRUPT": "interrupted",
+}
+
+
+class RawFunction:
+    """One wasm function of one store, called raw. One thread at a time; integers only.
+
+    With `keep_gil` the call does not let other Python threads run: right for calls of a few
+    microseconds, because to get the GIL back from a busy thread can take 5 ms each time. Wrong for
+    whatever may run a guest: what ends an endless loop is a Python thread.
+    """
+
+    __slots__ = ("_arguments", "_invoke", "_keep", "_pack", "_result", "_slots", "_trap")
+
+    def __init__(self, store: Store, func: wasmtime.Func, *, keep_gil: bool = False) -> None:
+        signature = func.type(store.store)
+        count = max(1, len(signature.params))
+        self._slots = (ctypes.c_uint64 * (2 * count))()  # wasmtime_val_raw_t is 16 bytes
+        self._pack = struct.Struct("<" + "q8x" * len(signature.params)).pack_into
+        kind = str(signature.results[0]) if signature.results else "i64"
+        result = ctypes.c_int32 if kind == "i32" else ctypes.c_int64
+        self._result = result.from_buffer(self._slots)
+        self._trap = _ptr()
+        self._keep = store, func  # the addresses below point into them
+        self._invoke = _call_with_gil if keep_gil else _call
+        self._arguments = (
+            _address(store.store._context()),
+            ctypes.addressof(func._func),
+            ctypes.addressof(self._slots),
+            count,
+            ctypes.addressof(self._trap),
+        )
+
+    def __call__(self, *values: int) -> int:
+        """Calls it. Raises `CallEnded` when it does not return; `struct.error` for a wrong number
+        of arguments."""
+        self._pack(self._slots, 0, *values)
+        error = self._invoke(*self._arguments)
+        if error is None and self._trap.value is None:
+            return self._result.value
+        raise self._ended(error)
+
+    def _ended(self, error: int | None) -> CallEnded:
+        if error is not None:
+            failure = ctypes.cast(error, ctypes.POINTER(c.wasmtime_error_t))
+            return CallEnded(wasmtime.WasmtimeError._from_ptr(failure))
+        pointer = ctypes.cast(self._trap, ctypes.POINTER(c.wasm_trap_t))
+        self._trap.value = None
+        return CallEnded(wasmtime.Trap._from_ptr(pointer))
+
+
+class Code:
+    """A compiled module, and what it imports: to ask wasmtime for that costs 10 µs each."""
+
+    __slots__ = ("imports", "module")
+
+    def __init__(self, engine: Engine, artefact: bytes) -> None:
+        self.module = wasmtime.Module.deserialize(engine, artefact)
+        self.imports = [(i.module, i.name) for i in self.module.imports]
+
+
+class Store:
+    """A wasmtime store: nothing in it is freed before all of it is.
+
+    Attributes:
+        instances: How many instances were made in it.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.store = wasmtime.Store(engine)
+        self.store.set_limits(instances=INSTANCES_MAX, memories=INSTANCES_MAX, tables=INSTANCES_MAX)
+        self._context = _address(self.store._context())
+        self.instances = 0
+        self.set_deadline(NEVER_TICKS)  # a new store's deadline has passed already
+
+    def instantiate(self, code: Code, **imports: Exports) -> Exports:
+        """Makes an instance; `imports` maps an import module's name to what it has.
+
+        Raises:
+            CallEnded: A start function trapped, or a segment does not fit.
+            KeyError: Something that is imported is not there.
+        """
+        needed = [imports[module][name] for module, name in code.imports]
+        self.instances += 1
+        try:
+            instance = wasmtime.Instance(self.store, code.module, needed)
+        except (wasmtime.Trap, wasmtime.WasmtimeError) as failure:
+            raise CallEnded(failure) from None
+        exports = instance.exports(self.store)
+        return {str(name): exports[name] for name in exports}
+
+    def function(self, func: wasmtime.Func, *, keep_gil: bool = False) -> RawFunction:
+        """`func` of an instance of this store, to be called raw."""
+        return RawFunction(self, func, keep_gil=keep_gil)
+
+    def functions(self, exports: Exports, *, keep_gil: Sequence[str]) -> dict[str, RawFunction]:
+        """All functions of `exports`, those named in `keep_gil` without letting go of the GIL."""
+        return {
+            name: self.function(export, keep_gil=name in keep_gil)
+            for name, export in exports.items()
+            if isinstance(export, wasmtime.Func)
+        }
+
+    def set_deadline(self, ticks: int) -> None:
+        """Ends code with epoch checks when the engine's epoch has advanced by so much from now."""
+        _set_deadline(self._context, ticks)
+
+    def memory_base(self, memory: wasmtime.Memory) -> int:
+        """Address of a memory in this process; it stays, `memory_may_move` is off."""
+        return ctypes.addressof(memory.data_ptr(self.store).contents)
+
+    def memory_bytes(self, memory: wasmtime.Memory) -> int:
+        """Size of a memory now."""
+        return int(_memory_size(self._context, ctypes.addressof(memory._memory)))
+
+    def grow(self, memory: wasmtime.Memory, pages: int) -> None:
+        """Makes a memory larger by so many pages of 64 KiB."""
+        memory.grow(self.store, pages)
+
+    def close(self) -> None:
+        """Frees everything. No function of the store may be called afterwards."""
+        self.store.close()
