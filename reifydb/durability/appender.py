@@ -197,10 +197,9 @@ class Appender:
         return checksum
 
     def _take_back(self) -> None:
-        """Cut off what a failed write left. Synced: a later frame is shorter, perhaps."""
+        """Cut off what a failed write left. Not synced: the next try writes the same bytes."""
         assert self._file is not None
         self._file.truncate(self._offset)
-        sync(self._file)
         if self.marked == "written":
             self.marked = "no"
 

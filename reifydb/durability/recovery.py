@@ -29,7 +29,7 @@ from reifydb.durability.storage import (
     File,
     Storage,
     create,
-    make_folders,
+    make_folder,
     sync,
     write_all,
 )
@@ -114,11 +114,10 @@ class Recovery:
         storage, folder = self._storage, self._folder
         if self._tail:
             self._mend(self._tail)
-        for path in (folder.log, folder.quarantine):
-            make_folders(storage, path)
-            for name in storage.names(path):
-                if name.endswith(TEMPORARY):
-                    storage.remove(os.path.join(path, name))
+        make_folder(storage, folder.log)
+        for name in storage.names(folder.log):
+            if name.endswith(TEMPORARY):
+                storage.remove(os.path.join(folder.log, name))
         return Appender(
             storage,
             folder,
@@ -246,7 +245,7 @@ class Recovery:
         """Copy the torn tail to quarantine, then cut it off."""
         folder, segment = self._folder, tail.found.segment
         name = f"{segment.first_lsn:016x}-{segment.incarnation}-{tail.offset}.tail"
-        make_folders(self._storage, folder.quarantine)
+        make_folder(self._storage, folder.quarantine)
         self.quarantined = os.path.join(folder.quarantine, name)
         create(self._storage, self.quarantined, file.read(tail.offset, tail.size - tail.offset))
         file.truncate(tail.offset)

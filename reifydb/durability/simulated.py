@@ -114,7 +114,7 @@ class SimulatedStorage:
     """A disk in memory. Safe from several threads.
 
     Args:
-        crash_at: The step that the power does not survive; 0: none.
+        crash_at: The power goes before this step; 0: never.
         leave_out: Syncs, counted from 1, that do nothing although they say so.
         faults: (kind, n) → errno: the nth operation of this kind fails. Kinds are write, sync,
             read, open, rename, remove, truncate, folder, allocate. Only half of a failing write,
@@ -249,8 +249,9 @@ class SimulatedStorage:
             count = self.counts[kind] = self.counts.get(kind, 0) + 1
             if kind == "sync":
                 self.syncs.append(path)
-            if self.steps == self.crash_at and self.steps % 2:
-                self._die()  # before the operation; at even steps, after it
+            if self.steps == self.crash_at:
+                self._dead = True
+                raise SimulatedCrash
             code = self.faults.get((kind, count))
             if code and kind != "write":
                 raise OSError(code, os.strerror(code), path)
@@ -259,12 +260,8 @@ class SimulatedStorage:
             raise
 
     def leave(self) -> None:
-        """The step is done; the power may go now."""
-        try:
-            if self.steps == self.crash_at:
-                self._die()
-        finally:
-            self._mutex.release()
+        """The step is done."""
+        self._mutex.release()
 
     def room(self, wanted: int) -> int:
         """How many of the bytes that a write or a claim wants the disk still has."""
@@ -275,10 +272,6 @@ class SimulatedStorage:
     def keeps(self) -> bool:
         """Whether the sync that is under way is not left out."""
         return len(self.syncs) not in self.leave_out
-
-    def _die(self) -> None:
-        self._dead = True
-        raise SimulatedCrash
 
     def _check_power(self) -> None:
         if self._dead:

@@ -10,6 +10,7 @@ overwrite"). Within its range anything may be found after a crash, until it was 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable, Sequence
@@ -146,22 +147,36 @@ def create(storage: Storage, path: str, *buffers: bytes) -> None:
     sync_folder(storage, os.path.dirname(path))
 
 
-def make_folders(storage: Storage, path: str) -> None:
-    """Make a folder and those above it that are missing, each synced into the one above."""
-    parent = os.path.dirname(path)
-    if parent != path and not _is_folder(storage, parent):
-        make_folders(storage, parent)
-    if not _is_folder(storage, path):
+def make_folder(storage: Storage, path: str) -> None:
+    """Make a folder if it is missing, and sync its name.
+
+    Synced although it is there: a process that was killed may have made it and got no further.
+    """
+    with contextlib.suppress(FileExistsError):
         storage.make_folder(path)
-    sync_folder(storage, parent)
+    sync_folder(storage, os.path.dirname(path))
 
 
-def _is_folder(storage: Storage, path: str) -> bool:
+def make_folders(storage: Storage, path: str) -> None:
+    """Make a folder and those above it that are missing, and sync their names.
+
+    Folders that were there and that we may not open are left to those who may.
+    """
+    parent = os.path.dirname(path)
+    if parent == path:
+        return
     try:
-        storage.names(path)
+        storage.make_folder(path)
     except FileNotFoundError:
-        return False
-    return True
+        make_folders(storage, parent)
+        make_folder(storage, path)
+        return
+    except FileExistsError:
+        with contextlib.suppress(OSError):
+            storage.sync_folder(parent)
+    else:
+        sync_folder(storage, parent)
+    make_folders(storage, parent)
 
 
 # ------------------------------------------------------------------ the operating system
