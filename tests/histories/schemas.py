@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+from datetime import datetime
 
 from reifydb.engine.catalog import Column, Table, Type
-from tests.histories.drawing import draw
+from tests.histories.drawing import EPOCH, INT_MAX, INT_MIN, MICROSECOND, draw
 
 
 def random_schema(rng: random.Random) -> tuple[Table, ...]:
@@ -36,5 +37,14 @@ def _table(rng: random.Random, name: str) -> Table:
 
 def _column(rng: random.Random, name: str) -> Column:
     kind = rng.choice(list(Type))
-    default = draw(rng, kind) if rng.random() < 0.4 else None
+    default = _inside(draw(rng, kind)) if rng.random() < 0.4 else None
+    if kind is Type.FLOAT and default is not None:
+        default = float(default) + 0.0  # type: ignore[arg-type]
+    if kind is Type.TIMESTAMP and default in (INT_MIN, INT_MAX):
+        default = 0  # SQL has no literal for what no calendar has
     return Column(name, kind, nullable=rng.random() < 0.7, default=default)
+
+
+def _inside(value: object) -> object:
+    """As a catalog has it: timestamps in microseconds."""
+    return (value - EPOCH) // MICROSECOND if isinstance(value, datetime) else value

@@ -11,9 +11,11 @@ import random
 import pytest
 
 import reifydb
+from reifydb.sql.create_table import parse_schema, render_create_table
 from tests.histories.broken_twins import BROKEN
 from tests.histories.generator import generate
 from tests.histories.runner import MismatchError, Plan, check, run
+from tests.histories.schemas import random_schema
 from tests.histories.subjects import FolderSubject, MemorySubject, TwinSubject
 from tests.histories.twin import Twin
 
@@ -68,6 +70,13 @@ def test_the_comparer_notices(broken: type[Twin]) -> None:
         except MismatchError:
             return
     pytest.fail(f"not noticed: {broken.__doc__}")
+
+
+def test_generated_schemas_can_be_written_in_sql() -> None:
+    for seed in range(100):
+        for table in random_schema(random.Random(seed)):
+            [statement] = parse_schema(render_create_table(table))
+            assert statement.table == table
 
 
 def test_the_same_seed_gives_the_same_history() -> None:
