@@ -25,26 +25,28 @@ pub inline fn reset() void {
 
 /// The part that nothing is kept in yet.
 pub inline fn free() []align(8) u8 {
+    @setRuntimeSafety(false); // `kept` is a multiple of 8 and at most bytes_max: see `keep`
     return @alignCast(memory[kept..]);
 }
 
-/// Keeps the first `bytes` of what is free.
+/// Keeps the first `bytes` of what is free, which are a multiple of 8; the caller has seen that they are there.
 pub inline fn keep(bytes: usize) void {
-    kept += std.mem.alignForward(usize, bytes, 8);
+    kept +%= bytes;
 }
 
 /// `bytes` at the far end, for rows on their way out: good until the next operation.
-pub inline fn outgoing(bytes: usize) Error![]align(8) u8 {
+pub inline fn outgoing(bytes: u64) Error![]align(8) u8 {
+    @setRuntimeSafety(false);
     const space = free();
     if (bytes > space.len) return error.ArenaFull;
-    return @alignCast(space[space.len - bytes ..]);
+    return @alignCast(space[space.len - @as(usize, @intCast(bytes)) ..]);
 }
 
 /// `bytes` that stay until the call ends.
 pub fn alloc(bytes: usize) Error![]align(8) u8 {
     const space = free();
     if (bytes > space.len) return error.ArenaFull;
-    keep(bytes);
+    keep(std.mem.alignForward(usize, bytes, 8));
     return space[0..bytes];
 }
 

@@ -74,8 +74,8 @@ def _key(source: Path, mode: str) -> str:
     """A hash of everything that a guest is made from."""
     digest = hashlib.sha256(f"{mode} {stack_bytes} {source.name}".encode())
     folders = (source.parent, SDK)
-    for path in sorted(p for folder in folders for p in folder.iterdir() if p.is_file()):
-        if path.suffix in (".zig", ".sql") or path.parent == source.parent:
+    for path in sorted(p for folder in folders for p in folder.rglob("*") if p.is_file()):
+        if path.suffix not in (".pyc", ".wasm"):
             digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
     digest.update(Path(__file__).read_bytes())
     return digest.hexdigest()

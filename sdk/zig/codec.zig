@@ -70,46 +70,46 @@ pub fn Codec(comptime columns: []const Column) type {
         /// The length of a row whose texts are empty.
         pub const bytes_min = std.mem.alignForward(usize, tail_at, 8);
 
-        /// The length of the row of `value`.
-        pub inline fn size(value: anytype) usize {
+        /// The length of the row of `value`. It may be more than a guest's memory could hold.
+        pub fn size(value: anytype) u64 {
             if (is_fixed) return bytes_min;
-            var bytes: usize = tail_at;
+            var bytes: u64 = tail_at;
             inline for (columns, 0..) |column, i| {
                 if (comptime isLong(column)) {
-                    if (optional(field(value, i))) |long| bytes += data(long).len;
+                    const long = field(value, i);
+                    if (comptime column.nullable()) {
+                        if (long) |present| bytes += data(present).len;
+                    } else bytes += data(long).len;
                 }
             }
-            return std.mem.alignForward(usize, bytes, 8);
+            return std.mem.alignForward(u64, bytes, 8);
         }
 
-        /// Writes the row of `value`; `out` has room for `size(value)`, which it returns.
+        /// Writes the row of `value`, for which `out` has `length` bytes: those that `size` says.
         ///
         /// `value` is a struct with the columns' names, a tuple in their order, or, for one column,
         /// the value itself. A nullable column that a struct leaves out is null.
-        pub inline fn encode(value: anytype, out: [*]align(8) u8) usize {
-            const length = size(value);
+        pub fn encode(value: anytype, out: [*]align(8) u8, length: usize) void {
             store(u64, out + length - 8, 0); // the padding is in the last word; the rest is written
             store(u64, out, length | @as(u64, columns.len) << 32);
             var nulls: [nulls_bytes]u8 = @splat(0);
             var at: usize = tail_at;
             inline for (columns, 0..) |column, i| {
-                var slot: u64 = 0;
-                if (optional(field(value, i))) |present| {
-                    if (comptime isLong(column)) {
-                        const long = data(present);
-                        slot = at | @as(u64, long.len) << 32;
-                        copy(out + at, long);
-                        at += long.len;
-                    } else slot = slotOf(present);
-                } else nulls[i / 8] |= 1 << i % 8;
+                const value_or_null = field(value, i);
+                const slot = if (comptime column.nullable())
+                    if (value_or_null) |present| put(present, out, &at) else null_slot: {
+                        nulls[i / 8] |= 1 << i % 8;
+                        break :null_slot 0;
+                    }
+                else
+                    put(value_or_null, out, &at);
                 store(u64, out + 8 + 8 * i, slot);
             }
             inline for (nulls, 0..) |byte, i| out[nulls_at + i] = byte;
-            return length;
         }
 
         /// The row as a `T` with one field per column, in the columns' order. Texts point into `row`.
-        pub inline fn decode(comptime T: type, row: [*]align(8) const u8) T {
+        pub fn decode(comptime T: type, row: [*]align(8) const u8) T {
             var value: T = undefined;
             inline for (columns, @typeInfo(T).@"struct".field_names, 0..) |column, name, i| {
                 const is_null = column.nullable() and row[nulls_at + i / 8] >> i % 8 & 1 == 1;
@@ -164,10 +164,6 @@ fn isLong(comptime column: Column) bool {
     return column.kind() == .text or column.kind() == .bytes;
 }
 
-inline fn optional(value: anytype) ?Plain(@TypeOf(value)) {
-    return value;
-}
-
 inline fn data(long: anytype) []const u8 {
     return if (@TypeOf(long) == Bytes) long.data else long;
 }
@@ -176,12 +172,20 @@ inline fn nullOf(comptime T: type) T {
     return if (@typeInfo(T) == .optional) null else unreachable;
 }
 
-inline fn slotOf(value: anytype) u64 {
-    return switch (@TypeOf(value)) {
-        bool => @intFromBool(value),
-        Timestamp => @bitCast(value.micros),
-        else => @bitCast(value),
-    };
+/// The slot of a value that is not null; a text or bytes go to the tail, at `at`, which moves on.
+inline fn put(value: anytype, row: [*]u8, at: *usize) u64 {
+    switch (@TypeOf(value)) {
+        bool => return @intFromBool(value),
+        i64, f64 => return @bitCast(value),
+        Timestamp => return @bitCast(value.micros),
+        else => {
+            const long = data(value);
+            const slot = at.* | @as(u64, long.len) << 32;
+            copy(row + at.*, long);
+            at.* +%= long.len;
+            return slot;
+        },
+    }
 }
 
 inline fn valueOf(comptime column: Column, row: [*]align(8) const u8, comptime at: usize) Plain(column.type) {
@@ -206,9 +210,15 @@ inline fn store(comptime T: type, to: [*]u8, value: T) void {
 }
 
 /// Copies by words: texts in rows are short, and `memory.copy` costs more than a few stores.
-inline fn copy(to: [*]u8, from: []const u8) void {
-    if (from.len > 64) return @memcpy(to, from);
-    var at: usize = 0;
-    while (at + 8 <= from.len) : (at += 8) store(u64, to + at, load(u64, from.ptr + at));
-    while (at < from.len) : (at += 1) to[at] = from[at];
+noinline fn copy(to: [*]u8, from: []const u8) void {
+    if (from.len < 8) {
+        if (from.len & 4 != 0) store(u32, to, load(u32, from.ptr));
+        if (from.len & 2 != 0) store(u16, to + (from.len & 4), load(u16, from.ptr + (from.len & 4)));
+        if (from.len & 1 != 0) to[from.len - 1] = from[from.len - 1];
+    } else if (from.len <= 64) {
+        var at: usize = 0;
+        const last = from.len - 8;
+        while (at < last) : (at += 8) store(u64, to + at, load(u64, from.ptr + at));
+        store(u64, to + last, load(u64, from.ptr + last));
+    } else @memcpy(to, from);
 }

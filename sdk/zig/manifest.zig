@@ -12,10 +12,11 @@ pub const Result = struct {
     is_row: bool,
 };
 
-/// The parameters of a function: its types, with these names.
+/// The parameters of a function: its types with these names, or the fields of its only parameter.
 pub fn params(comptime Function: type, comptime names: anytype) []const Param {
     comptime {
         const types = @typeInfo(Function).@"fn".param_types;
+        if (Row(Function)) |Fields| return fieldsAsParams(Fields, names.len);
         if (types.len != names.len) @compileError(std.fmt.comptimePrint(
             "{s} has {d} parameters, but {d} names are given",
             .{ @typeName(Function), types.len, names.len },
@@ -28,6 +29,25 @@ pub fn params(comptime Function: type, comptime names: anytype) []const Param {
         const done = all;
         return &done;
     }
+}
+
+/// The struct that a function takes as its only parameter, whose fields are the arguments.
+pub fn Row(comptime Function: type) ?type {
+    const types = @typeInfo(Function).@"fn".param_types;
+    if (types.len != 1) return null;
+    const Only = types[0].?;
+    return if (@typeInfo(Only) == .@"struct" and codec.kindOf(Only) == null) Only else null;
+}
+
+fn fieldsAsParams(comptime Fields: type, comptime names: usize) []const Param {
+    if (names != 0) @compileError("the fields of " ++ @typeName(Fields) ++ " name the parameters: give no names");
+    const columns = codec.columnsOf(Fields);
+    var all: [columns.len]Param = undefined;
+    for (&all, columns) |*param, column| {
+        param.* = .{ .name = column.name, .type = column.type, .secret = false };
+    }
+    const done = all;
+    return &done;
 }
 
 /// The result that a function's return type is: nothing, a value, or a row.

@@ -25,7 +25,7 @@ pub fn secret(comptime name: []const u8) manifest.Secret {
 }
 
 /// A function that may change rows. Zig does not tell the names of its parameters, so they are given
-/// here, one for each.
+/// here, one for each; or none, if its only parameter is a struct: then its fields are the parameters.
 pub fn transition(comptime function: anytype, comptime names: anytype) Transition {
     return describe(function, names, false);
 }
@@ -79,7 +79,7 @@ pub fn module(comptime spec: anytype) type {
 /// What a transition looks like from outside.
 fn Export(comptime self: Transition) type {
     return struct {
-        const Args = std.meta.ArgsTuple(self.Function);
+        const Args = manifest.Row(self.Function) orelse std.meta.ArgsTuple(self.Function);
         const ArgsRow = codec.Codec(codec.columnsOf(Args));
         const Result = Payload(self.Function);
 
@@ -91,7 +91,8 @@ fn Export(comptime self: Transition) type {
 
         inline fn call() !void {
             const function: *const self.Function = @ptrCast(@alignCast(self.function));
-            const answer = @call(.auto, function, try arguments());
+            const args = try arguments();
+            const answer = @call(.auto, function, if (comptime manifest.Row(self.Function) == null) args else .{args});
             const value: Result = switch (@typeInfo(@TypeOf(answer))) {
                 .error_union => try answer,
                 else => answer,
@@ -100,7 +101,7 @@ fn Export(comptime self: Transition) type {
         }
 
         inline fn arguments() host.Error!Args {
-            if (self.params.len == 0) return .{};
+            if (self.params.len == 0) return undefined;
             const into: []align(8) u8 = if (ArgsRow.is_fixed)
                 &arena.Static(ArgsRow, ArgsRow.bytes_min).buffer
             else
@@ -117,7 +118,7 @@ fn Export(comptime self: Transition) type {
                 &arena.Static(Row, Row.bytes_min).buffer
             else
                 try arena.outgoing(Row.size(value));
-            _ = Row.encode(value, bytes.ptr);
+            Row.encode(value, bytes.ptr, bytes.len);
             _ = try host.check(host.abi.result(bytes.ptr, bytes.len));
         }
     };

@@ -79,8 +79,7 @@ pub fn caller() Error![]const u8 {
     const into = arena.free();
     const length = try host.check(abi.caller(into.ptr, into.len));
     if (length > into.len) return error.ArenaFull;
-    arena.keep(length);
-    return into[0..length];
+    return (try arena.alloc(length))[0..length];
 }
 
 pub const Level = enum(i32) { debug = 10, info = 20, warning = 30, @"error" = 40 };
@@ -111,4 +110,3 @@ pub fn sub(a: i64, b: i64) error{Overflow}!i64 {
 pub fn mul(a: i64, b: i64) error{Overflow}!i64 {
     return std.math.mul(i64, a, b);
 }
-

@@ -131,8 +131,9 @@ pub fn Table(comptime name: []const u8, comptime RowType: type, comptime key: an
             const lower_bytes = if (lower.columns > 0) Lower.size(lower.of(options)) else 0;
             const upper_bytes = if (upper.columns > 0) Upper.size(upper.of(options)) else 0;
             const bounds = try arena.outgoing(lower_bytes + upper_bytes);
-            if (lower.columns > 0) _ = Lower.encode(lower.of(options), bounds.ptr);
-            if (upper.columns > 0) _ = Upper.encode(upper.of(options), @alignCast(bounds.ptr + lower_bytes));
+            const split: usize = @intCast(lower_bytes);
+            if (lower.columns > 0) Lower.encode(lower.of(options), bounds.ptr, split);
+            if (upper.columns > 0) Upper.encode(upper.of(options), @alignCast(bounds[split..].ptr), bounds.len - split);
             const cursor = try host.check(abi.scan(number(), 0, flags, bounds.ptr, bounds.len, limit));
             return .{ .number = @intCast(cursor), .buffer = buffer };
         }
@@ -226,16 +227,20 @@ inline fn encode(comptime Rows: type, value: anytype) Error![]align(8) u8 {
         &arena.Static(Rows, Rows.bytes_min).buffer
     else
         try arena.outgoing(Rows.size(value));
-    _ = Rows.encode(value, bytes.ptr);
+    Rows.encode(value, bytes.ptr, bytes.len);
     return bytes;
 }
 
 fn encodeMany(comptime Rows: type, values: anytype) Error![]align(8) u8 {
-    var bytes: usize = 0;
+    var bytes: u64 = 0;
     for (values) |value| bytes += Rows.size(value);
     const out = try arena.outgoing(bytes);
     var at: usize = 0;
-    for (values) |value| at += Rows.encode(value, @alignCast(out.ptr + at));
+    for (values) |value| {
+        const length: usize = @intCast(Rows.size(value));
+        Rows.encode(value, @alignCast(out[at..].ptr), length);
+        at += length;
+    }
     return out;
 }
 

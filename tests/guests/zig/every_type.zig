@@ -1,0 +1,310 @@
+//! A guest that does everything an SDK can do, once: each type, each operation, each result.
+
+const std = @import("std");
+const reifydb = @import("reifydb");
+const schema = @import("every_type/schema.zig");
+const every = schema.every_type;
+const note = schema.note;
+const pair = schema.pair;
+
+/// The same table again, bound to fewer columns: an update leaves the others as they are.
+const narrow = reifydb.Table("every_type", struct { b: i64, a: []const u8, n: i64 }, .{ "a", "b" });
+
+fn nothing() void {}
+
+/// The argument, as it came.
+fn Echo(comptime T: type) type {
+    return struct {
+        fn run(value: T) T {
+            return value;
+        }
+    };
+}
+
+fn echo(comptime T: type) @TypeOf(reifydb.query(nothing, .{})) {
+    return reifydb.query(Echo(T).run, .{"value"});
+}
+
+fn echoRow(row: every.Row) every.Row {
+    return row;
+}
+
+fn insert(row: every.Row) !void {
+    try every.insert(row);
+}
+
+fn update(row: every.Row) !void {
+    try every.update(row);
+}
+
+fn upsert(row: every.Row) !void {
+    try every.upsert(row);
+}
+
+fn get(a: []const u8, b: i64) !every.Row {
+    return every.need(.{ a, b });
+}
+
+fn find(a: []const u8, b: i64) !?i64 {
+    const row = try every.get(.{ .b = b, .a = a }) orelse return null;
+    return row.n;
+}
+
+fn delete(a: []const u8, b: i64) !bool {
+    return every.delete(.{ a, b });
+}
+
+fn count() !i64 {
+    return every.count();
+}
+
+/// Adds to `n` through the narrow binding.
+fn addNarrow(a: []const u8, b: i64, amount: i64) !i64 {
+    var row = try narrow.need(.{ a, b });
+    row.n = try reifydb.add(row.n, amount);
+    try narrow.update(row);
+    return row.n;
+}
+
+/// Inserts through the narrow binding: the columns that must not be null are missing.
+fn insertNarrow(a: []const u8, b: i64) !void {
+    try narrow.insert(.{ .a = a, .b = b, .n = 0 });
+}
+
+const Many = enum { insert, update, upsert };
+
+/// The rows (a, from) … (a, to − 1), whose text is `t`, in one crossing.
+fn many(comptime operation: Many, a: []const u8, from: i64, to: i64, t: []const u8) !void {
+    var rows: [32]every.Row = undefined;
+    if (to < from or to - from > rows.len) return reifydb.abort(1, "too_many");
+    const given = rows[0..@intCast(to - from)];
+    for (given, 0..) |*row, i| row.* = .{
+        .a = a,
+        .b = from + @as(i64, @intCast(i)),
+        .flag = i % 2 == 1,
+        .n = @as(i64, @intCast(i)) * 10,
+        .x = @as(f64, @floatFromInt(i)) / 4,
+        .t = t,
+        .d = .{ .data = t },
+        .at = .{ .micros = -@as(i64, @intCast(i)) },
+        .flag_null = null,
+        .n_null = if (i % 3 == 0) null else from,
+        .x_null = null,
+        .t_null = if (i % 2 == 0) t else null,
+        .d_null = null,
+        .at_null = reifydb.now(),
+    };
+    switch (operation) {
+        .insert => try every.insertMany(given),
+        .update => try every.updateMany(given),
+        .upsert => try every.upsertMany(given),
+    }
+}
+
+fn insertMany(a: []const u8, from: i64, to: i64, t: []const u8) !void {
+    try many(.insert, a, from, to, t);
+}
+
+fn updateMany(a: []const u8, from: i64, to: i64, t: []const u8) !void {
+    try many(.update, a, from, to, t);
+}
+
+fn upsertMany(a: []const u8, from: i64, to: i64, t: []const u8) !void {
+    try many(.upsert, a, from, to, t);
+}
+
+/// Deletes the keys (a, from) … (a, to − 1) in one crossing; how many there were.
+fn deleteMany(a: []const u8, from: i64, to: i64) !i64 {
+    var keys: [64]struct { []const u8, i64 } = undefined;
+    if (to < from or to - from > keys.len) return reifydb.abort(1, "too_many");
+    const given = keys[0..@intCast(to - from)];
+    for (given, 0..) |*key, i| key.* = .{ a, from + @as(i64, @intCast(i)) };
+    return @intCast(try every.deleteMany(given));
+}
+
+/// The keys that a scan finds, as text: `a1 a2 b1`.
+fn listed(options: anytype) ![]const u8 {
+    const out = try reifydb.alloc(4096);
+    var len: usize = 0;
+    var rows = try every.scan(options);
+    defer rows.close();
+    while (try rows.next()) |row| {
+        const piece = try std.fmt.bufPrint(out[len..], "{s}{s}{d}", .{ if (len > 0) " " else "", row.a, row.b });
+        len += piece.len;
+    }
+    return out[0..len];
+}
+
+fn scanAll(descending: bool, limit: i64, buffer_bytes: i64) ![]const u8 {
+    return listed(.{ .descending = descending, .limit = small(limit), .buffer_bytes = @as(usize, @intCast(buffer_bytes)) });
+}
+
+fn scanPrefix(a: []const u8, descending: bool, limit: i64) ![]const u8 {
+    return listed(.{ .prefix = .{a}, .descending = descending, .limit = small(limit) });
+}
+
+fn scanRange(a1: []const u8, b1: i64, a2: []const u8, b2: i64, descending: bool) ![]const u8 {
+    return listed(.{ .lower = .{ a1, b1 }, .upper = .{ a2, b2 }, .descending = descending });
+}
+
+fn scanBetween(a1: []const u8, b1: i64, a2: []const u8, b2: i64, descending: bool) ![]const u8 {
+    return listed(.{ .after = .{ a1, b1 }, .before = .{ a2, b2 }, .descending = descending });
+}
+
+fn scanAfterPrefix(a: []const u8, descending: bool) ![]const u8 {
+    return listed(.{ .after = .{a}, .descending = descending });
+}
+
+fn scanBeforePrefix(a: []const u8, descending: bool) ![]const u8 {
+    return listed(.{ .before = a, .descending = descending });
+}
+
+fn small(limit: i64) i32 {
+    return @intCast(limit);
+}
+
+/// How many pairs of rows have the same `n`: a cursor inside a cursor.
+fn samePairs() !i64 {
+    var same: i64 = 0;
+    var outer = try every.scan(.{ .buffer_bytes = 512 });
+    defer outer.close();
+    while (try outer.next()) |left| {
+        var inner = try narrow.scan(.{ .buffer_bytes = 256 });
+        defer inner.close();
+        while (try inner.next()) |right| same += @intFromBool(left.n == right.n);
+    }
+    return same;
+}
+
+/// Deletes all rows, each while the cursor stands on it; how many.
+fn clear() !i64 {
+    var deleted: i64 = 0;
+    var rows = try narrow.scan(.{});
+    defer rows.close();
+    while (try rows.next()) |row| deleted += @intFromBool(try every.delete(row));
+    return deleted;
+}
+
+/// A note with the next number; its number.
+fn createNote(body: []const u8, mark: ?i64) !i64 {
+    return note.create(.{ .body = body, .mark = mark });
+}
+
+fn insertNote(id: i64, body: []const u8) !i64 {
+    try note.insert(.{ .id = id, .body = body, .mark = null });
+    return reifydb.generated();
+}
+
+fn noteBody(id: i64) !?[]const u8 {
+    const row = try note.get(id) orelse return null;
+    return row.body;
+}
+
+/// A table of fixed width: no arena is needed.
+fn putPair(low: i64, high: reifydb.Timestamp, value: f64) !f64 {
+    const old = try pair.get(.{ low, high });
+    try pair.upsert(.{ .low = low, .high = high, .value = value });
+    return if (old) |row| row.value else 0;
+}
+
+const Facts = struct { now: reifydb.Timestamp, random: i64, caller: []const u8 };
+
+fn facts() !Facts {
+    return .{ .now = reifydb.now(), .random = @bitCast(reifydb.random()), .caller = try reifydb.caller() };
+}
+
+fn logLine(text: []const u8) void {
+    reifydb.log(.warning, text);
+}
+
+fn login(user: []const u8, password: []const u8) !bool {
+    return !std.mem.eql(u8, user, password);
+}
+
+fn abortAfterWrite(id: i64, code: i64, message: []const u8) !void {
+    try note.insert(.{ .id = id, .body = "", .mark = null });
+    return reifydb.abort(@intCast(code), message);
+}
+
+/// Aborts, then goes on as if nothing had happened, writes and returns success.
+fn abortIsFinal(id: i64) !i64 {
+    const doomed: error{Aborted}!void = reifydb.abort(9, "final"); // Zig lets nobody drop an error
+    doomed catch {};
+    note.insert(.{ .id = id, .body = "", .mark = null }) catch {};
+    return 1;
+}
+
+fn ownError() !void {
+    return error.SomethingUnforeseen;
+}
+
+/// Overflow traps here (and nowhere is it ignored: the build is ReleaseSafe).
+fn addOrTrap(a: i64, b: i64) i64 {
+    return a + b;
+}
+
+fn addOrAbort(a: i64, b: i64) !i64 {
+    return reifydb.add(a, b);
+}
+
+pub const panic = reifydb.panic;
+
+pub const module = reifydb.module(.{
+    .name = "every_type",
+    .schema = @embedFile("every_type/schema.sql"),
+    .relations = .{ note, every, narrow, pair },
+    .transitions = .{
+        .nothing = reifydb.transition(nothing, .{}),
+        .echo_bool = echo(bool),
+        .echo_int = echo(i64),
+        .echo_float = echo(f64),
+        .echo_text = echo([]const u8),
+        .echo_bytes = echo(reifydb.Bytes),
+        .echo_timestamp = echo(reifydb.Timestamp),
+        .echo_bool_null = echo(?bool),
+        .echo_int_null = echo(?i64),
+        .echo_float_null = echo(?f64),
+        .echo_text_null = echo(?[]const u8),
+        .echo_bytes_null = echo(?reifydb.Bytes),
+        .echo_timestamp_null = echo(?reifydb.Timestamp),
+        .echo_row = reifydb.query(echoRow, .{}),
+        .insert = reifydb.transition(insert, .{}),
+        .update = reifydb.transition(update, .{}),
+        .upsert = reifydb.transition(upsert, .{}),
+        .get = reifydb.query(get, .{ "a", "b" }),
+        .find = reifydb.query(find, .{ "a", "b" }),
+        .delete = reifydb.transition(delete, .{ "a", "b" }),
+        .delete_in_query = reifydb.query(delete, .{ "a", "b" }),
+        .count = reifydb.query(count, .{}),
+        .add_narrow = reifydb.transition(addNarrow, .{ "a", "b", "amount" }),
+        .insert_narrow = reifydb.transition(insertNarrow, .{ "a", "b" }),
+        .insert_many = reifydb.transition(insertMany, .{ "a", "from", "to", "t" }),
+        .update_many = reifydb.transition(updateMany, .{ "a", "from", "to", "t" }),
+        .upsert_many = reifydb.transition(upsertMany, .{ "a", "from", "to", "t" }),
+        .delete_many = reifydb.transition(deleteMany, .{ "a", "from", "to" }),
+        .scan_all = reifydb.query(scanAll, .{ "descending", "limit", "buffer_bytes" }),
+        .scan_prefix = reifydb.query(scanPrefix, .{ "a", "descending", "limit" }),
+        .scan_range = reifydb.query(scanRange, .{ "a1", "b1", "a2", "b2", "descending" }),
+        .scan_between = reifydb.query(scanBetween, .{ "a1", "b1", "a2", "b2", "descending" }),
+        .scan_after_prefix = reifydb.query(scanAfterPrefix, .{ "a", "descending" }),
+        .scan_before_prefix = reifydb.query(scanBeforePrefix, .{ "a", "descending" }),
+        .same_pairs = reifydb.query(samePairs, .{}),
+        .clear = reifydb.transition(clear, .{}),
+        .create_note = reifydb.transition(createNote, .{ "body", "mark" }),
+        .insert_note = reifydb.transition(insertNote, .{ "id", "body" }),
+        .note_body = reifydb.query(noteBody, .{"id"}),
+        .put_pair = reifydb.transition(putPair, .{ "low", "high", "value" }),
+        .facts = reifydb.query(facts, .{}),
+        .log_line = reifydb.query(logLine, .{"text"}),
+        .login = reifydb.transition(login, .{ "user", reifydb.secret("password") }),
+        .abort_after_write = reifydb.transition(abortAfterWrite, .{ "id", "code", "message" }),
+        .abort_is_final = reifydb.transition(abortIsFinal, .{"id"}),
+        .own_error = reifydb.transition(ownError, .{}),
+        .add_or_trap = reifydb.query(addOrTrap, .{ "a", "b" }),
+        .add_or_abort = reifydb.query(addOrAbort, .{ "a", "b" }),
+    },
+});
+
+comptime {
+    module.emit();
+}
