@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from itertools import count
 
 from reifydb.config import frame_bytes_max
 from reifydb.durability import segment as segments
@@ -244,9 +245,12 @@ class Recovery:
     def _cut(self, file: File, tail: Tail) -> None:
         """Copy the torn tail to quarantine, then cut it off."""
         folder, segment = self._folder, tail.found.segment
-        name = f"{segment.first_lsn:016x}-{segment.incarnation}-{tail.offset}.tail"
         make_folder(self._storage, folder.quarantine)
-        self.quarantined = os.path.join(folder.quarantine, name)
+        # A crash while the seal was written leaves a second tail at the same place.
+        taken = set(self._storage.names(folder.quarantine))
+        name = f"{segment.first_lsn:016x}-{segment.incarnation}-{tail.offset}"
+        free = next(free for n in count(1) if (free := f"{name}-{n}.tail") not in taken)
+        self.quarantined = os.path.join(folder.quarantine, free)
         create(self._storage, self.quarantined, file.read(tail.offset, tail.size - tail.offset))
         file.truncate(tail.offset)
         sync(file)
