@@ -19,14 +19,13 @@ from operator import itemgetter
 
 from reifydb.config import row_bytes_max
 from reifydb.engine.catalog import Column, Type
+from reifydb.engine.row_errors import RowErrors
 from reifydb.engine.values import TO_SLOT, TO_TAIL, MisfitError, int_slot, timestamp_value
 from reifydb.errors import (
     KernelError,
     LimitError,
     RequestError,
     UnknownNameError,
-    WrongTypeError,
-    did_you_mean,
 )
 
 Buffer = bytes | bytearray | memoryview
@@ -53,6 +52,7 @@ class RowCodec:
     def __init__(self, columns: Sequence[Column], *, what: str, arguments: bool = False) -> None:
         self.columns, self.what, self.arguments = tuple(columns), what, arguments
         self.names = tuple(c.name for c in self.columns)
+        self._errors = RowErrors(self.columns, what, arguments)
         n = len(self.columns)
         self._known = frozenset(self.names)
         self._nulls_at = 8 + 8 * n
@@ -140,7 +140,7 @@ class RowCodec:
         surplus = [name for name in mapping if name not in self._known]
         if self.arguments:
             if surplus or len(mapping) != len(self.names):
-                raise self._wrong_arguments(mapping)
+                raise self._errors.wrong_arguments(mapping)
         elif surplus:
             raise UnknownNameError(f"column in {self.what}:", str(surplus[0]), self.names)
         if defaults:
@@ -205,17 +205,11 @@ class RowCodec:
     def _encode(self, values: Sequence[object], index: int | None) -> bytes:
         """The long way: every shape, and every error with its place."""
         n = len(self._steps)
-        if isinstance(values, str | bytes | bytearray | Mapping):
-            kind = type(values).__name__
-            raise RequestError(f"{self._place(index)}: expected {n} values, got a {kind}")
-        try:
-            count = len(values)
-        except TypeError:
-            kind = type(values).__name__
-            message = f"{self._place(index)}: expected a sequence of {n} values, got a {kind}"
-            raise RequestError(message) from None
+        if isinstance(values, str | bytes | bytearray | Mapping) or not hasattr(values, "__len__"):
+            raise self._errors.no_row(values, index)
+        count = len(values)
         if count != n:
-            raise self._wrong_count(count, index)
+            raise self._errors.wrong_count(count, index)
         slots: list[int | float] = []
         tail: list[bytes] = []
         nulls, end = 0, self._tail_at
@@ -238,10 +232,10 @@ class RowCodec:
                 else:
                     slots.append(to_slot(value))
             except MisfitError as error:
-                raise self._misfit(error, column, index) from None
+                raise self._errors.misfit(error, column, index) from None
         size = _padded(end)
         if size > row_bytes_max:
-            message = f"{self._place(index)}: the row is too long"
+            message = f"{self._errors.place(index)}: the row is too long"
             raise LimitError(message, limit="row_bytes_max", value=row_bytes_max)
         head = _HEADER.pack(size, n, 0) + self._slots.pack(*slots)
         row = head + nulls.to_bytes(self._tail_at - self._nulls_at, "little") + b"".join(tail)
@@ -357,39 +351,10 @@ class RowCodec:
             raise KernelError(f"{self.what}: a malformed row was read ({error})") from None
         return (*values, *self._defaults[n:]), size
 
-    # ------------------------------------------------------------------ errors
-
-    def _place(self, index: int | None) -> str:
-        if index is None:
-            return self.what
-        return f"{self.what}, {'call' if self.arguments else 'row'} {index}"
-
-    def _misfit(self, error: MisfitError, column: Column, index: int | None) -> WrongTypeError:
-        role = "parameter" if self.arguments else "column"
-        place = f"{self._place(index)}, {role} {column.name}"
-        got = error.got(secret=column.secret)
-        return WrongTypeError(f"{place}: expected {error.expected}, got {got}", hint=error.hint)
-
-    def _wrong_count(self, count: int, index: int | None) -> RequestError:
-        n, noun = len(self.columns), "argument" if self.arguments else "value"
-        message = f"{self._place(index)}: expected {n} {noun}{'' if n == 1 else 's'}, got {count}"
-        return RequestError(message, hint=f"expected {self.signature}")
-
-    def _wrong_arguments(self, mapping: Mapping[str, object]) -> RequestError:
-        surplus = [str(name) for name in mapping if name not in self._known]
-        missing = [name for name in self.names if name not in mapping]
-        said = [f"missing {', '.join(missing)}"] if missing else []
-        if surplus:
-            near = did_you_mean(surplus[0], missing or self.names)
-            near = near if near.startswith("did you mean") else ""
-            said.append(f"unexpected {', '.join(surplus)}" + (f" ({near})" if near else ""))
-        return RequestError(f"{self.what}: {' and '.join(said)}", hint=f"expected {self.signature}")
-
     @property
     def signature(self) -> str:
         """The columns as errors show them: `bank.transfer(source int, target int)`."""
-        listed = ", ".join(f"{c.name} {c.type.sql}" for c in self.columns)
-        return f"{self.what.split(' ', 1)[-1]}({listed})"
+        return self._errors.signature
 
 
 _PLAIN = {tuple, list}

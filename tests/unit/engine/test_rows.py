@@ -347,7 +347,7 @@ def test_what_is_no_sequence_of_values_is_refused(row: object) -> None:
             codec.encode(row)  # type: ignore[arg-type]
         with pytest.raises(RequestError, match="row 0"):
             codec.encode_many([row])  # type: ignore[list-item]
-    with pytest.raises(RequestError, match="got a int"):
+    with pytest.raises(RequestError, match="expected a sequence of 1 values, got: int"):
         of(TEXT).encode(5)  # type: ignore[arg-type]
 
 
