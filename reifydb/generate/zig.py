@@ -47,8 +47,9 @@ _OWN = frozenset(["reifydb", "relations", "_"])
 def generate_zig(tables: Sequence[Table]) -> str:
     """The Zig source that binds these tables, in their order; O(columns).
 
-    Each table becomes a struct with one field per column, optional where the column can be null, and
-    a `reifydb.Table` with its primary key; `relations` lists them all. `zig fmt` leaves it as it is.
+    Each table becomes a struct with one field per column, optional where the column can be null,
+    and a `reifydb.Table` with its primary key; `relations` lists them all. `zig fmt` leaves the
+    text as it is.
 
     Args:
         tables: What to bind. Their names are distinct.
@@ -99,7 +100,7 @@ def _type(column: Column) -> str:
 
 
 def _row_names(tables: Sequence[Table]) -> dict[str, str]:
-    """The struct of each table: its name in TitleCase, with a number where two would be the same."""
+    """The struct of each table: its name in TitleCase, and a number where two would be the same."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for table in tables:

@@ -2,8 +2,8 @@
 
     python sdk/zig/build.py examples/wasm/bank/bank.zig -o bank.wasm
 
-Needs the `ziglang` package (0.17.1; Zig changes between versions, so the SDK names its own). A result
-is built again only when something that it was made from has changed.
+Needs the `ziglang` package (0.17.1: Zig changes between versions, so the SDK names its own). A
+result is built again only when something that it was made from has changed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from typing import Literal
 Mode = Literal["ReleaseSafe", "ReleaseSmall", "ReleaseFast"]
 
 SDK = Path(__file__).resolve().parent
-BUILD = SDK.parents[1] / "build"
+ROOT = SDK.parents[1]
+BUILD = (ROOT if (ROOT / "pyproject.toml").exists() else Path.cwd()) / "build"
+"""Results and Zig's cache: in the repository, or where one stands with an installed SDK."""
 
 stack_bytes = 16 * 1024
 """A guest's stack. It lies before its globals, so that an overflow traps; Zig's default is 16 MiB,
@@ -75,7 +77,7 @@ def _key(source: Path, mode: str) -> str:
     digest = hashlib.sha256(f"{mode} {stack_bytes} {source.name}".encode())
     folders = (source.parent, SDK)
     for path in sorted(p for folder in folders for p in folder.rglob("*") if p.is_file()):
-        if path.suffix not in (".pyc", ".wasm"):
+        if path.suffix not in (".pyc", ".wasm", ".key"):
             digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
     digest.update(Path(__file__).read_bytes())
     return digest.hexdigest()

@@ -10,14 +10,16 @@ from pathlib import Path
 import reifydb.generate.zig
 from reifydb.engine.catalog import Column, Table, Type
 from reifydb.generate import generate_zig
+from reifydb.sql import parse_schema
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_the_committed_schemas_are_those_of_their_sql() -> None:
-    from reifydb.sql import parse_schema
 
-    found = list(ROOT.glob("examples/**/schema.sql"))
+    found = list(ROOT.glob("examples/**/schema.sql")) + list(
+        ROOT.glob("tests/guests/**/schema.sql")
+    )
     assert found
     for sql in found:
         tables = [statement.table for statement in parse_schema(sql.read_text())]

@@ -1,8 +1,8 @@
 """A second implementation of the guest ABI, to test SDKs against: plain Python over dicts.
 
-It is written from docs/abi.md and docs/formats.md alone and shares no code with the package, so that
-the two can be compared. It is slow and does no more than the pages say: limits are the few that a
-test can wait for. Timestamps are integers, microseconds since the epoch.
+It is written from docs/abi.md and docs/formats.md alone and shares no code with the package, so
+that the two can be compared. It is slow and does no more than the pages say: limits are the few
+that a test can wait for. Timestamps are integers, microseconds since the epoch.
 """
 
 from __future__ import annotations
@@ -263,9 +263,9 @@ class FakeHost:
         def run(*arguments: int) -> int:
             if self._abort is not None:
                 return ABORTED
-            if name in ("insert", "update", "upsert", "delete"):
-                if self.transitions[self._transition].get("query"):
-                    return READ_ONLY
+            is_write = name in ("insert", "update", "upsert", "delete")
+            if is_write and self.transitions[self._transition].get("query"):
+                return READ_ONLY
             try:
                 return operation(*arguments)
             except RefusalError as refusal:
@@ -342,11 +342,12 @@ class FakeHost:
                 if mark == 2**63 - 1:
                     raise RefusalError(EXHAUSTED)
                 mark = generated = row[table.auto] = mark + 1
-            for column, value in zip(table.columns, row, strict=True):
-                if value is None and not column.nullable:
-                    raise RefusalError(NOT_NULL)
             key = ordered([row[i] for i in table.key])
             old = rows.get(key)
+            for i, column in enumerate(table.columns):
+                is_written = i in positions or (old is None and may_insert)
+                if is_written and row[i] is None and not column.nullable:
+                    raise RefusalError(NOT_NULL)
             if old is None and not may_insert:
                 raise RefusalError(NOT_FOUND)
             if old is not None and not may_update:
