@@ -169,7 +169,8 @@ def default_folder() -> Path | None:
         return Path(named).absolute() if named else None
     home = os.path.expanduser("~")
     standard = "Library/Caches" if sys.platform == "darwin" else ".cache"
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path(home, standard))
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(named) if os.path.isabs(named) else Path(home, standard)
     return base / "reifydb" if base.is_absolute() else None
 
 

@@ -169,7 +169,7 @@ def elf_section(elf: bytes, name: str) -> bytes:
             start = names_at + name_at
             if elf[start : elf.index(b"\0", start)] == name.encode():
                 return elf[at : at + length]
-    except (struct.error, IndexError, ValueError) as error:
+    except (struct.error, IndexError, ValueError, OverflowError) as error:
         raise ConfigurationError(f"the artefact is not an ELF file: {error}") from None
     raise ConfigurationError(f"the artefact has no section {name}")
 
