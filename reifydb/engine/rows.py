@@ -24,7 +24,6 @@ from reifydb.engine.values import TO_SLOT, TO_TAIL, MisfitError, int_slot, times
 from reifydb.errors import (
     KernelError,
     LimitError,
-    RequestError,
     UnknownNameError,
 )
 
