@@ -5,7 +5,8 @@ folder must be theirs and closed to writers, each entry as well. Every entry car
 itself and its key: a damaged, cut or renamed one is removed and counts as absent.
 
 Nothing here ever fails: a cache that is refused, full or read-only is a cache without entries.
-Processes share it without a lock, because entries are complete before they get their name.
+Processes share it without a lock, because entries are complete before they get their name. Windows
+has none of what it takes to check a folder, and so no cache.
 """
 
 from __future__ import annotations
@@ -122,10 +123,11 @@ class Cache:
                 content = _unpacked(key, file.read(self.bytes_max + 1)) if whole else None
             except PermissionError:
                 content = None
-            if content is None:
-                os.unlink(name, dir_fd=folder)
-            else:
-                os.utime(descriptor)
+            with contextlib.suppress(OSError):  # a read-only folder is one to read from
+                if content is None:
+                    os.unlink(name, dir_fd=folder)
+                else:
+                    os.utime(descriptor)
         return content
 
     def _write(self, folder: int, key: str, content: bytes) -> None:

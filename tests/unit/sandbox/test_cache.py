@@ -28,6 +28,11 @@ def entries(cache: Cache) -> list[Path]:
     return sorted(cache.folder.iterdir())
 
 
+def entry_of(cache: Cache, key: str) -> Path:
+    assert cache.folder is not None
+    return cache.folder / module._entry(key)
+
+
 def entry(cache: Cache) -> Path:
     (one,) = entries(cache)
     return one
@@ -190,6 +195,20 @@ def test_a_folder_that_cannot_be_written_to_is_read_only(cache: Cache) -> None:
     cache.put("other", CODE)
     assert cache.get("key") == CODE
     assert cache.get("other") is None
+
+
+def test_a_read_only_disk_is_read_from(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    cache.put("key", CODE)
+    for operation in ("utime", "unlink", "replace"):
+        monkeypatch.setattr(os, operation, fail)
+    assert cache.get("key") == CODE
+    assert cache.cached("other", lambda: b"made") == b"made"
+    path = entry_of(cache, "key")
+    path.write_bytes(b"damaged")
+    assert cache.get("key") is None
 
 
 @pytest.mark.parametrize("failing", ["write", "replace", "mkdir", "open"])

@@ -26,6 +26,10 @@ from reifydb.sandbox.replies import DamagedReplyError, read_reply
 from tests.unit.sandbox.samples import bank, body, bomb, functions, guest, module, wat
 
 LIMITS = ModuleLimits()
+needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+needs_address_limits = pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux limits address space"
+)
 
 
 def problems(wasm: bytes, limits: ModuleLimits = LIMITS, name: str | None = None) -> str:
@@ -189,11 +193,13 @@ def test_too_much_processor_time() -> None:
     assert "compile_cpu_s_max is 1" in found
 
 
+@needs_address_limits
 def test_too_much_memory_in_the_compiler() -> None:
     found = problems(bomb(), ModuleLimits(compile_bytes_max=60 << 20))
     assert "compile_bytes_max is 62,914,560" in found
 
 
+@needs_address_limits
 def test_too_much_memory_in_the_inspection() -> None:
     data = '(data (i32.const 0) "a") (data (i32.const 1073741823) "b")'
     limits = ModuleLimits(memory_pages_max=65536, compile_bytes_max=300 << 20)
@@ -288,6 +294,7 @@ def test_every_cut_reply_is_damaged() -> None:
 # ------------------------------------------------------------------ what the process sees
 
 
+@needs_proc
 def test_no_file_and_no_secret_is_inherited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,6 +308,7 @@ def test_no_file_and_no_secret_is_inherited(
     assert ended.output.strip().endswith(b"/")
 
 
+@needs_address_limits
 def test_the_limits_of_the_process() -> None:
     root = Path(compiler.__file__).parents[2]
     program = f"""if 1:
@@ -315,6 +323,7 @@ def test_the_limits_of_the_process() -> None:
     assert ended.output.decode().strip() == f"[0, 0, 16, 5, {2 << 30}]", ended.errors
 
 
+@needs_proc
 def test_the_parent_stays_as_small_as_it_was() -> None:
     """Twenty times 1.6 MB to a process that dies, and twenty compiled guests."""
     limits = ModuleLimits(compile_bytes_max=60 << 20, compile_wall_s_max=0.05)
