@@ -110,7 +110,7 @@ class Appender:
             SyncFailedError: A sync failed.
             OSError: The system refused.
         """
-        if self._offset >= self._segment_bytes_max or self._segment is None:
+        if self._segment is None or (self._commits and self._offset >= self._segment_bytes_max):
             self.seal()
             self.begin()
         body = body_of([group.records for group in groups])

@@ -267,7 +267,12 @@ class SimulatedStorage:
         """How many of the bytes that a write or a claim wants the disk still has."""
         if self.space_bytes is None:
             return wanted
-        return max(0, min(wanted, self.space_bytes - _size(self._root)))
+        return max(0, min(wanted, self.space_bytes - self.used_bytes))
+
+    @property
+    def used_bytes(self) -> int:
+        """The bytes that files have or claim."""
+        return _size(self._root)
 
     def keeps(self) -> bool:
         """Whether the sync that is under way is not left out."""

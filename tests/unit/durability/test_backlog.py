@@ -1,0 +1,195 @@
+"""The gate for writers, and who is told what: with a disk that syncs only when it is let."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from reifydb.config import Options
+from reifydb.durability import FileLog, open_log
+from reifydb.durability.simulated import SimulatedStorage
+from reifydb.errors import DurabilityStalledError, WaitTimeoutError
+from tests.crash.durability.histories import PATH, group
+
+
+class HeldDisk:
+    """A simulated disk whose syncs of the log wait until they are let go."""
+
+    def __init__(self) -> None:
+        self.storage = SimulatedStorage()
+        self.held = threading.Event()
+        self._go = threading.Event()
+        self._go.set()
+        self.storage.before = self._before
+
+    def _before(self, kind: str, path: str) -> None:
+        if kind == "sync" and path.endswith(".seg") and not self._go.is_set():
+            self.held.set()
+            self._go.wait()
+
+    def hold(self) -> None:
+        self._go.clear()
+
+    def let_go(self) -> None:
+        self._go.set()
+
+
+@pytest.fixture
+def disk() -> HeldDisk:
+    return HeldDisk()
+
+
+@pytest.fixture
+def open_it(disk: HeldDisk) -> Iterator[Callable[[Options], FileLog]]:
+    opened: list[FileLog] = []
+
+    def open_log_of(options: Options) -> FileLog:
+        opened.append(open_log(PATH, options, storage=disk.storage))
+        opened[-1].start()
+        return opened[-1]
+
+    yield open_log_of
+    disk.let_go()
+    for log in opened:
+        log.close()
+
+
+def in_thread(action: Callable[[], None]) -> tuple[threading.Thread, threading.Event]:
+    done = threading.Event()
+
+    def run() -> None:
+        action()
+        done.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, done
+
+
+def test_admit_waits_while_too_many_bytes_wait(
+    disk: HeldDisk, open_it: Callable[[Options], FileLog]
+) -> None:
+    log = open_it(
+        Options(
+            durability_lag_bytes_max=100,
+            durability_lag_ms_max=60_000.0,
+            durability_stall_ms_max=60_000.0,
+            reserve_bytes=0,
+        )
+    )
+    disk.hold()
+    log.append(group(1, 1))
+    disk.held.wait()
+    log.admit()
+    log.append(group(2, 9))
+    assert log.lag().bytes > 100
+    thread, admitted = in_thread(log.admit)
+    assert not admitted.wait(0.1)
+    disk.let_go()
+    thread.join()
+    assert admitted.is_set()
+    assert log.durable_lsn >= 1
+
+
+def test_admit_waits_while_the_oldest_commit_is_too_old(
+    disk: HeldDisk, open_it: Callable[[Options], FileLog]
+) -> None:
+    log = open_it(
+        Options(durability_lag_ms_max=5.0, durability_stall_ms_max=60_000.0, reserve_bytes=0)
+    )
+    disk.hold()
+    log.append(group(1, 1))
+    disk.held.wait()
+    while log.lag().ms <= 5.0:
+        pass
+    thread, admitted = in_thread(log.admit)
+    assert not admitted.wait(0.1)
+    disk.let_go()
+    thread.join()
+    assert admitted.is_set()
+    assert log.durable_lsn == 1
+
+
+def test_the_age_counts_from_the_oldest_also_behind_a_group_on_its_way(
+    disk: HeldDisk, open_it: Callable[[Options], FileLog]
+) -> None:
+    log = open_it(
+        Options(durability_lag_ms_max=20.0, durability_stall_ms_max=60_000.0, reserve_bytes=0)
+    )
+    disk.hold()
+    log.append(group(1, 1))
+    disk.held.wait()
+    before = log.lag().ms
+    log.append(group(2, 1))
+    assert log.lag().ms >= before
+    assert log.lag().commits == 2
+
+
+def test_a_disk_that_stalls_refuses_writers_and_then_at_once(
+    disk: HeldDisk, open_it: Callable[[Options], FileLog]
+) -> None:
+    log = open_it(Options(durability_lag_ms_max=1.0, durability_stall_ms_max=30.0, reserve_bytes=0))
+    disk.hold()
+    log.append(group(1, 1))
+    disk.held.wait()
+    for _ in range(3):
+        while log.lag().ms <= 1.0:
+            pass
+        with pytest.raises(DurabilityStalledError):
+            log.admit()
+    with pytest.raises(WaitTimeoutError):
+        log.wait_durable(1, 0.01)
+    disk.let_go()
+    log.wait_durable(1, 30)
+    log.admit()
+
+
+def test_appending_never_waits_for_the_disk(
+    disk: HeldDisk, open_it: Callable[[Options], FileLog]
+) -> None:
+    log = open_it(Options(durability_lag_ms_max=1.0, reserve_bytes=0))
+    disk.hold()
+    for n in range(1, 1001):
+        log.append(group(n))
+    assert (log.lsn, log.durable_lsn) == (1000, 0)
+    assert log.lag().commits == 1000
+    disk.let_go()
+    log.flush()
+    assert log.durable_lsn == 1000
+
+
+def test_what_waits_is_joined_into_one_frame(
+    disk: HeldDisk, open_it: Callable[[Options], FileLog]
+) -> None:
+    log = open_it(Options(reserve_bytes=0))
+    disk.hold()
+    log.append(group(1))
+    disk.held.wait()
+    for n in range(2, 101):
+        log.append(group(n))
+    disk.let_go()
+    log.flush()
+    log.close()
+    again = open_log(PATH, Options(), storage=disk.storage)
+    assert [each.commits for each in again.replay()] == [1, 99]
+    again.close()
+
+
+def test_an_idle_log_leaves_a_mark(disk: HeldDisk, open_it: Callable[[Options], FileLog]) -> None:
+    log = open_it(Options(reserve_bytes=0))
+    log.append(group(1))
+    log.flush()
+    path = f"{PATH}/log/{1:016x}.seg"
+    size = len(disk.storage.read_image(path))
+    while len(disk.storage.read_image(path)) == size:
+        log.lag()
+    rotten = bytearray(disk.storage.read_image(path))
+    rotten[size - 1] ^= 1
+    from reifydb.errors import LogDamagedError
+
+    crashed = disk.storage.after_kill()
+    crashed.write_image(path, bytes(rotten))
+    with pytest.raises(LogDamagedError):
+        list(open_log(PATH, Options(), storage=crashed).replay())
