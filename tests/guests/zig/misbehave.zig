@@ -236,11 +236,11 @@ fn stray(comptime what: Stray) fn () i32 {
             begin();
             const end: u64 = @as(u64, @wasmMemorySize(0)) * 65536;
             const ptr: u32, const len: u32 = switch (argument(2)) {
-                0 => .{ 0xfffffff0, 0x20 },
-                1 => .{ @truncate(end), 0x20 },
-                2 => .{ @truncate(end - 8), 0x20 },
+                0 => .{ 0xfffffff0, 0x40 },
+                1 => .{ @truncate(end), 0x40 },
+                2 => .{ @truncate(end - 8), 0x40 },
                 3 => .{ 16, 0xffffffff },
-                else => .{ 0xffffffff, 0x20 },
+                else => .{ 0xffffffff, 0x40 },
             };
             const own = address(&key);
             const key_len = integers(&key, .{argument(0)});

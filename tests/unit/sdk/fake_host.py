@@ -140,6 +140,8 @@ def split(rows: bytes) -> list[bytes]:
 
 def ordered(values: Sequence[Value]) -> tuple[Any, ...]:
     """Values of a key so that Python compares them as the encoded key compares."""
+    if None in values:
+        raise RefusalError(NOT_NULL)
     key = tuple(v.encode() if isinstance(v, str) else v for v in values)
     if sum(len(v) + v.count(0) + 2 if isinstance(v, bytes) else 8 for v in key) > KEY_BYTES_MAX:
         raise RefusalError(KEY_TOO_LONG)
