@@ -18,10 +18,12 @@ import wasmtime
 
 from reifydb.config import ModuleLimits
 from reifydb.errors import ModuleError, UnavailableError
-from reifydb.sandbox import compiler
+from reifydb.sandbox import compile_child, compiler
 from reifydb.sandbox.cache import Cache
 from reifydb.sandbox.compiler import CompiledGuest, Ended, compile_guest, run
 from reifydb.sandbox.configuration import new_engine
+from reifydb.sandbox.inspection import Inspected
+from reifydb.sandbox.manifest import Manifest
 from reifydb.sandbox.replies import DamagedReplyError, read_reply
 from tests.unit.sandbox.samples import bank, body, bomb, functions, guest, module, wat
 
@@ -415,3 +417,16 @@ def test_the_compiler_survives_every_cut_and_flipped_byte() -> None:
 
 def test_an_ended_process_without_fault_has_no_problem() -> None:
     assert compiler._problem(Ended(0, b"", ""), LIMITS) is None
+
+
+def test_validation_refuses_what_inspection_would_have_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two lines of defence: the engine itself could compile this, for bridges may throw."""
+    accepted = Inspected("m", (), (), Manifest())
+    monkeypatch.setattr(compile_child, "inspect_guest", lambda *_: accepted)
+    throwing = wat("(module (memory 1) (tag $t) (func (throw $t)))")
+    with pytest.raises(ModuleError, match="exceptions"):
+        compile_child.compile_request(throwing, LIMITS, None)
+    sound = wat("(module (memory 1))")
+    assert read_reply(compile_child.compile_request(sound, LIMITS, None), "").name == "m"
