@@ -14,7 +14,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from time import monotonic_ns
+from math import inf
+from time import monotonic, monotonic_ns
 
 from reifydb.config import Options, frame_bytes_max
 from reifydb.durability.group import Group, Lag
@@ -38,6 +39,7 @@ class Backlog:
     Attributes:
         lsn: Of the last commit appended.
         durable_lsn: Of the last durable commit. Never falls.
+        source: Appends what the engine has kept back since `expect`; called by the log's thread.
     """
 
     def __init__(self, options: Options) -> None:
@@ -51,6 +53,8 @@ class Backlog:
         self._oldest_ns = 0  # when the oldest non-durable commit was appended; 0: there is none
         self._free_until_ns = 0  # until then `admit` need not look any closer
         self._hurry_lsn = 0
+        self.source: Callable[[], None] | None = None
+        self._expected_ns = 0  # when the engine said that commits wait to be fetched; 0: none do
         self._idle = self._closing = self._full = False
         self._refusal: Callable[[], ReifyDBError] | None = lambda: ClosedError("not started")
         self._make_lock()
@@ -92,6 +96,20 @@ class Backlog:
                 self._admit_anew()
             elif self._bytes > self._options.durability_lag_bytes_max:
                 self._free_until_ns = 0
+            if self._idle:
+                self._idle = False
+                self._work.notify()
+
+    def expect(self) -> None:
+        """Say that there are commits which the log's thread is to fetch by calling `source`.
+
+        For an engine that does not append after each commit. Once until they are fetched.
+        """
+        with self._lock:
+            self._expected_ns = monotonic_ns()
+            if not self._oldest_ns:
+                self._oldest_ns = self._expected_ns
+                self._admit_anew()
             if self._idle:
                 self._idle = False
                 self._work.notify()
@@ -159,16 +177,16 @@ class Backlog:
                 raise self._refusal()
 
     def _wait(self, lsn: int, timeout_s: float | None, *, stop_when_full: bool = False) -> None:
-        give_up_ns = _FOREVER if timeout_s is None else monotonic_ns() + int(timeout_s * 1e9)
+        give_up_s = inf if timeout_s is None else monotonic() + timeout_s
         while self.durable_lsn < lsn:
             if self._refusal:
                 raise self._refusal()
             if stop_when_full and self._full:
                 return
-            left = (give_up_ns - monotonic_ns()) / 1e9
-            if left <= 0:
+            left_s = give_up_s - monotonic()
+            if left_s <= 0:
                 raise WaitTimeoutError(f"lsn {lsn} is not durable yet, {self.durable_lsn} is")
-            self._progress.wait(None if timeout_s is None else left)
+            self._progress.wait(left_s if left_s < threading.TIMEOUT_MAX else None)
 
     def lag(self) -> Lag:
         """What is committed and not durable."""
@@ -185,11 +203,15 @@ class Backlog:
             Nothing after `timeout_s` without work, or when the log is closing.
         """
         with self._lock:
-            if not self._queue and not self._closing:
+            if not self._queue and not self._expected_ns and not self._closing:
                 self._idle = True
                 self._work.wait(timeout_s)
                 self._idle = False
             self._gather()
+            fetch, self._expected_ns = self._expected_ns and self.source, 0
+        if fetch:
+            fetch()
+        with self._lock:
             taken: list[Group] = []
             size = 0
             while self._queue:
@@ -202,8 +224,9 @@ class Backlog:
             return taken
 
     def _gather(self) -> None:
-        while self._queue and not self._closing and self._hurry_lsn <= self.durable_lsn:
-            left = self._queue[0][0] + self._gather_ns - monotonic_ns()
+        while not self._closing and self._hurry_lsn <= self.durable_lsn:
+            first_ns = self._queue[0][0] if self._queue else self._expected_ns
+            left = first_ns + self._gather_ns - monotonic_ns()
             if left <= 0:
                 return
             self._work.wait(left / 1e9)  # nobody is told of appends meanwhile
@@ -219,7 +242,7 @@ class Backlog:
         with self._lock:
             self.durable_lsn = groups[-1].last_lsn
             self._bytes -= sum(len(group.records) for group in groups)
-            self._oldest_ns = self._queue[0][0] if self._queue else 0
+            self._oldest_ns = self._queue[0][0] if self._queue else self._expected_ns
             self._admit_anew()
             self._progress.notify_all()
 

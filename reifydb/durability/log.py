@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from logging import getLogger
 from typing import Protocol
 
@@ -71,6 +71,12 @@ class CommitLog(Protocol):
 
     def append(self, group: Group) -> None:
         """Enqueue a group; about 1 µs, never waits. See `Backlog.append`."""
+
+    def fetch_from(self, source: Callable[[], None]) -> None:
+        """Let the log's thread call `source` after `expect`, so that it appends what it has."""
+
+    def expect(self) -> None:
+        """Say that commits wait to be fetched. See `Backlog.expect`."""
 
     def admit(self) -> None:
         """Wait until another batch of writes may commit. See `Backlog.admit`."""
@@ -148,8 +154,12 @@ class FileLog:
         self._closed = False
         self.append, self.admit = self._backlog.append, self._backlog.admit
         self.wait_durable, self.flush = self._backlog.wait_durable, self._backlog.flush
-        self.lag = self._backlog.lag
+        self.lag, self.expect = self._backlog.lag, self._backlog.expect
         _open_logs.add(self)
+
+    def fetch_from(self, source: Callable[[], None]) -> None:
+        """See `CommitLog`."""
+        self._backlog.source = source
 
     @property
     def lsn(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid as uuids
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from reifydb.durability.group import Group, Lag
 from reifydb.errors import ClosedError, WaitTimeoutError
@@ -36,6 +36,12 @@ class MemoryLog:
         self._check()
         assert group.first_lsn == self.lsn + 1, "lsns are dense"
         self.lsn = group.last_lsn
+
+    def fetch_from(self, source: Callable[[], None]) -> None:
+        """See `CommitLog`: there is no thread that would fetch."""
+
+    def expect(self) -> None:
+        """See `CommitLog`."""
 
     def admit(self) -> None:
         """See `CommitLog`."""

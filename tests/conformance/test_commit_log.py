@@ -82,6 +82,8 @@ def test_waiting_for_what_does_not_come_ends(log: CommitLog) -> None:
         log.wait_durable(1, 0.01)
     with pytest.raises(WaitTimeoutError):
         log.wait_durable(1, 0)
+    log.append(group(1))
+    log.wait_durable(1, float("inf"))
 
 
 def test_lsns_are_dense(log: CommitLog) -> None:

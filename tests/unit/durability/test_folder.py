@@ -41,6 +41,7 @@ def hold(path: Path) -> subprocess.Popen[str]:
     """A process that has the log open."""
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(path)],
+        cwd=Path(__file__).parents[3],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
