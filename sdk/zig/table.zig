@@ -119,6 +119,7 @@ pub fn Table(comptime name: []const u8, comptime RowType: type, comptime key: an
         /// - `descending`: bool; `limit`: how many rows at most, above 0;
         /// - `buffer_bytes`: how much is read at a time; 4096 unless given.
         pub fn scan(options: anytype) Error!Cursor {
+            comptime known(@TypeOf(options));
             const buffer_bytes = std.mem.alignForward(usize, given(options, usize, "buffer_bytes", 4096), 8);
             const limit = given(options, i32, "limit", 0);
             const lower = comptime bound(@TypeOf(options), "lower", "after");
@@ -247,6 +248,16 @@ fn encodeMany(comptime Rows: type, values: anytype) Error![]align(8) u8 {
 /// An option's value, or the default when `options` has no such field.
 inline fn given(options: anytype, comptime T: type, comptime option: []const u8, default: T) T {
     return if (@hasField(@TypeOf(options), option)) @field(options, option) else default;
+}
+
+/// Refuses options that `scan` does not have: a bound that is misspelt would read every row.
+fn known(comptime Options: type) void {
+    const all = .{ "lower", "upper", "after", "before", "prefix", "descending", "limit", "buffer_bytes" };
+    for (@typeInfo(Options).@"struct".field_names) |given_name| {
+        for (all) |option| {
+            if (std.mem.eql(u8, given_name, option)) break;
+        } else @compileError("a scan has no option '" ++ given_name ++ "'");
+    }
 }
 
 fn keyColumns(comptime name: []const u8, comptime columns: []const codec.Column, comptime key: anytype) []const codec.Column {

@@ -7,9 +7,6 @@ const every = schema.every_type;
 const note = schema.note;
 const pair = schema.pair;
 
-/// The same table again, bound to fewer columns: an update leaves the others as they are.
-const narrow = reifydb.Table("every_type", struct { b: i64, a: []const u8, n: i64 }, .{ "a", "b" });
-
 fn nothing() void {}
 
 /// The argument, as it came.
@@ -56,19 +53,6 @@ fn delete(a: []const u8, b: i64) !bool {
 
 fn count() !i64 {
     return every.count();
-}
-
-/// Adds to `n` through the narrow binding.
-fn addNarrow(a: []const u8, b: i64, amount: i64) !i64 {
-    var row = try narrow.need(.{ a, b });
-    row.n = try reifydb.add(row.n, amount);
-    try narrow.update(row);
-    return row.n;
-}
-
-/// Inserts through the narrow binding: the columns that must not be null are missing.
-fn insertNarrow(a: []const u8, b: i64) !void {
-    try narrow.insert(.{ .a = a, .b = b, .n = 0 });
 }
 
 const Many = enum { insert, update, upsert };
@@ -169,7 +153,7 @@ fn samePairs() !i64 {
     var outer = try every.scan(.{ .buffer_bytes = 512 });
     defer outer.close();
     while (try outer.next()) |left| {
-        var inner = try narrow.scan(.{ .buffer_bytes = 256 });
+        var inner = try every.scan(.{ .buffer_bytes = 512 });
         defer inner.close();
         while (try inner.next()) |right| same += @intFromBool(left.n == right.n);
     }
@@ -179,7 +163,7 @@ fn samePairs() !i64 {
 /// Deletes all rows, each while the cursor stands on it; how many.
 fn clear() !i64 {
     var deleted: i64 = 0;
-    var rows = try narrow.scan(.{});
+    var rows = try every.scan(.{});
     defer rows.close();
     while (try rows.next()) |row| deleted += @intFromBool(try every.delete(row));
     return deleted;
@@ -252,7 +236,7 @@ pub const panic = reifydb.panic;
 pub const module = reifydb.module(.{
     .name = "every_type",
     .schema = @embedFile("every_type/schema.sql"),
-    .relations = .{ note, every, narrow, pair },
+    .relations = .{ note, every, pair },
     .transitions = .{
         .nothing = reifydb.transition(nothing, .{}),
         .echo_bool = echo(bool),
@@ -276,8 +260,6 @@ pub const module = reifydb.module(.{
         .delete = reifydb.transition(delete, .{ "a", "b" }),
         .delete_in_query = reifydb.query(delete, .{ "a", "b" }),
         .count = reifydb.query(count, .{}),
-        .add_narrow = reifydb.transition(addNarrow, .{ "a", "b", "amount" }),
-        .insert_narrow = reifydb.transition(insertNarrow, .{ "a", "b" }),
         .insert_many = reifydb.transition(insertMany, .{ "a", "from", "to", "t" }),
         .update_many = reifydb.transition(updateMany, .{ "a", "from", "to", "t" }),
         .upsert_many = reifydb.transition(upsertMany, .{ "a", "from", "to", "t" }),

@@ -172,7 +172,6 @@ def test_errors_that_are_passed_on_abort_with_the_hosts_code(every: FakeHost) ->
     assert refused(every, "insert", *row_of("a", 1, 5)) == (-3, "duplicate_key")
     assert refused(every, "update", *row_of("a", 2)) == (-2, "not_found")
     assert refused(every, "get", "z", 1) == (-2, "not_found")
-    assert refused(every, "insert_narrow", "z", 1) == (-4, "not_null")
     assert refused(every, "delete_in_query", "a", 1) == (-7, "read_only")
     assert refused(every, "insert", *row_of("k" * 2000, 1)) == (-8, "key_too_long")
     assert refused(every, "own_error") == (-100, "something_unforeseen")
@@ -195,10 +194,17 @@ def test_a_failed_check_traps_and_says_why(every: FakeHost) -> None:
 
 
 def test_a_narrow_binding_leaves_the_other_columns(every: FakeHost) -> None:
+    narrow = FakeHost(build_guest(GUESTS / "narrow.zig").read_bytes(), every.tables)
     every.call("insert", *row_of("a", 1, 5, (None, 1, None, "keep", None, 2)))
-    assert every.call("add_narrow", "a", 1, 4) == 9
-    expected = row_of("a", 1, 9, (None, 1, None, "keep", None, 2))
+    every.call("insert", *row_of("a", 2, 6))
+    assert narrow.call("add", "a", 1, 4) == 9
+    assert narrow.call("add_to_all", 10) == 2
+    narrow.call("upsert", 20, 2, "a")
+    assert narrow.call("get", "a", 1) == {"n": 19, "b": 1, "a": "a"}
+    expected = row_of("a", 1, 19, (None, 1, None, "keep", None, 2))
     assert tuple(every.call("get", "a", 1).values()) == expected
+    assert tuple(every.call("get", "a", 2).values()) == row_of("a", 2, 20)
+    assert refused(narrow, "upsert", 20, 3, "a") == (-4, "not_null")
 
 
 def test_many_rows_are_all_or_nothing(every: FakeHost) -> None:
