@@ -16,7 +16,6 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_the_committed_schemas_are_those_of_their_sql() -> None:
-
     found = list(ROOT.glob("examples/**/schema.sql")) + list(
         ROOT.glob("tests/guests/**/schema.sql")
     )
