@@ -137,7 +137,8 @@ fn runOne(transition: *Transition) void {
 
 fn checkArguments(transition: *const Transition, source: []const u8) layout.Error!void {
     var column: u32 = 0;
-    const checked = row_format.check(source, transition.params, &column) catch |err| {
+    if (transition.params.isPlain(source)) return;
+    const checked = row_format.checkTypes(source, transition.params.types, &column) catch |err| {
         layout.fault(layout.none_u32, column, 0);
         return err;
     };
@@ -174,9 +175,9 @@ fn returned(code: i32) void {
         call.payload = 0;
         return undo(.aborted, code);
     }
-    if (call.transition.results.len > 0 and !call.has_result) return undo(.trapped, reason_no_result);
+    if (call.transition.results.types.len > 0 and !call.has_result) return undo(.trapped, reason_no_result);
     if (!call.nested) {
-        redo.cause = .{ .transition = call.transition.number, .types = call.transition.params };
+        redo.cause = .{ .transition = call.transition.number, .types = call.transition.params.types };
         if (!call.transition.secret) redo.cause.args = .{ .at = control.args_at };
         control.operation = .commit;
         _ = transaction.commit();
@@ -261,16 +262,21 @@ pub fn callNested(number: u32, length: usize, seed: u64) layout.Error!void {
 // ---------------------------------------------------------------- what the running call says
 
 pub fn setResult(source: []const u8) layout.Error!void {
-    if (!call.active or call.transition.results.len == 0) return error.InvalidRow;
+    if (!call.active or call.transition.results.types.len == 0) return error.InvalidRow;
     var column: u32 = 0;
-    const checked = try row_format.check(source, call.transition.results, &column);
+    const checked = try row_format.check(source, &call.transition.results, &column);
     for (call.transition.results_nullable, 0..) |nullable, i| {
         if (!nullable and checked.row.isNull(i)) return error.NotNull;
     }
-    const length = row_format.padded(row_format.fixedBytes(call.transition.results.len) + checked.tail_bytes);
+    const length = row_format.padded(row_format.fixedBytes(call.transition.results.types.len) + checked.tail_bytes);
     if (length > call.transition.result_bytes_max) return error.LimitReached;
-    var writer = row_format.Writer.begin(payloadAt(), call.transition.results.len, length);
-    for (call.transition.results, 0..) |kind, i| writer.copy(i, kind, checked.row, i);
+    if (checked.canonical) {
+        const words = @as([*]u64, @ptrFromInt(payloadAt()))[0 .. length / 8];
+        for (words, checked.row.words()) |*to, from| to.* = from;
+    } else {
+        var writer = row_format.Writer.begin(payloadAt(), call.transition.results.types.len, length);
+        for (call.transition.results.types, 0..) |kind, i| writer.copy(i, kind, checked.row, i);
+    }
     call.payload = @intCast(length);
     call.has_result = true;
 }

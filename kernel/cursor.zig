@@ -93,7 +93,7 @@ fn boundKey(binding: *const Binding, bounds: []const u8, at: *usize, out: *key.B
     const columns = row.columns();
     if (columns == 0 or columns > table.key_types.len) return error.InvalidRow;
     var column: u32 = 0;
-    const checked = row_format.check(bounds[at.*..], table.key_types[0..columns], &column) catch |err| {
+    const checked = row_format.checkTypes(bounds[at.*..], table.key_types[0..columns], &column) catch |err| {
         layout.fault(table.number, if (column == layout.none_u32) column else table.key_positions[column], 0);
         return err;
     };
@@ -172,8 +172,8 @@ fn isBehind(comptime descending: bool, cursor: *const Cursor, row: Row) bool {
 /// Bytes of a row as its binding sees it.
 pub fn projectedBytes(binding: *const Binding, row: Row) usize {
     if (binding.identity and row.columns() == binding.table.columns) return row.length();
-    var size = row_format.fixedBytes(binding.types.len);
-    for (binding.types, binding.positions) |kind, position| {
+    var size = row_format.fixedBytes(binding.columns.types.len);
+    for (binding.columns.types, binding.positions) |kind, position| {
         if (!row_format.isVariable(kind)) continue;
         const from = source(binding, row, position);
         if (!from.isNull(position)) size += from.tail(position).len;
@@ -189,11 +189,13 @@ fn source(binding: *const Binding, row: Row, position: u16) Row {
 pub fn project(binding: *const Binding, row: Row, at: u64) Row {
     if (binding.identity and row.columns() == binding.table.columns) {
         const words = row.words();
-        for (@as([*]u64, @ptrFromInt(at))[0..words.len], words) |*to, from| to.* = from;
+        const copied = @as([*]u64, @ptrFromInt(at))[0..words.len];
+        for (copied, words) |*to, from| to.* = from;
+        copied[0] &= 0xffff_ffff_ffff; // flags are the kernel's own
         return .{ .at = at };
     }
-    var writer = row_format.Writer.begin(at, binding.types.len, projectedBytes(binding, row));
-    for (binding.types, binding.positions, 0..) |kind, position, i| {
+    var writer = row_format.Writer.begin(at, binding.columns.types.len, projectedBytes(binding, row));
+    for (binding.columns.types, binding.positions, 0..) |kind, position, i| {
         writer.copy(i, kind, source(binding, row, position), position);
     }
     return writer.row;

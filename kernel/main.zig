@@ -61,6 +61,7 @@ export fn begin(time: i64, query: u32) i32 {
     if (batch.host_open) return layout.codeOf(error.LimitReached);
     control.time = @max(control.time, time);
     batch.call = .{};
+    savepoints_len = 0;
     transaction.begin(query != 0);
     cursor.begin();
     batch.host_open = true;
@@ -84,6 +85,26 @@ export fn rollback() void {
     batch.host_open = false;
     batch.call.active = false;
 }
+
+/// Opens a part of the transaction that can be undone alone. 0, or a code.
+export fn savepoint() i32 {
+    if (savepoints_len == savepoints_max) return layout.codeOf(error.LimitReached);
+    savepoints[savepoints_len] = transaction.mark();
+    savepoints_len += 1;
+    return 0;
+}
+
+/// Ends the innermost part, keeping or undoing what it did.
+export fn release(undo: u32) void {
+    control.operation = .rollback;
+    defer control.operation = .none;
+    savepoints_len -= 1;
+    if (undo != 0) transaction.rollbackTo(savepoints[savepoints_len]);
+}
+
+const savepoints_max = 64;
+var savepoints: [savepoints_max]transaction.Mark = undefined;
+var savepoints_len: usize = 0;
 
 export fn call(transition: u32, length: u64, seed: u64) i32 {
     batch.callNested(transition, @intCast(length), seed) catch |err| return layout.codeOf(err);
@@ -196,10 +217,11 @@ export fn define_transition(number: u32, length: u64) i32 {
 
 // ---------------------------------------------------------------- recovery and checks
 
-/// Applies records of the log. How many, or −1: malformed, −12: out of memory.
+/// Applies records of the log that lie in the redo buffer, which is large enough for any. How many, or −1: malformed,
+/// −12: out of memory.
 export fn replay(length: u64) i64 {
-    const source = given(length) catch return -1;
-    return redo.replay(source) catch |err| switch (err) {
+    if (length > layout.redo.len or control.redo_len != 0) return -1;
+    return redo.replay(layout.redo[0..@intCast(length)]) catch |err| switch (err) {
         error.OutOfMemory => layout.codeOf(error.OutOfMemory),
         else => -1,
     };

@@ -36,11 +36,16 @@ const Out = struct {
     }
     inline fn varint(out: *Out, value: u64) void {
         var rest = value;
+        if (rest < 0x80) return out.byte(@intCast(rest));
         while (rest >= 0x80) : (rest >>= 7) out.byte(@intCast(rest & 0x7f | 0x80));
         out.byte(@intCast(rest));
     }
     inline fn zigzag(out: *Out, value: i64) void {
         out.varint(@bitCast((value << 1) ^ (value >> 63)));
+    }
+    inline fn word(out: *Out, value: u64) void {
+        @as(*align(1) u64, @ptrCast(out.at)).* = value;
+        out.at += 8;
     }
     inline fn raw(out: *Out, bytes: []const u8) void {
         @memcpy(out.at[0..bytes.len], bytes);
@@ -48,30 +53,38 @@ const Out = struct {
     }
     inline fn short(out: *Out, bytes: []const u8) void {
         out.varint(bytes.len);
-        if (bytes.len > 32) return out.raw(bytes);
-        for (bytes, 0..) |b, i| out.at[i] = b;
+        if (bytes.len > 64) return out.raw(bytes);
+        var i: usize = 0; // a call of memcpy costs more than a few words
+        while (i + 8 <= bytes.len) : (i += 8) {
+            @as(*align(1) u64, @ptrCast(out.at + i)).* = @as(*align(1) const u64, @ptrCast(bytes.ptr + i)).*;
+        }
+        while (i < bytes.len) : (i += 1) out.at[i] = bytes[i];
         out.at += bytes.len;
     }
 
     /// The columns `positions` of a row, packed.
     fn packedRow(out: *Out, row: Row, types: []const Type, positions: []const u16) void {
-        out.varint(types.len);
-        const nulls = out.at;
-        out.at += (types.len + 7) / 8;
-        for (nulls[0 .. (types.len + 7) / 8]) |*b| b.* = 0;
+        var local: Out = .{ .at = out.at }; // in a register, not in memory
+        local.varint(types.len);
+        const nulls = local.at;
+        const null_bytes = (types.len + 7) / 8;
+        local.at += null_bytes;
+        for (nulls[0..null_bytes]) |*b| b.* = 0;
+        const source_nulls: [*]const u8 = @ptrFromInt(row.at + row_format.head_bytes + 8 * @as(usize, row.columns()));
         for (types, positions, 0..) |kind, position, i| {
-            if (row.isNull(position)) {
+            if (source_nulls[position / 8] >> @intCast(position % 8) & 1 != 0) {
                 nulls[i / 8] |= @as(u8, 1) << @intCast(i % 8);
                 continue;
             }
             const value = row.slot(position).*;
             switch (kind) {
-                .bool => out.byte(@intCast(value & 1)),
-                .int, .timestamp => out.zigzag(@bitCast(value)),
-                .float => out.raw(std.mem.asBytes(&value)),
-                else => out.short(row.tail(position)),
+                .bool => local.byte(@intCast(value & 1)),
+                .int, .timestamp => local.zigzag(@bitCast(value)),
+                .float => local.word(value),
+                else => local.short(row.tail(position)),
             }
         }
+        out.at = local.at;
     }
 };
 

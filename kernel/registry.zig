@@ -13,9 +13,9 @@ pub const Transition = struct {
     number: u32,
     query: bool,
     secret: bool,
-    params: []Type,
+    params: row_format.Columns,
     params_nullable: []bool,
-    results: []Type,
+    results: row_format.Columns,
     results_nullable: []bool,
     rows_written_max: u64,
     rows_scanned_max: u64,
@@ -47,14 +47,14 @@ pub fn makeBinding(table: *table_format.Table, positions: []const u16) layout.Er
         sources[position] = @intCast(i);
         if (position != i) identity = false;
     }
-    binding.* = .{ .table = table, .types = types, .positions = own, .sources = sources, .identity = identity };
+    binding.* = .{ .table = table, .columns = row_format.Columns.init(types), .positions = own, .sources = sources, .identity = identity };
     return binding;
 }
 
 pub fn freeBinding(binding: *Binding) void {
     heap.freeSlice(u16, @constCast(binding.sources));
     heap.freeSlice(u16, @constCast(binding.positions));
-    heap.freeSlice(Type, @constCast(binding.types));
+    heap.freeSlice(Type, @constCast(binding.columns.types));
     heap.destroy(Binding, binding);
 }
 
@@ -119,9 +119,9 @@ fn makeTransition(number: u32, head: *const Head, columns: []const u8) layout.Er
         .number = number,
         .query = head.flags & 1 != 0,
         .secret = head.flags & 2 != 0,
-        .params = params,
+        .params = row_format.Columns.init(params),
         .params_nullable = params_nullable,
-        .results = results,
+        .results = row_format.Columns.init(results),
         .results_nullable = results_nullable,
         .rows_written_max = @min(head.rows_written_max, layout.undo_entries_max),
         .rows_scanned_max = head.rows_scanned_max,
@@ -132,8 +132,8 @@ fn makeTransition(number: u32, head: *const Head, columns: []const u8) layout.Er
 
 fn freeTransition(transition: *Transition) void {
     heap.freeSlice(bool, transition.results_nullable);
-    heap.freeSlice(Type, transition.results);
+    heap.freeSlice(Type, @constCast(transition.results.types));
     heap.freeSlice(bool, transition.params_nullable);
-    heap.freeSlice(Type, transition.params);
+    heap.freeSlice(Type, @constCast(transition.params.types));
     heap.destroy(Transition, transition);
 }

@@ -93,8 +93,42 @@ pub const Checked = struct {
 
 const slot_negative_zero: u64 = 1 << 63;
 
+/// The types of a row's columns, and what follows from them.
+pub const Columns = struct {
+    types: []const Type,
+    /// Only columns whose every slot is a value, so few that their null bits and the padding are one word: `head` is
+    /// the first word of such a row. Rows like that are checked by looking at two words.
+    plain: bool,
+    head: u64,
+
+    pub fn init(types: []const Type) Columns {
+        var plain = types.len > 0 and types.len <= 8;
+        for (types) |kind| if (kind != .int and kind != .timestamp) {
+            plain = false;
+        };
+        const length = padded(fixedBytes(types.len));
+        return .{ .types = types, .plain = plain, .head = length | @as(u64, types.len) << 32 };
+    }
+
+    /// Whether the row at the start of `source` is plain, canonical and without nulls.
+    pub inline fn isPlain(columns: *const Columns, source: []const u8) bool {
+        if (!columns.plain or source.len < 16) return false;
+        const first: [*]const u64 = @ptrCast(@alignCast(source.ptr));
+        const length = columns.head & 0xffff_ffff;
+        return first[0] & 0xffff_ffff_ffff == columns.head and length <= source.len and first[length / 8 - 1] == 0;
+    }
+};
+
 /// Checks the row at the start of `source`, which must have exactly the columns `types`. `column` says which was wrong.
-pub fn check(source: []const u8, types: []const Type, column: *u32) layout.Error!Checked {
+pub inline fn check(source: []const u8, columns: *const Columns, column: *u32) layout.Error!Checked {
+    if (columns.isPlain(source)) {
+        @branchHint(.likely);
+        return .{ .row = .{ .at = @intFromPtr(source.ptr) }, .tail_bytes = 0, .canonical = true };
+    }
+    return checkTypes(source, columns.types, column);
+}
+
+pub noinline fn checkTypes(source: []const u8, types: []const Type, column: *u32) layout.Error!Checked {
     column.* = layout.none_u32;
     if (source.len < head_bytes) return error.InvalidRow;
     const row: Row = .{ .at = @intFromPtr(source.ptr) };
@@ -104,9 +138,10 @@ pub fn check(source: []const u8, types: []const Type, column: *u32) layout.Error
     if (length > layout.row_bytes_max) return error.RowTooLong;
     var tail_at = fixed;
     var canonical = true;
+    const nulls: [*]const u8 = @ptrFromInt(row.at + head_bytes + 8 * types.len);
     for (types, 0..) |kind, i| {
         const value = row.slot(i).*;
-        if (row.isNull(i)) {
+        if (nulls[i / 8] >> @intCast(i % 8) & 1 != 0) {
             if (value != 0) canonical = false;
             continue;
         }
@@ -138,8 +173,7 @@ pub fn check(source: []const u8, types: []const Type, column: *u32) layout.Error
         const unused = length - tail_at;
         if (unused != 0 and last >> @intCast(64 - 8 * unused) != 0) canonical = false;
         if (types.len % 8 != 0) {
-            const nulls: *const u8 = @ptrFromInt(row.at + fixed - 1);
-            if (nulls.* >> @intCast(types.len % 8) != 0) canonical = false;
+            if (nulls[types.len / 8] >> @intCast(types.len % 8) != 0) canonical = false;
         }
     }
     return .{ .row = row, .tail_bytes = tail_at - fixed, .canonical = canonical };
@@ -168,7 +202,7 @@ pub const Writer = struct {
         row.head().* = .{ .length = @intCast(length), .columns = @intCast(columns), .flags = 0 };
         const fixed = fixedBytes(columns);
         const nulls_at = head_bytes + 8 * columns;
-        @memset(@as([*]u8, @ptrFromInt(at))[nulls_at..fixed], 0);
+        for (@as([*]u8, @ptrFromInt(at))[nulls_at..fixed]) |*byte| byte.* = 0;
         if (length > fixed) @as(*align(8) u64, @ptrFromInt(at + length - 8)).* &= lowBytes(fixed, length);
         return .{ .row = row, .tail_at = fixed };
     }
@@ -239,13 +273,13 @@ test "the example of docs/formats.md is canonical" {
     };
     var column: u32 = 0;
     const types = [_]Type{ .int, .text, .int };
-    const checked = try check(&bytes, &types, &column);
+    const checked = try checkTypes(&bytes, &types, &column);
     try testing.expect(checked.canonical);
     try testing.expectEqual(3, checked.tail_bytes);
     bytes[39] = 1; // padding
-    try testing.expect(!(try check(&bytes, &types, &column)).canonical);
+    try testing.expect(!(try checkTypes(&bytes, &types, &column)).canonical);
     bytes[32] = 8; // null bit of a column that is not there
-    try testing.expect(!(try check(&bytes, &types, &column)).canonical);
+    try testing.expect(!(try checkTypes(&bytes, &types, &column)).canonical);
 }
 
 test "a row that leads out of itself is refused" {
@@ -258,7 +292,7 @@ test "a row that leads out of itself is refused" {
                 std.mem.writeInt(u32, bytes[0..4], @intCast(8 * length_words), .little);
                 std.mem.writeInt(u32, bytes[4..8], 1, .little);
                 std.mem.writeInt(u64, bytes[8..16], offset | size << 32, .little);
-                const checked = check(&bytes, &types, &column) catch continue;
+                const checked = checkTypes(&bytes, &types, &column) catch continue;
                 const tail = checked.row.tail(0);
                 try testing.expect(8 * length_words <= bytes.len);
                 if (tail.len > 0) {
@@ -276,11 +310,11 @@ test "writing gives canonical rows whatever was there before" {
     writer.putWord(0, 5);
     writer.putTail(1, "xyz");
     var column: u32 = 0;
-    const checked = try check(&buffer, &.{ .int, .text }, &column);
+    const checked = try checkTypes(&buffer, &.{ .int, .text }, &column);
     try testing.expect(checked.canonical);
     @memset(&buffer, 0xaa);
     writer = Writer.begin(@intFromPtr(&buffer), 2, padded(fixedBytes(2)));
     writer.putNull(0);
     writer.putNull(1);
-    try testing.expect((try check(&buffer, &.{ .int, .text }, &column)).canonical);
+    try testing.expect((try checkTypes(&buffer, &.{ .int, .text }, &column)).canonical);
 }

@@ -14,8 +14,8 @@ pub const none_u16 = 0xffff;
 /// Columns of a relation as somebody outside knows them: a module, or the host for one operation.
 pub const Binding = struct {
     table: *Table,
-    /// Types of the outside columns, and where each is in the table.
-    types: []const Type,
+    /// The outside columns, and where each is in the table.
+    columns: row_format.Columns,
     positions: []const u16,
     /// For each column of the table the outside column, or none_u16.
     sources: []const u16,
@@ -35,6 +35,7 @@ pub const Table = struct {
     nullable: []bool,
     key_positions: []u16,
     key_types: []Type,
+    key_columns: row_format.Columns,
     key_identity: []u16, // 0, 1, 2 …: where the key's columns are in a key row
     defaults: Row,
     descriptor: []u8,
@@ -74,6 +75,8 @@ pub const Table = struct {
 };
 
 pub var tables: [layout.tables_max]?*Table = @splat(null);
+/// Behind the highest number ever used.
+pub var tables_end: u32 = 0;
 
 pub fn get(number: u32) ?*Table {
     return if (number < layout.tables_max) tables[number] else null;
@@ -109,7 +112,7 @@ pub fn create(source: []const u8) layout.Error!*Table {
     const types: []Type = @ptrCast(descriptor[16..][0..columns]);
     for (types) |kind| if (!row_format.isKnown(kind)) return error.InvalidRow;
     var column: u32 = 0;
-    const checked = try row_format.check(descriptor[defaults_at..], types, &column);
+    const checked = try row_format.checkTypes(descriptor[defaults_at..], types, &column);
 
     const table = try heap.create(Table);
     errdefer heap.destroy(Table, table);
@@ -138,17 +141,19 @@ pub fn create(source: []const u8) layout.Error!*Table {
         .types = types,
         .nullable = nullable,
         .key_types = key_types,
+        .key_columns = row_format.Columns.init(key_types),
         .key_positions = key_positions,
         .key_identity = numbers[0..keys],
         .defaults = checked.row,
         .descriptor = descriptor,
         .tree = Tree.init(.{ .types = key_types, .positions = key_positions }),
-        .identity = .{ .table = table, .types = types, .positions = numbers, .sources = numbers, .identity = true },
+        .identity = .{ .table = table, .columns = row_format.Columns.init(types), .positions = numbers, .sources = numbers, .identity = true },
         .rows = 0,
         .hash = .{ 0, 0 },
         .mark = 0,
     };
     tables[number] = table;
+    tables_end = @max(tables_end, number + 1);
     return table;
 }
 
@@ -167,7 +172,7 @@ pub fn destroy(table: *Table) void {
 /// 128 bits over all relations and their counters: the same state gives the same, in whatever order it came about.
 pub fn stateHash() [2]u64 {
     var sum = [2]u64{ 0, 0 };
-    for (&tables) |maybe| if (maybe) |table| {
+    for (tables[0..tables_end]) |maybe| if (maybe) |table| {
         sum[0] +%= table.hash[0] +% row_format.finish(@as(u64, @bitCast(table.mark)) ^ table.number);
         sum[1] +%= table.hash[1] +% row_format.finish(@as(u64, table.number) +% 0x9e37_79b9_7f4a_7c15);
     };

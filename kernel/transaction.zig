@@ -78,8 +78,12 @@ pub fn get(table: *Table, bytes: []const u8) Error!?Row {
 }
 
 fn find(table: *Table, bytes: []const u8) Error!?*u64 {
+    if (table.key_columns.isPlain(bytes) and table.tree.word) {
+        const slots: [*]const u64 = @ptrCast(@alignCast(bytes.ptr));
+        return table.tree.findWord(key.wordOf(table.key_types[0], slots[1]));
+    }
     var column: u32 = 0;
-    const checked = row_format.check(bytes, table.key_types, &column) catch |err| {
+    const checked = row_format.check(bytes, &table.key_columns, &column) catch |err| {
         layout.fault(table.number, if (column == layout.none_u32) column else table.key_positions[column], 0);
         return err;
     };
@@ -118,14 +122,15 @@ pub fn write(how: Write, binding: *const Binding, source: []const u8) Error!u32 
 fn writeOne(how: Write, binding: *const Binding, source: []const u8) Error!usize {
     const table = binding.table;
     var column: u32 = 0;
-    const checked = row_format.check(source, binding.types, &column) catch |err| {
+    const checked = row_format.check(source, &binding.columns, &column) catch |err| {
         layout.fault(table.number, binding.outside(column), 0);
         return err;
     };
     const length = checked.row.length();
     if (how != .insert) {
-        if (table_format.live(try findBound(binding, checked.row))) |old| {
-            try updateRow(binding, checked, old);
+        const slot = try findBound(binding, checked.row);
+        if (table_format.live(slot) != null) {
+            try updateRow(binding, checked, slot.?);
             return length;
         }
         if (how == .update) return error.NotFound;
@@ -255,8 +260,9 @@ fn setValue(row: Row, column: usize, value: i64) void {
     nulls.* &= ~(@as(u8, 1) << @intCast(column % 8));
 }
 
-fn updateRow(binding: *const Binding, checked: row_format.Checked, old: Row) Error!void {
+fn updateRow(binding: *const Binding, checked: row_format.Checked, slot: *u64) Error!void {
     const table = binding.table;
+    const old: Row = .{ .at = slot.* & ~@as(u64, 1) };
     try room(checked.row.length() + old.length() + 16);
     const row = try assemble(binding, checked, old, false);
     if (same(row, old)) {
@@ -264,7 +270,7 @@ fn updateRow(binding: *const Binding, checked: row_format.Checked, old: Row) Err
         return;
     }
     row.set(row_format.flag_fresh);
-    table.findRow(row).?.* = tree.leafOf(row);
+    slot.* = tree.leafOf(row);
     old.set(row_format.flag_dead);
     remember(.{ .table = table, .kind = .update, .old = old.at, .new = row.at }, row.length());
     rows_written += 1;

@@ -45,7 +45,7 @@ fn verifyTable(table: *Table, bytes: *u64) ?[]const u8 {
         if (found.has(row_format.flag_dead | row_format.flag_fresh)) return "a row carries a mark of a transaction";
         if (found.columns() > table.columns) return "a row has too many columns";
         var column: u32 = 0;
-        const checked = row_format.check(found.bytes(), table.types[0..found.columns()], &column) catch
+        const checked = row_format.checkTypes(found.bytes(), table.types[0..found.columns()], &column) catch
             return "a row is malformed";
         if (!checked.canonical) return "a row is not canonical";
         for (table.nullable[0..found.columns()], 0..) |nullable, i| {

@@ -2,8 +2,62 @@
 
 An application's tables, and its transitions compiled to WebAssembly that run next to the data.
 Importing this package loads none of its heavy dependencies; they come with the first use.
+
+    import reifydb
+
+    db = reifydb.open("bank.reify")
+
+Every error is a `reifydb.ReifyDBError`; docs/errors.md lists them.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from reifydb.config import ModuleLimits, Options
+from reifydb.errors import *  # noqa: F403
+from reifydb.errors import __all__ as _errors
+
+if TYPE_CHECKING:
+    from reifydb.database import Database
+    from reifydb.database import open_database as open
+    from reifydb.database.modules import Module
+    from reifydb.database.outcomes import Outcome, Outcomes
+    from reifydb.database.transaction import Transaction
+
 __version__ = "0.1.0.dev0"
+
+__all__ = [  # noqa: PLE0604
+    "Database",
+    "Module",
+    "ModuleLimits",
+    "Options",
+    "Outcome",
+    "Outcomes",
+    "Transaction",
+    "open",
+    *_errors,
+]
+
+_LAZY = {
+    "open": ("reifydb.database", "open_database"),
+    "Database": ("reifydb.database", "Database"),
+    "Module": ("reifydb.database.modules", "Module"),
+    "Outcome": ("reifydb.database.outcomes", "Outcome"),
+    "Outcomes": ("reifydb.database.outcomes", "Outcomes"),
+    "Transaction": ("reifydb.database.transaction", "Transaction"),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'reifydb' has no attribute {name!r}")
+    from importlib import import_module
+
+    module, attribute = _LAZY[name]
+    value = globals()[name] = getattr(import_module(module), attribute)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -17,6 +17,44 @@ import difflib
 from collections.abc import Iterable
 
 
+__all__ = [
+    "AbortedError",
+    "BusyError",
+    "ClosedError",
+    "ConstraintError",
+    "DeadlineError",
+    "DuplicateKeyError",
+    "DurabilityLostError",
+    "DurabilityStalledError",
+    "ForkedError",
+    "FormatVersionError",
+    "KernelError",
+    "LimitError",
+    "LockedError",
+    "LogDamagedError",
+    "ModuleError",
+    "NotFoundError",
+    "NotNullError",
+    "OperatorError",
+    "ReadOnlyError",
+    "ReentrantError",
+    "ReifyDBError",
+    "RequestError",
+    "SchemaError",
+    "SqlError",
+    "StorageError",
+    "StorageFullError",
+    "TransactionError",
+    "TransactionLimitError",
+    "TrappedError",
+    "UnavailableError",
+    "UnknownNameError",
+    "VerifyError",
+    "WaitTimeoutError",
+    "WrongTypeError",
+]
+
+
 class ReifyDBError(Exception):
     """The root. `code` is stable, `hint` says what would be right (may be empty)."""
 

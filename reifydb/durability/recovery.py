@@ -77,10 +77,8 @@ class Recovery:
         """
         self._storage, self._folder, self._uuid = storage, folder, uuid
         self._found = self._survey()
-        head = read_head(storage, folder, uuid)
-        self._check_newest(head)
-        newest = [found.segment.incarnation for found in self._found[-1:]]
-        self.incarnation = max([head.incarnation if head else 0, *newest]) + 1
+        self._check_newest(read_head(storage, folder, uuid))
+        self.incarnation = self._found[-1].segment.incarnation + 1 if self._found else 1
         self.last_lsn = 0
         self.quarantined: str | None = None
         self._chain = seed_of(uuid)

@@ -142,7 +142,7 @@ class Code:
 
     def __init__(self, engine: Engine, artefact: bytes) -> None:
         self.module = wasmtime.Module.deserialize(engine, artefact)
-        self.imports = [(i.module, i.name) for i in self.module.imports]
+        self.imports = [(i.module, str(i.name)) for i in self.module.imports]
 
 
 class Store:

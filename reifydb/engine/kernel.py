@@ -43,7 +43,7 @@ RUN_HEAD = struct.Struct("<II")
 
 RUNS_NO_GUEST = (
     "begin commit rollback get write delete count generated scan next close define_binding "
-    "define_transition create_table abandon retry open hash_state end"
+    "define_transition create_table savepoint release abandon retry open hash_state end"
 ).split()
 """Short calls: they keep the GIL. `replay` and `verify` are long, `execute`, `resume` and `call`
 run guests."""
@@ -184,9 +184,10 @@ class Kernel:
         return ctypes.string_at(self.base + at, length)
 
     def row_at(self, at: int) -> bytes:
-        """A copy of the row at an address of the kernel's memory."""
-        (length,) = struct.unpack("<I", self.read(at, 4))
-        return self.read(at, length)
+        """A copy of the row at an address of the kernel's memory, without the kernel's flags."""
+        head = self.read(at, 6)
+        length = int.from_bytes(head[:4], "little")
+        return head + b"\0\0" + self.read(at + 8, length - 8)
 
     def restore_stack(self) -> None:
         """First of all after a trap: it unwound the kernel's frames without their epilogues."""

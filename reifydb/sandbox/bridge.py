@@ -150,31 +150,43 @@ def _host_body(name: str, at: Addresses, bindings: Bindings) -> tuple[str, str]:
         return "", _rows(kernel[1:], at, bindings)
     if name == "get":
         # No probe: nothing is changed, and an exhausted stack in a read is no harm.
-        return "(local $r i64) (local $n i32)", f"""{_binding(bindings)} {_stage(at, 1, 2)}
+        return (
+            "(local $r i64) (local $n i32)",
+            f"""{_binding(bindings)} {_stage(at, 1, 2)}
           (local.set $r (call {kernel} (local.get 0) (local.get 2)))
           (if (i64.le_s (local.get $r) (i64.const 0))
             (then (return (i32.wrap_i64 (local.get $r)))))
           (local.set $n (i32.load $k (local.get $r)))
-          {_copy_out("(local.get $r)", 3, 4, "(local.get $n)")} (local.get $n)"""
+          {_copy_out("(local.get $r)", 3, 4, "(local.get $n)")} (local.get $n)""",
+        )
     if name == "count":
         return "", f"{_binding(bindings, 'i64')} (call {kernel} (local.get 0))"
     if name == "scan":
-        return "", f"""{_binding(bindings)} {_stage(at, 3, 4)} {_PROBE}
-          (call {kernel} (local.get 0) (local.get 1) (local.get 2) (local.get 4) (local.get 5))"""
+        return (
+            "",
+            f"""{_binding(bindings)} {_stage(at, 3, 4)} {_PROBE}
+          (call {kernel} (local.get 0) (local.get 1) (local.get 2) (local.get 4) (local.get 5))""",
+        )
     if name == "next":
-        return "(local $n i32)", f"""{_PROBE}
+        return (
+            "(local $n i32)",
+            f"""{_PROBE}
           (local.set $n (call {kernel} (local.get 0) (local.get 2)))
           (if (i32.gt_s (local.get $n) (i32.const 0))
             (then {_copy_out(f"(i64.const {at.page})", 1, 2, "(local.get $n)")}))
-          (local.get $n)"""
+          (local.get $n)""",
+        )
     if name == "close":
         return "", f"{_PROBE} (call {kernel} (local.get 0))"
     if name == "result":
         return "", f"{_stage(at, 0, 1)} {_PROBE} (call {kernel} (local.get 1))"
     if name in ("abort", "log"):
         bytes_max = abort_message_bytes_max if name == "abort" else log_line_bytes_max
-        return "", f"""{_cut(2, bytes_max)} {_stage(at, 1, 2)} {_PROBE}
-          (call {kernel} (local.get 0) (local.get 2))"""
+        return (
+            "",
+            f"""{_cut(2, bytes_max)} {_stage(at, 1, 2)} {_PROBE}
+          (call {kernel} (local.get 0) (local.get 2))""",
+        )
     if name in ("generated", "random"):
         return "", f"(call {kernel})"
     if name == "now":
@@ -186,8 +198,11 @@ def _host_body(name: str, at: Addresses, bindings: Bindings) -> tuple[str, str]:
         ),
         "caller": (f"(i64.const {at.caller})", f"(i32.load $k (i64.const {at.caller_len}))"),
     }[name]
-    return "(local $n i32)", f"""(local.set $n {length})
-      {_copy_out(source, 0, 1, "(local.get $n)")} (local.get $n)"""
+    return (
+        "(local $n i32)",
+        f"""(local.set $n {length})
+      {_copy_out(source, 0, 1, "(local.get $n)")} (local.get $n)""",
+    )
 
 
 def _signature(name: str) -> str:
@@ -283,14 +298,17 @@ def _reset(state: GuestState) -> tuple[str, str]:
             f"(memory.init $g $image{i} (i32.const {_signed(address)}) (i32.const 0) "
             f"(i32.const {len(content)}))"
         )
-    return " ".join(imports), f"""{" ".join(saved)} {" ".join(datas)}
+    return (
+        " ".join(imports),
+        f"""{" ".join(saved)} {" ".join(datas)}
       (func $save {" ".join(save)})
       (func (export "reset") (param $zero i32)
         (if (local.get $zero) (then (memory.fill $g (i32.const 0) (i32.const 0)
           (i32.mul (memory.size $g) (i32.const {PAGE_BYTES})))))
         {" ".join(fill)}
         {" ".join(reset)})
-      (func (export "grown") (result i32) {grown})"""
+      (func (export "grown") (result i32) {grown})""",
+    )
 
 
 def _signed(address: int) -> int:

@@ -1,0 +1,74 @@
+"""What the kernel's codes mean, as errors that name table, column and row."""
+
+from __future__ import annotations
+
+from reifydb import config
+from reifydb.database.tables import Catalog
+from reifydb.engine.kernel import NONE, Control
+from reifydb.errors import (
+    DuplicateKeyError,
+    KernelError,
+    NotFoundError,
+    NotNullError,
+    ReadOnlyError,
+    ReifyDBError,
+    RequestError,
+    TransactionError,
+    TransactionLimitError,
+    WrongTypeError,
+)
+
+UNDO_ENTRIES_MAX = 1 << 21
+"""Changes of one transaction, as in kernel/layout.zig."""
+
+
+def refusal(code: int, control: Control, catalog: Catalog, table: str, key: object) -> ReifyDBError:
+    """The error for a refused operation of the host's.
+
+    Args:
+        code: The kernel's (docs/abi.md).
+        control: The kernel's control block: where it saw what was wrong.
+        catalog: Names of tables and columns.
+        table: The table of the operation.
+        key: What to show of the row.
+    """
+    place = f"table {table}"
+    column = _column(control, catalog)
+    shown = "" if key is None else f" {key!r}"
+    if code == -2:
+        return NotFoundError(f"{place} has no row with primary key{shown}")
+    if code == -3:
+        return DuplicateKeyError(f"{place} has a row with primary key{shown} already")
+    if code == -4:
+        return NotNullError(f"{place}: column {column} must not be null")
+    if code in (-5, -6):
+        return WrongTypeError(f"{place}: column {column} has a value that is not of its type")
+    if code == -7:
+        return ReadOnlyError("this transaction may only read")
+    limits: dict[int, tuple[str, str, int]] = {
+        -8: ("the key is too long", "key_bytes_max", config.key_bytes_max),
+        -9: ("the row is too long", "row_bytes_max", config.row_bytes_max),
+        -11: ("too many changes or cursors", "transaction_changes_max", UNDO_ENTRIES_MAX),
+        -12: ("the database's memory is used up", "memory_bytes_max", control.memory_limit),
+        -13: (
+            "the transaction is too large",
+            "redo_transaction_bytes_max",
+            config.redo_transaction_bytes_max,
+        ),
+        -14: (f"column {column} has no values left", "auto_increment", 2**63 - 1),
+    }
+    if code in limits:
+        message, limit, value = limits[code]
+        return TransactionLimitError(f"{place}: {message}", limit=limit, value=value)
+    if code == -10:
+        return RequestError(f"{place}: there is no such relation or cursor")
+    if code == -1:
+        return TransactionError("the transaction was aborted before")
+    return KernelError(f"the kernel answered {code} for {place}")
+
+
+def _column(control: Control, catalog: Catalog) -> str:
+    handle = catalog.by_number.get(control.fault_table)
+    if handle is None or control.fault_column == NONE:
+        return "?"
+    return handle.table.columns[control.fault_column].name

@@ -1,0 +1,162 @@
+"""Tables as the database's methods see them: codecs, projections, and the system's own tables."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+
+from reifydb.engine.catalog import Column, Table, Type
+from reifydb.engine.keys import KeyCodec
+from reifydb.engine.rows import RowCodec
+from reifydb.errors import RequestError, UnknownNameError
+
+FIRST_TABLE = 16
+"""Number of the first table of the user's; below are the system's."""
+
+
+def _system(number: int, name: str, *columns: Column) -> Table:
+    return Table(name, columns, key=(0,), number=number)
+
+
+TABLES = _system(
+    1,
+    "reifydb_table",
+    Column("number", Type.INT, nullable=False),
+    Column("name", Type.TEXT, nullable=False),
+    Column("definition", Type.TEXT, nullable=False),
+)
+MODULES = _system(
+    2,
+    "reifydb_module",
+    Column("name", Type.TEXT, nullable=False),
+    Column("sha256", Type.TEXT, nullable=False),
+    Column("limits", Type.TEXT, nullable=False),
+    Column("wasm", Type.BYTES, nullable=False),
+)
+TRANSITIONS = _system(
+    3,
+    "reifydb_transition",
+    Column("number", Type.INT, nullable=False),
+    Column("module", Type.TEXT, nullable=False),
+    Column("name", Type.TEXT, nullable=False),
+)
+SYSTEM_TABLES = (TABLES, MODULES, TRANSITIONS)
+"""Schema and modules are rows like others: logged, recovered, hashed. These tables themselves are
+there from the start, in every database, and change only with the format's version."""
+
+
+class TableHandle:
+    """One table, with what encodes and decodes its rows."""
+
+    def __init__(self, table: Table) -> None:
+        self.table, self.name, self.number = table, table.name, table.number
+        what = f"table {table.name}"
+        self.rows = RowCodec(table.columns, what=what)
+        self.keys = KeyCodec(table.key_columns, what=what)
+        self.names = tuple(c.name for c in table.columns)
+        self.auto = None if table.auto is None else table.columns[table.auto].name
+        self.key_names = tuple(c.name for c in table.key_columns)
+        self._projections: dict[tuple[str, ...], Projection] = {}
+
+    def projection(self, row: object) -> Projection:
+        """The columns that a row given by name has, in its order.
+
+        Raises:
+            RequestError: It is not a mapping, or has no columns.
+            UnknownNameError: There is no column of a name.
+        """
+        if not isinstance(row, Mapping):
+            kind = type(row).__name__
+            raise RequestError(f"table {self.name}: expected a row as a mapping, got a {kind}")
+        names = tuple(row)
+        known = self._projections.get(names)
+        if known is not None:
+            return known
+        if not names:
+            raise RequestError(f"table {self.name}: the row has no columns")
+        for name in names:
+            if name not in self.names:
+                raise UnknownNameError(f"column in table {self.name}:", str(name), self.names)
+        if len(self._projections) >= PROJECTIONS_MAX:
+            self._projections.clear()
+        made = self._projections[names] = Projection(self.table, names)
+        return made
+
+    def key_of(self, row: Mapping[str, object], generated: int) -> object:
+        """The primary key of a row that was just written; its value, or a tuple."""
+        values = tuple(
+            generated if name == self.auto and row.get(name) is None else row[name]
+            for name in self.key_names
+        )
+        return values[0] if len(values) == 1 else values
+
+
+PROJECTIONS_MAX = 256
+"""Different sets of columns of one table that are remembered."""
+
+
+class Projection:
+    """Some columns of a table, as the kernel's `write` wants them: positions, then rows."""
+
+    def __init__(self, table: Table, names: Sequence[str]) -> None:
+        positions = [table.position(name) for name in names]
+        columns = [table.columns[i] for i in positions if i is not None]
+        self.count = len(columns)
+        head = struct.pack(f"<{self.count}H", *positions)
+        self.head = head + bytes(-len(head) % 8)
+        self.codec = RowCodec(columns, what=f"table {table.name}")
+
+    def encode(self, row: Mapping[str, object]) -> bytes:
+        """One row, whose names are those of this projection in this order."""
+        return self.head + self.codec.encode(tuple(row.values()))
+
+    def encode_many(self, rows: Sequence[Mapping[str, object]]) -> bytes:
+        """Several rows, all of this projection's names in this order."""
+        return self.head + self.codec.encode_many([tuple(row.values()) for row in rows])
+
+
+class Catalog:
+    """The tables by name. Replaced as a whole when the schema changes."""
+
+    def __init__(self, tables: Sequence[Table] = ()) -> None:
+        self.handles = {t.name: TableHandle(t) for t in (*SYSTEM_TABLES, *tables)}
+        self.by_number = {h.number: h for h in self.handles.values()}
+
+    def get(self, name: str) -> TableHandle:
+        """The table of this name.
+
+        Raises:
+            UnknownNameError: There is none.
+        """
+        try:
+            return self.handles[name]
+        except (KeyError, TypeError):
+            raise UnknownNameError("table", str(name), self.user_names) from None
+
+    def writable(self, name: str) -> TableHandle:
+        """The same, but not one of the system's.
+
+        Raises:
+            RequestError: It is the system's: changed by `execute` and `install` only.
+        """
+        handle = self.get(name)
+        if handle.number < FIRST_TABLE:
+            raise RequestError(
+                f"table {name} is the system's own", hint="execute and install change it"
+            )
+        return handle
+
+    @property
+    def user_names(self) -> list[str]:
+        """Names of the tables that are not the system's."""
+        return [n for n, h in self.handles.items() if h.number >= FIRST_TABLE]
+
+    @property
+    def next_number(self) -> int:
+        """A number that no table has."""
+        return max(FIRST_TABLE, max(self.by_number) + 1)
+
+    def with_tables(self, tables: Sequence[Table]) -> Catalog:
+        """This catalog and these tables."""
+        mine = [h.table for h in self.handles.values() if h.number >= FIRST_TABLE]
+        return Catalog([*mine, *tables])

@@ -1,0 +1,411 @@
+"""An interactive transaction: several operations from Python, one commit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn
+
+from reifydb.database.refusals import refusal
+from reifydb.database.tables import TableHandle
+from reifydb.database.transitions import OUTCOME_BYTES, PythonTransition, WasmTransition
+from reifydb.engine.kernel import COMMITTED, INPUT_BYTES_MAX, OUTCOME
+from reifydb.errors import (
+    AbortedError,
+    ClosedError,
+    LimitError,
+    ReadOnlyError,
+    RequestError,
+    TransactionError,
+)
+
+if TYPE_CHECKING:
+    from reifydb.database.database import Database
+
+_INSERT, _UPDATE, _UPSERT = range(3)
+_LOWER, _UPPER, _LOWER_EXCLUSIVE, _UPPER_EXCLUSIVE, _DESCENDING = 1, 2, 4, 8, 16
+
+PAGE_BYTES = 1 << 16
+"""A scan fetches about so many bytes at a time."""
+
+Row = dict[str, object]
+
+
+class Transaction:
+    """One open transaction; `with db.transaction() as tx`. Commits when the block ends, rolls back
+    when it raises. For the thread that opened it.
+
+    An operation that is refused has changed nothing, and the transaction goes on.
+
+    Attributes:
+        lsn: Of its commit, once it has committed and changed something; else None.
+    """
+
+    def __init__(self, db: Database, *, query: bool = False) -> None:
+        self._db, self._query = db, query
+        self._open = False
+        self._ended_as = "not begun"
+        self.lsn: int | None = None
+        self.thread = 0
+        self.expires_s = 0.0
+
+    # ------------------------------------------------------------------ begin and end
+
+    def __enter__(self) -> Transaction:
+        self.begin()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.commit()
+        elif self._open:
+            self.rollback()
+
+    def begin(self) -> None:
+        """Opens it: waits for the disk and for whoever has a transaction open."""
+        if self._open:
+            raise RequestError("the transaction has begun already")
+        db = self._db
+        if not self._query:
+            db._admit()
+        db._take()
+        try:
+            kernel = db._kernel
+            kernel.call["begin"](db._now_us(), int(self._query))
+            db._turns.holder = self
+            self._open = True
+            self.thread = threading.get_ident()
+            self.expires_s = time.monotonic() + db.options.transaction_ms_max / 1000
+        finally:
+            db._turns.lock.release()
+
+    def commit(self) -> None:
+        """Makes its changes visible, all at once."""
+        with self._turn():
+            before = self._db.lsn
+            self._db._kernel.call["commit"]()
+            self._close("committed")
+            if self._db.lsn != before:
+                self.lsn = self._db.lsn
+            self._db._after_commit()
+
+    def rollback(self) -> None:
+        """Undoes all of it."""
+        with self._turn():
+            self._db._kernel.call["rollback"]()
+            self._close("rolled back")
+
+    def expire(self) -> None:
+        """Rolls it back because it is too old; in a turn of whoever waits."""
+        self._db._kernel.call["rollback"]()
+        ms = self._db.options.transaction_ms_max
+        self._close(f"rolled back: it was open for more than {ms:g} ms (transaction_ms_max)")
+
+    def _close(self, ended_as: str) -> None:
+        self._open = False
+        self._ended_as = ended_as
+        self._db._turns.leave()
+
+    def _turn(self) -> _Turn:
+        return _Turn(self)
+
+    def _check(self) -> None:
+        """In a turn: still open, and this thread's."""
+        self._db._check_open()
+        if not self._open:
+            raise ClosedError(f"the transaction has ended: {self._ended_as}")
+        if self.thread != threading.get_ident():
+            raise RequestError("the transaction belongs to another thread")
+        if time.monotonic() >= self.expires_s:
+            self.expire()
+            raise TransactionError(f"the transaction was {self._ended_as}")
+
+    # ------------------------------------------------------------------ reading
+
+    def get(self, table: str, key: object) -> Row | None:
+        """The row with this primary key, by column name; None when there is none. O(key).
+
+        A key of several columns is a tuple in key order.
+        """
+        with self._turn():
+            return self._db._get(table, key)
+
+    def count(self, table: str) -> int:
+        """Number of rows. O(1)."""
+        with self._turn():
+            return self._db._count(table)
+
+    def scan(
+        self,
+        table: str,
+        *,
+        lower: object = None,
+        upper: object = None,
+        lower_exclusive: bool = False,
+        upper_exclusive: bool = False,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> Iterator[Row]:
+        """Rows in the order of their primary keys, fetched as they are consumed.
+
+        A bound is a key or a prefix of one, a scalar or a tuple; inclusive unless said otherwise.
+        As a lower bound a prefix starts at the first key with it, or behind the last; as an upper
+        bound it ends at the last key with it, or before the first. Rows that the transaction writes
+        ahead of the scan are found.
+        """
+        with self._turn():
+            handle = self._db._catalog.get(table)
+            request = scan_request(
+                handle, lower, upper, lower_exclusive, upper_exclusive, limit, reverse
+            )
+            if request is None:
+                return iter(())
+            flags, bounds, most = request
+            self._db._put(bounds)
+            number = self._db._kernel.call["scan"](handle.number, flags, len(bounds), most)
+            if number < 0:
+                raise self._refusal(number, handle, None)
+        return self._pages(handle, number)
+
+    def _pages(self, handle: TableHandle, cursor: int) -> Iterator[Row]:
+        done = False
+        try:
+            while True:
+                with self._turn():
+                    page = self._db._page(handle, cursor, PAGE_BYTES)
+                if not page:
+                    done = True
+                    break
+                yield from handle.rows.decode_many_mappings(page)
+        finally:
+            if self._open and self.thread == threading.get_ident():
+                with self._turn():
+                    self._db._kernel.call["close"](cursor)
+            elif not done:
+                pass  # the transaction's end has closed it
+
+    # ------------------------------------------------------------------ writing
+
+    def insert(self, table: str, row: Mapping[str, object]) -> object:
+        """Inserts a row; columns left out have their default. Returns its primary key.
+
+        Raises:
+            DuplicateKeyError, NotNullError, WrongTypeError, UnknownNameError: And nothing changed.
+        """
+        with self._turn():
+            handle = self._write(_INSERT, table, row)
+            return handle.key_of(row, self._db._kernel.call["generated"]())
+
+    def update(self, table: str, row: Mapping[str, object]) -> None:
+        """Sets the given columns of the row with this primary key, and leaves the others.
+
+        Raises:
+            NotFoundError: There is none. Others as `insert`.
+        """
+        with self._turn():
+            self._write(_UPDATE, table, row)
+
+    def upsert(self, table: str, row: Mapping[str, object]) -> None:
+        """Updates the row with this primary key, or inserts it when there is none."""
+        with self._turn():
+            self._write(_UPSERT, table, row)
+
+    def delete(self, table: str, key: object) -> bool:
+        """Deletes by primary key. Whether there was such a row."""
+        return self.delete_many(table, [key]) == 1
+
+    def insert_many(self, table: str, rows: Iterable[Mapping[str, object]]) -> int:
+        """Inserts all the rows or none. How many."""
+        return self._write_many(_INSERT, table, rows)
+
+    def update_many(self, table: str, rows: Iterable[Mapping[str, object]]) -> int:
+        """Updates all the rows or none. How many."""
+        return self._write_many(_UPDATE, table, rows)
+
+    def upsert_many(self, table: str, rows: Iterable[Mapping[str, object]]) -> int:
+        """Upserts all the rows or none. How many."""
+        return self._write_many(_UPSERT, table, rows)
+
+    def delete_many(self, table: str, keys: Sequence[object]) -> int:
+        """Deletes by primary keys. How many of these rows there were."""
+        with self._turn():
+            handle = self._db._catalog.writable(table)
+            keys = list(keys)
+            if not keys:
+                return 0
+            packed = handle.keys.encode_many(keys)
+            self._db._put(packed)
+            count = self._db._kernel.call["delete"](handle.number, len(packed))
+            if count < 0:
+                raise self._refusal(count, handle, keys[0] if len(keys) == 1 else None)
+            return count
+
+    def _write(self, how: int, table: str, row: Mapping[str, object]) -> TableHandle:
+        handle = self._db._catalog.writable(table)
+        projection = handle.projection(row)
+        self._write_packed(how, handle, projection.count, projection.encode(row), row)
+        return handle
+
+    def _write_many(self, how: int, table: str, rows: Iterable[Mapping[str, object]]) -> int:
+        with self._turn():
+            handle = self._db._catalog.writable(table)
+            rows = list(rows)
+            if not rows:
+                return 0
+            projections = [handle.projection(row) for row in rows]
+            first = projections[0]
+            if all(p is first for p in projections):
+                packed = first.encode_many(rows)
+                if len(packed) <= INPUT_BYTES_MAX:
+                    self._write_packed(how, handle, first.count, packed, None)
+                    return len(rows)
+            return self._write_each(how, handle, rows)
+
+    def _write_each(
+        self, how: int, handle: TableHandle, rows: Sequence[Mapping[str, object]]
+    ) -> int:
+        """Rows of different columns, or more than fit: one by one, and all or nothing still."""
+        encoded = [(p := handle.projection(row), p.encode(row), row) for row in rows]
+        self._savepoint()
+        try:
+            for projection, packed, row in encoded:
+                self._write_packed(how, handle, projection.count, packed, row)
+        except BaseException:
+            self._db._kernel.call["release"](1)
+            raise
+        self._db._kernel.call["release"](0)
+        return len(rows)
+
+    def _write_packed(
+        self,
+        how: int,
+        handle: TableHandle,
+        columns: int,
+        packed: bytes,
+        row: Mapping[str, object] | None,
+    ) -> None:
+        kernel = self._db._kernel
+        self._db._put(packed)
+        code = kernel.call["write"](how, handle.number, columns, len(packed))
+        if code < 0:
+            key = None
+            if row is not None and all(name in row for name in handle.key_names):
+                key = handle.key_of(row, 0)
+            raise self._refusal(code, handle, key)
+
+    def _refusal(self, code: int, handle: TableHandle, key: object) -> Exception:
+        control = self._db._kernel.control
+        return refusal(code, control, self._db._catalog, handle.name, key)
+
+    def _savepoint(self) -> None:
+        if self._db._kernel.call["savepoint"]() < 0:
+            raise LimitError("calls are nested too deeply", limit="savepoints_max", value=64)
+
+    # ------------------------------------------------------------------ transitions
+
+    def call(self, transition: str, *args: object, **named: object) -> object:
+        """Runs a transition inside this transaction. When it fails, its changes alone are undone.
+
+        Raises:
+            AbortedError, TrappedError, DeadlineError: It did; the transaction goes on.
+        """
+        handle = self._db._transition(transition)
+        if self._query and not handle.query:
+            raise ReadOnlyError(f"transition {handle.name} writes; this transaction may only read")
+        if isinstance(handle, PythonTransition):
+            return self._call_python(handle, args, named)
+        with self._turn():
+            return self._call_wasm(handle, args, named)
+
+    def _call_wasm(
+        self, handle: WasmTransition, args: Sequence[object], named: Mapping[str, object]
+    ) -> object:
+        packed = handle.encode_named(args, named) if named else handle.encode(args)
+        db = self._db
+        code = db._executor.call_nested(handle.number, packed, db._next_seed())
+        db._pass_on_log_lines()
+        if code < 0:
+            raise TransactionError(f"transition {handle.name} was refused with code {code}")
+        output = db._kernel.output
+        status, code, _, length, _ = OUTCOME.unpack_from(output)
+        payload = bytes(output[OUTCOME_BYTES : OUTCOME_BYTES + length])
+        db._kernel.output_len.value = 0
+        if status != COMMITTED:
+            raise handle.failure(status, code, payload, db._executor.trap_reasons)
+        return handle.read(payload, 0) if length else None
+
+    def _call_python(
+        self, handle: PythonTransition, args: Sequence[object], named: Mapping[str, object]
+    ) -> object:
+        with self._turn():
+            self._savepoint()
+        try:
+            value = handle.function(self, *args, **named)
+        except BaseException:
+            if self._open:
+                with self._turn():
+                    self._db._kernel.call["release"](1)
+            raise
+        with self._turn():
+            self._db._kernel.call["release"](0)
+        return value
+
+    def abort(self, code: int, message: str = "") -> NoReturn:
+        """Raises `AbortedError`: how a Python transition says no."""
+        raise AbortedError("the transaction", code, message)
+
+
+class _Turn:
+    """One operation of a transaction."""
+
+    __slots__ = ("_tx",)
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def __enter__(self) -> None:
+        turns = self._tx._db._turns
+        turns.take_inside()
+        try:
+            self._tx._check()
+        except BaseException:
+            turns.lock.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._tx._db._turns.lock.release()
+
+
+def scan_request(
+    handle: TableHandle,
+    lower: object,
+    upper: object,
+    lower_exclusive: bool,
+    upper_exclusive: bool,
+    limit: int | None,
+    reverse: bool,
+) -> tuple[int, bytes, int] | None:
+    """Flags, bounds and limit for the kernel's `scan`; None when there is nothing to find.
+
+    Raises:
+        RequestError: A bound or the limit is not one.
+    """
+    flags, bounds = _DESCENDING if reverse else 0, b""
+    if limit is not None and (not isinstance(limit, int) or limit < 0):
+        raise RequestError(f"limit is {limit!r}; it must be a number of rows, or None for all")
+    if lower is not None:
+        flags |= _LOWER | (_LOWER_EXCLUSIVE if lower_exclusive else 0)
+        bounds += handle.keys.encode_prefix(lower)
+    if upper is not None:
+        flags |= _UPPER | (_UPPER_EXCLUSIVE if upper_exclusive else 0)
+        bounds += handle.keys.encode_prefix(upper)
+    if limit == 0:
+        return None
+    return flags, bounds, limit or 0

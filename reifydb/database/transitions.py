@@ -1,0 +1,103 @@
+"""Transitions as `call` sees them: how arguments become bytes, and outcomes become values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from reifydb.engine.catalog import Transition
+from reifydb.engine.executor import DEADLINE, TRAP_FIRST
+from reifydb.engine.kernel import ABORTED, OUTCOME, REFUSED, RUN_HEAD
+from reifydb.engine.rows import Buffer, RowCodec
+from reifydb.errors import (
+    AbortedError,
+    DeadlineError,
+    KernelError,
+    RequestError,
+    TransactionError,
+    TrappedError,
+    WrongTypeError,
+)
+
+UNTIL_THE_END = 0xFFFFFFFF
+"""Count of a run that goes on to the end of its batch."""
+
+OUTCOME_BYTES = OUTCOME.size
+
+
+class WasmTransition:
+    """A transition of an installed module.
+
+    Attributes:
+        name: `module.transition`.
+        run_head: Head of a run of any number of its calls; `one_head`: of one call.
+    """
+
+    def __init__(self, transition: Transition, deadline_ms: float) -> None:
+        self.transition, self.number = transition, transition.number
+        self.query, self.deadline_ms = transition.query, deadline_ms
+        self.name = f"{transition.module}.{transition.name}"
+        what = f"transition {self.name}"
+        self.params = RowCodec(transition.params, what=what, arguments=True)
+        self._result = RowCodec(transition.result, what=f"result of {self.name}")
+        self.one_head = RUN_HEAD.pack(self.number, 1)
+        self.run_head = RUN_HEAD.pack(self.number, UNTIL_THE_END)
+        self.read = self._reader()
+        self.encode = self.params.encode
+
+    def encode_named(self, args: Sequence[object], named: Mapping[str, object]) -> bytes:
+        """Arguments given by position, by name, or first the ones and then the others."""
+        if not args:
+            return self.params.encode_mapping(named)
+        known = self.params.names
+        if len(args) > len(known):
+            return self.params.encode(args)  # raises, with the signature
+        given = dict(zip(known, args, strict=False))
+        for name in named:
+            if name in given:
+                raise RequestError(f"transition {self.name}: {name} is given twice")
+        return self.params.encode_mapping({**given, **named})
+
+    def _reader(self) -> Callable[[Buffer, int], object]:
+        """What a result row at an offset means: nothing, one value, or a row by name."""
+        codec = self._result
+        if not self.transition.result:
+            return lambda buffer, offset: None
+        if self.transition.result_is_row:
+            return codec.decode_mapping
+        decode = codec.decode
+        return lambda buffer, offset: decode(buffer, offset)[0]
+
+    def failure(
+        self, status: int, code: int, payload: bytes, trap_reasons: Mapping[int, str]
+    ) -> Exception:
+        """The error for an outcome that is not `committed`."""
+        if status == ABORTED:
+            return AbortedError(self.name, code, payload.decode("utf-8", "replace"))
+        if status == REFUSED:
+            return self._refused(code)
+        if code == DEADLINE:
+            return DeadlineError(self.name, self.deadline_ms)
+        if code >= TRAP_FIRST:
+            return TrappedError(self.name, trap_reasons.get(code, f"trap {code - TRAP_FIRST}"))
+        if code == -1:
+            return TrappedError(self.name, "it returned without a result")
+        return KernelError(f"the kernel answered status {status}, code {code}")
+
+    def _refused(self, code: int) -> Exception:
+        if code in (-4, -5, -6):
+            return WrongTypeError(
+                f"transition {self.name}: the packed arguments are not a row of "
+                f"{self.params.signature}"
+            )
+        return TransactionError(f"transition {self.name}: refused with code {code}")
+
+
+class PythonTransition:
+    """A Python function registered by `@db.transition`: for tests and trusted code.
+
+    It is called with the transaction and the arguments. What it returns is the result; whatever it
+    raises rolls its transaction back.
+    """
+
+    def __init__(self, name: str, function: Callable[..., object], *, query: bool) -> None:
+        self.name, self.function, self.query = name, function, query
