@@ -106,7 +106,8 @@ class Backlog:
         For an engine that does not append after each commit. Once until they are fetched.
         """
         with self._lock:
-            self._expected_ns = monotonic_ns()
+            if not self._expected_ns:
+                self._expected_ns = monotonic_ns()
             if not self._oldest_ns:
                 self._oldest_ns = self._expected_ns
                 self._admit_anew()
@@ -207,21 +208,41 @@ class Backlog:
                 self._idle = True
                 self._work.wait(timeout_s)
                 self._idle = False
-            self._gather()
-            fetch, self._expected_ns = self._expected_ns and self.source, 0
-        if fetch:
-            fetch()
-        with self._lock:
-            taken: list[Group] = []
-            size = 0
-            while self._queue:
-                group = self._queue[0][1]
-                size += len(group.records)
-                if taken and size > frame_bytes_max:
-                    break
-                taken.append(group)
-                self._queue.popleft()
-            return taken
+        while True:
+            with self._lock:
+                self._gather()
+                since_ns, self._expected_ns = self._expected_ns, 0
+            if since_ns and self.source:
+                self.source()
+            with self._lock:
+                taken = self._take_frame()
+                if not taken:
+                    self._note_empty(since_ns)
+                if taken or self._closing or not self._expected_ns:
+                    return taken
+
+    def _take_frame(self) -> list[Group]:
+        taken: list[Group] = []
+        size = 0
+        while self._queue:
+            group = self._queue[0][1]
+            size += len(group.records)
+            if taken and size > frame_bytes_max:
+                break
+            taken.append(group)
+            self._queue.popleft()
+        return taken
+
+    def _note_empty(self, since_ns: int) -> None:
+        """Nothing waits and nothing is on its way, but for what is still expected since then.
+
+        Nothing expected either: it had been appended before it was fetched.
+        """
+        if self._expected_ns and since_ns:
+            self._expected_ns = since_ns
+        self._oldest_ns = self._expected_ns
+        self._admit_anew()
+        self._progress.notify_all()
 
     def _gather(self) -> None:
         while not self._closing and self._hurry_lsn <= self.durable_lsn:

@@ -21,7 +21,7 @@ from reifydb.durability import open_log
 from tests.crash.durability.histories import group
 log = open_log(sys.argv[1], Options(segment_bytes_max=100_000, reserve_bytes=4096))
 log.start()
-said = 0
+said = log.durable_lsn
 while True:
     log.admit()
     log.append(group(log.lsn + 1, 3))

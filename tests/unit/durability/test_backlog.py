@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from reifydb.config import Options
-from reifydb.durability import FileLog, open_log
+from reifydb.durability import FileLog, backlog, open_log
 from reifydb.durability.simulated import SimulatedStorage
-from reifydb.errors import DurabilityStalledError, WaitTimeoutError
+from reifydb.errors import DurabilityStalledError, LogDamagedError, WaitTimeoutError
 from tests.crash.durability.histories import PATH, group
 
 
@@ -146,6 +147,19 @@ def test_a_disk_that_stalls_refuses_writers_and_then_at_once(
     log.admit()
 
 
+def test_who_comes_when_the_disk_has_long_been_still_is_refused_at_once(
+    disk: HeldDisk, open_it: Callable[[Options], FileLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = open_it(Options(durability_stall_ms_max=3_600_000.0, reserve_bytes=0))
+    disk.hold()
+    log.append(group(1, 1))
+    disk.held.wait()
+    later = time.monotonic_ns() + 3_601_000_000_000
+    monkeypatch.setattr(backlog, "monotonic_ns", lambda: later)
+    with pytest.raises(DurabilityStalledError):
+        log.admit()
+
+
 def test_appending_never_waits_for_the_disk(
     disk: HeldDisk, open_it: Callable[[Options], FileLog]
 ) -> None:
@@ -177,6 +191,67 @@ def test_what_waits_is_joined_into_one_frame(
     again.close()
 
 
+# ------------------------------------------------------------------ commits that are fetched
+
+
+def test_expected_commits_are_fetched_by_the_log(
+    disk: HeldDisk, open_it: Callable[[Options], FileLog]
+) -> None:
+    log = open_it(Options(reserve_bytes=0))
+    log.fetch_from(lambda: log.append(group(log.lsn + 1)))
+    for lsn in range(1, 6):
+        log.expect()
+        log.wait_durable(lsn, 30)
+    assert log.lsn == log.durable_lsn == 5
+
+
+def test_expected_commits_that_were_appended_meanwhile_leave_no_lag(
+    disk: HeldDisk, open_it: Callable[[Options], FileLog]
+) -> None:
+    """The log comes to fetch what the engine has appended itself: nothing is old after that."""
+    log = open_it(Options(durability_lag_ms_max=1.0, reserve_bytes=0))
+    fetched = threading.Event()
+    log.fetch_from(fetched.set)
+    log.expect()
+    fetched.wait()
+    while log.lag().ms:
+        pass
+    log.admit()
+    log.append(group(1))
+    log.flush()
+    while log.lag().ms:
+        pass
+    log.admit()
+
+
+def test_expected_commits_count_as_lag_until_they_are_fetched(
+    disk: HeldDisk, open_it: Callable[[Options], FileLog]
+) -> None:
+    log = open_it(Options(durability_lag_ms_max=1.0, durability_stall_ms_max=20.0, reserve_bytes=0))
+    busy = threading.Event()
+    tries: list[float] = []
+
+    def source() -> None:
+        tries.append(log.lag().ms)
+        if busy.is_set():
+            log.append(group(1))
+        else:
+            log.expect()  # the engine is at work: later
+
+    log.fetch_from(source)
+    log.expect()
+    while len(tries) < 50:
+        pass
+    assert tries == sorted(tries), "the age is that of the first time"
+    while log.lag().ms <= 20.0:
+        pass
+    with pytest.raises(DurabilityStalledError):
+        log.admit()
+    busy.set()
+    log.wait_durable(1, 30)
+    log.admit()
+
+
 def test_an_idle_log_leaves_a_mark(disk: HeldDisk, open_it: Callable[[Options], FileLog]) -> None:
     log = open_it(Options(reserve_bytes=0))
     log.append(group(1))
@@ -187,8 +262,6 @@ def test_an_idle_log_leaves_a_mark(disk: HeldDisk, open_it: Callable[[Options], 
         log.lag()
     rotten = bytearray(disk.storage.read_image(path))
     rotten[size - 1] ^= 1
-    from reifydb.errors import LogDamagedError
-
     crashed = disk.storage.after_kill()
     crashed.write_image(path, bytes(rotten))
     with pytest.raises(LogDamagedError):
