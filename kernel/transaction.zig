@@ -212,13 +212,17 @@ fn insertRow(binding: *const Binding, checked: row_format.Checked) Error!void {
     const table = binding.table;
     const has_auto = table.auto != table_format.none_u16;
     try room(checked.row.length() + table.defaults.length() + 16);
-    const row = try assemble(binding, checked, table.defaults, has_auto);
-    errdefer heap.free(row.at, row.length());
     const old_mark = table.mark;
     var new_mark = old_mark;
+    const give_out = has_auto and isGenerated(binding, checked.row);
+    if (give_out and old_mark == std.math.maxInt(i64)) {
+        layout.fault(table.number, table.auto, 0);
+        return error.Exhausted;
+    }
+    const row = try assemble(binding, checked, table.defaults, has_auto);
+    errdefer heap.free(row.at, row.length());
     if (has_auto) {
-        if (row.isNull(table.auto)) {
-            if (old_mark == std.math.maxInt(i64)) return error.Exhausted;
+        if (give_out) {
             new_mark = old_mark + 1;
             setValue(row, table.auto, new_mark);
         } else new_mark = @max(old_mark, @as(i64, @bitCast(row.slot(table.auto).*)));
@@ -241,7 +245,7 @@ fn insertRow(binding: *const Binding, checked: row_format.Checked) Error!void {
     table.rows += 1;
     rows_written += 1;
     if (has_auto) {
-        if (isGenerated(binding, checked.row)) generated = new_mark;
+        if (give_out) generated = new_mark;
         if (new_mark != old_mark) {
             remember(.{ .table = table, .kind = .counter, .old = @bitCast(old_mark), .new = 0 }, 0);
             table.mark = new_mark;

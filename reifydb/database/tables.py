@@ -53,16 +53,18 @@ class TableHandle:
         what = f"table {table.name}"
         self.rows = RowCodec(table.columns, what=what)
         self.keys = KeyCodec(table.key_columns, what=what)
+        self._keys = RowCodec(table.key_columns, what=what)
         self.names = tuple(c.name for c in table.columns)
         self.auto = None if table.auto is None else table.columns[table.auto].name
         self.key_names = tuple(c.name for c in table.key_columns)
+        self.auto_or_key = self.auto or self.key_names[0]
         self._projections: dict[tuple[str, ...], Projection] = {}
 
     def projection(self, row: object) -> Projection:
         """The columns that a row given by name has, in its order.
 
         Raises:
-            RequestError: It is not a mapping, or has no columns.
+            RequestError: It is not a mapping.
             UnknownNameError: There is no column of a name.
         """
         if not isinstance(row, Mapping):
@@ -72,23 +74,28 @@ class TableHandle:
         known = self._projections.get(names)
         if known is not None:
             return known
-        if not names:
-            raise RequestError(f"table {self.name}: the row has no columns")
         for name in names:
             if name not in self.names:
                 raise UnknownNameError(f"column in table {self.name}:", str(name), self.names)
         if len(self._projections) >= PROJECTIONS_MAX:
             self._projections.clear()
-        made = self._projections[names] = Projection(self.table, names)
+        # A row without columns still says something of its key: that it is to be given out.
+        made = self._projections[names] = Projection(self.table, names or (self.auto_or_key,))
         return made
 
-    def key_of(self, row: Mapping[str, object], generated: int) -> object:
-        """The primary key of a row that was just written; its value, or a tuple."""
-        values = tuple(
+    def key_of(self, row: Mapping[str, object], generated: int = 0) -> object:
+        """The primary key of a row that has it: its value, or a tuple; as the table holds it.
+
+        Args:
+            row: By name. The auto-increment column may be missing or None.
+            generated: The value that was given out for it.
+        """
+        key = tuple(
             generated if name == self.auto and row.get(name) is None else row[name]
             for name in self.key_names
         )
-        return values[0] if len(values) == 1 else values
+        held = self._keys.decode(self._keys.encode(key))
+        return held[0] if len(held) == 1 else held
 
 
 PROJECTIONS_MAX = 256
@@ -108,11 +115,11 @@ class Projection:
 
     def encode(self, row: Mapping[str, object]) -> bytes:
         """One row, whose names are those of this projection in this order."""
-        return self.head + self.codec.encode(tuple(row.values()))
+        return self.head + self.codec.encode(tuple(row.values()) or (None,))
 
     def encode_many(self, rows: Sequence[Mapping[str, object]]) -> bytes:
         """Several rows, all of this projection's names in this order."""
-        return self.head + self.codec.encode_many([tuple(row.values()) for row in rows])
+        return self.head + self.codec.encode_many([tuple(row.values()) or (None,) for row in rows])
 
 
 class Catalog:

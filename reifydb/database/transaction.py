@@ -297,7 +297,7 @@ class Transaction:
         if code < 0:
             key = None
             if row is not None and all(name in row for name in handle.key_names):
-                key = handle.key_of(row, 0)
+                key = handle.key_of(row)
             raise self._refusal(code, handle, key)
 
     def _refusal(self, code: int, handle: TableHandle, key: object) -> Exception:
