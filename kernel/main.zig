@@ -199,7 +199,7 @@ export fn create_table(length: u64) i32 {
     const source = given(length) catch |err| return layout.codeOf(err);
     if (batch.host_open) {
         transaction.createTable(source) catch |err| return layout.codeOf(err);
-    } else _ = table_format.create(source) catch |err| return layout.codeOf(err);
+    } else table_format.enter(table_format.create(source) catch |err| return layout.codeOf(err));
     return 0;
 }
 
@@ -229,7 +229,7 @@ export fn replay(length: u64) i64 {
 
 /// Puts the hash of the whole state into the control block.
 export fn hash_state() void {
-    control.state_hash = table_format.stateHash();
+    control.state_hash = table_format.state;
 }
 
 /// Where the memory that is in use ends: so much has to move to a fresh store.

@@ -267,13 +267,17 @@ fn replayRecord(in: *In) ReplayError!void {
                 else => error.Damaged,
             };
             if (table.number != number) return error.Damaged;
+            table_format.enter(table);
             continue;
         }
         const table = table_format.get(@truncate(number)) orelse return error.Damaged;
         switch (kind) {
             .put => try replayPut(table, try in.packedRow(table.types)),
             .delete => try replayDelete(table, try in.packedRow(table.key_types)),
-            .counter => table.mark = try in.zigzag(),
+            .counter => {
+                table.mark = try in.zigzag();
+                table_format.commitMark(table);
+            },
             else => return error.Damaged,
         }
     }

@@ -45,6 +45,8 @@ pub const Table = struct {
     hash: [2]u64,
     /// The highest auto-increment value given out or seen.
     mark: i64,
+    /// The same as of the last commit.
+    committed_mark: i64,
 
     /// The key columns of a row of the table.
     pub fn shape(table: *const Table) key.Shape {
@@ -65,12 +67,16 @@ pub const Table = struct {
         const value = row_format.hash(row, table.number);
         table.hash[0] +%= value[0];
         table.hash[1] +%= value[1];
+        state[0] +%= value[0];
+        state[1] +%= value[1];
     }
 
     pub fn subtractHash(table: *Table, row: Row) void {
         const value = row_format.hash(row, table.number);
         table.hash[0] -%= value[0];
         table.hash[1] -%= value[1];
+        state[0] -%= value[0];
+        state[1] -%= value[1];
     }
 };
 
@@ -151,6 +157,7 @@ pub fn create(source: []const u8) layout.Error!*Table {
         .rows = 0,
         .hash = .{ 0, 0 },
         .mark = 0,
+        .committed_mark = 0,
     };
     tables[number] = table;
     tables_end = @max(tables_end, number + 1);
@@ -169,12 +176,36 @@ pub fn destroy(table: *Table) void {
     heap.destroy(Table, table);
 }
 
-/// 128 bits over all relations and their counters: the same state gives the same, in whatever order it came about.
-pub fn stateHash() [2]u64 {
+/// 128 bits over all relations and their counters, as of the last commit: the same state gives the same, in whatever
+/// order it came about. Kept with each change, because it is asked for while a transaction is open.
+pub var state: [2]u64 = .{ 0, 0 };
+
+fn ofMark(number: u32, mark: i64) [2]u64 {
+    const a = row_format.finish(@as(u64, number) +% 0x9e37_79b9_7f4a_7c15);
+    return .{ row_format.finish(a ^ @as(u64, @bitCast(mark))), a };
+}
+
+/// A table's creation has been committed.
+pub fn enter(table: *Table) void {
+    const value = ofMark(table.number, table.committed_mark);
+    state[0] +%= value[0];
+    state[1] +%= value[1];
+}
+
+/// A table's counter has been committed.
+pub fn commitMark(table: *Table) void {
+    state[0] -%= ofMark(table.number, table.committed_mark)[0];
+    table.committed_mark = table.mark;
+    state[0] +%= ofMark(table.number, table.committed_mark)[0];
+}
+
+/// The same from scratch, for verify; not while a transaction is open.
+pub fn recomputedState() [2]u64 {
     var sum = [2]u64{ 0, 0 };
     for (tables[0..tables_end]) |maybe| if (maybe) |table| {
-        sum[0] +%= table.hash[0] +% row_format.finish(@as(u64, @bitCast(table.mark)) ^ table.number);
-        sum[1] +%= table.hash[1] +% row_format.finish(@as(u64, table.number) +% 0x9e37_79b9_7f4a_7c15);
+        const value = ofMark(table.number, table.mark);
+        sum[0] +%= table.hash[0] +% value[0];
+        sum[1] +%= table.hash[1] +% value[1];
     };
     return sum;
 }

@@ -397,8 +397,14 @@ pub fn commit() bool {
                     if (gone(table, old)) record.delete(table, old);
                 }
             },
-            .counter => if (isFirstCounter(i)) record.counter(table),
-            .create => record.created(table),
+            .counter => if (isFirstCounter(i)) {
+                record.counter(table);
+                table_format.commitMark(table);
+            },
+            .create => {
+                record.created(table);
+                table_format.enter(table);
+            },
         }
     }
     const any = record.end();

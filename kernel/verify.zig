@@ -19,6 +19,8 @@ pub fn verify(out: []u8) usize {
         if (verifyTable(table, &bytes)) |problem| return say(out, problem, table.number);
         least += bytes;
     };
+    if (!std.mem.eql(u64, &table_format.recomputedState(), &table_format.state))
+        return say(out, "the state's hash is not that of the tables", 0);
     if (least > heap.usedBytes()) return say(out, "rows and indexes take more than the heap has given out", 0);
     if (heap.usedBytes() - least > descriptors_bytes_max) return say(out, "the heap has lost memory", 0);
     return 0;

@@ -62,7 +62,9 @@ class FolderSubject:
 
     def close(self, db: Any) -> None:
         db.close()
-        self.folders.pop(id(db)).cleanup()
+        folder = self.folders.pop(id(db), None)  # None when reopening failed
+        if folder is not None:
+            folder.cleanup()
 
 
 def _create(db: Any, tables: Sequence[Table]) -> Any:
