@@ -38,6 +38,7 @@ const Call = struct {
     nested: bool = false,
     transition: *Transition = undefined,
     start: transaction.Mark = .{ .undo_len = 0, .redo_bound = 0 },
+    was_read_only: bool = false,
     abort_code: i32 = 0,
     payload: u32 = 0, // bytes of result or message
     has_result: bool = false,
@@ -192,6 +193,7 @@ fn undo(status: Status, code: i32) void {
     if (call.nested) {
         transaction.rollbackTo(call.start);
         transaction.doomed = false;
+        transaction.read_only = call.was_read_only; // a trap has unwound what would put it back
     } else {
         transaction.rollback();
         cursor.closeAll();
@@ -254,7 +256,13 @@ pub fn callNested(number: u32, length: usize, seed: u64) layout.Error!void {
     const was_read_only = transaction.read_only;
     transaction.read_only = transition.query;
     loop.seed = seed;
-    call = .{ .transition = transition, .args_bytes = length, .nested = true, .start = transaction.mark() };
+    call = .{
+        .transition = transition,
+        .args_bytes = length,
+        .nested = true,
+        .start = transaction.mark(),
+        .was_read_only = was_read_only,
+    };
     enter(transition, source);
     transaction.read_only = was_read_only;
 }
