@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from reifydb.durability import Group, open_log
 from reifydb.durability.frame import OVERHEAD_BYTES
 from reifydb.durability.identity import PLATE_BYTES, Folder, Head, write_head
 from reifydb.durability.simulated import SimulatedStorage
@@ -215,6 +216,32 @@ def test_a_segment_of_another_database_is_refused(ending: str) -> None:
         image.storage.write_image(path, sound)
 
 
+def test_a_segment_of_another_life_of_the_database_is_refused() -> None:
+    """A copy of the folder went on by itself: same uuid, same lsns, other commits."""
+    opened = open_without_thread(disk := SimulatedStorage())
+    opened.appender.append([group(1)])
+    opened.appender.seal()
+    copy = disk.after_kill()
+    opened.log.close()
+    paths = []
+    for storage, second in ((disk, group(2)), (copy, Group(2, 1, b"theirs", bytes(16)))):
+        opened = open_without_thread(storage)
+        opened.appender.append([second])
+        assert opened.appender._segment
+        paths.append(f"{LOG}/{opened.appender._segment.name}")
+        opened.appender.seal()
+        opened.log.close()
+    opened = open_without_thread(disk)
+    opened.appender.append([group(3)])
+    opened.appender.seal()
+    opened.log.close()
+    assert paths[0] == paths[1]
+    disk.write_image(paths[0], copy.read_image(paths[0]))
+    with pytest.raises(LogDamagedError, match="missing") as caught:
+        list(open_log(PATH, OPTIONS, storage=disk).replay())
+    assert caught.value.lsn == 2
+
+
 def test_a_segment_with_a_strange_name_is_refused() -> None:
     image = make("seal")
     image.storage.write_image(f"{LOG}/copy.seg", b"")
@@ -288,8 +315,6 @@ def test_a_torn_tail_is_kept_in_quarantine() -> None:
 
 def test_rows_that_hold_bytes_of_the_log_do_not_pass_for_frames() -> None:
     """A tail is torn although its rows hold every byte that was ever written before."""
-    from reifydb.durability import Group, open_log
-
     image = make("frame")
     everything = b"".join(image.storage.read_image(path) for path in image.paths)
     opened = open_without_thread(image.storage)

@@ -109,6 +109,31 @@ def test_a_forked_child_is_refused_and_does_not_hold_the_lock(tmp_path: Path) ->
     os.waitpid(child, 0)
 
 
+def test_the_child_of_a_killed_process_does_not_hold_the_lock(tmp_path: Path) -> None:
+    fork = HOLDER.replace(
+        'print("open", flush=True)',
+        "import os, time\n"
+        "if not os.fork():\n"
+        "    print(os.getpid(), flush=True)\n"
+        "    time.sleep(600)",
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", fork, str(tmp_path)],
+        cwd=Path(__file__).parents[3],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        try:
+            parent.send_signal(signal.SIGKILL)
+            parent.wait()
+            open_log(str(tmp_path), OPTIONS).close()
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
 def test_a_folder_of_something_else_is_refused_untouched(tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text("dear all")
     with pytest.raises(FormatVersionError, match=r"letters\.txt"):
