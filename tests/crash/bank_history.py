@@ -1,8 +1,8 @@
-"""A bank's history that is a function of a seed: a process performs it, a model knows what it gives.
+"""A bank's history as a function of a seed: a process performs it, a model knows what it gives.
 
 `actions(seed)` draws without looking at any state, so whoever performs it and whoever models it
-draw the same. What an action leads to depends on the state it meets: the model says that too, lsn by
-lsn, so that the state after *any* commit of the history is known.
+draw the same. What an action leads to depends on the state it meets: the model says that too, lsn
+by lsn, so that the state after *any* commit of the history is known.
 """
 
 from __future__ import annotations

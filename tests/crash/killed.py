@@ -1,6 +1,6 @@
 """The process that is killed: `python -m tests.crash.killed <what> <folder> <seed>`.
 
-It imports everything, says `ready`, waits for a line, and then works until it is dead. What it says:
+It imports everything, says `ready`, waits for a line, and works until it is dead. What it says:
 
     begun <lsn>                 it has opened the database
     durable <lsn> [<checksum>]  this commit is durable; the accounts then had this checksum
@@ -12,7 +12,7 @@ import random
 import sys
 
 import reifydb
-import reifydb.database
+import reifydb.database  # before it is ready: opening alone is to take time
 from tests.crash.bank_history import OPTIONS, actions, balances, perform, prepare, register
 
 
