@@ -40,6 +40,21 @@ export fn execute(length: u64, time: i64, seed: u64, budget: u64) u32 {
     return @intFromEnum(batch.execute(@intCast(length), time, seed, budget));
 }
 
+/// A batch of one call, in one crossing: what it says is in one word, with the highest bit set so that a caller can tell
+/// it from what lies there when wasm traps. Bits 0-7: progress; 8: there is redo; 9: there is much; 10: log lines.
+export fn execute_one(length: u64, time_ns: i64, seed: u64) i64 {
+    control.output_len = 0;
+    const time = @divFloor(time_ns, 1000);
+    const progress: u64 = @intFromEnum(batch.execute(@intCast(length), time, seed, 1));
+    const redo_waits: u64 = @intFromBool(control.redo_len > 0);
+    const redo_presses: u64 = @intFromBool(control.redo_len > redo_hand_over);
+    const log_waits: u64 = @intFromBool(control.log_len > 0);
+    return @bitCast(@as(u64, 1) << 63 | progress | redo_waits << 8 | redo_presses << 9 | log_waits << 10);
+}
+
+/// So much redo is handed over without waiting for the log to ask.
+const redo_hand_over = 64 << 10;
+
 fn resumeBatch(budget: u64) callconv(.c) u32 {
     return @intFromEnum(batch.proceed(budget));
 }

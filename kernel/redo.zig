@@ -35,6 +35,7 @@ const Out = struct {
         out.at += 1;
     }
     inline fn varint(out: *Out, value: u64) void {
+        @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
         var rest = value;
         if (rest < 0x80) return out.byte(@intCast(rest));
         while (rest >= 0x80) : (rest >>= 7) out.byte(@intCast(rest & 0x7f | 0x80));
@@ -64,6 +65,7 @@ const Out = struct {
 
     /// The columns `positions` of a row, packed.
     fn packedRow(out: *Out, row: Row, types: []const Type, positions: []const u16) void {
+        @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
         var local: Out = .{ .at = out.at }; // in a register, not in memory
         local.varint(types.len);
         const nulls = local.at;

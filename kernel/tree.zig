@@ -78,6 +78,7 @@ inline fn positionIn(word: u64, byte: u8) u32 {
 }
 
 inline fn findChild(node: *Node, byte: u8) ?*u64 {
+    @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
     switch (node.kind) {
         .node4 => {
             const n = as(Node4, node);
@@ -178,6 +179,7 @@ pub const Tree = struct {
 
     /// Where the leaf with this key hangs; null when there is none. `word`: an encoded key of eight bytes.
     pub fn findWord(tree: *Tree, word: u64) ?*u64 {
+        @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
         var slot = &tree.root;
         var rest = word; // what is left of the key, the next byte the most significant
         if (slot.* == 0) return null;

@@ -23,7 +23,7 @@ from reifydb.database.outcomes import Outcomes, check_packed
 from reifydb.database.refusals import refusal
 from reifydb.database.tables import MODULES, SYSTEM_TABLES, TABLES, TRANSITIONS, Catalog, TableHandle
 from reifydb.database.transaction import Row, Transaction, scan_request
-from reifydb.database.transitions import OUTCOME_BYTES, PythonTransition, WasmTransition
+from reifydb.database.transitions import INT_OUTCOME, OUTCOME_BYTES, PythonTransition, WasmTransition
 from reifydb.database.turns import Turns
 from reifydb.durability.group import Group, Lag
 from reifydb.durability.log import CommitLog
@@ -31,8 +31,9 @@ from reifydb.durability.memory import MemoryLog
 from reifydb.engine.catalog import NAME, Table
 from reifydb.engine.deadlines import Watchdog
 from reifydb.engine.descriptors import table_descriptor
-from reifydb.engine.executor import Executor
+from reifydb.engine.executor import CALL_ENDED, LOG_WAITS, REDO_PRESSES, Executor
 from reifydb.engine.kernel import COMMITTED, INPUT_BYTES_MAX, OUTCOME, Kernel
+from reifydb.engine.rows import REFUSALS
 from reifydb.engine.table_json import table_from_json, table_to_json
 from reifydb.errors import (
     ClosedError,
@@ -54,7 +55,11 @@ HAND_OVER_BYTES = 1 << 16
 """Redo of single calls is handed to the log when so much has gathered, or when the log's thread
 comes for it."""
 
-SEED_MASK = (1 << 63) - 1
+SEED_MASK = (1 << 62) - 1
+"""Seeds count up from below this, and never reach what a signed word cannot hold."""
+PRESSING = REDO_PRESSES | LOG_WAITS | CALL_ENDED
+
+_unpack_int_outcome = INT_OUTCOME.unpack_from
 
 _LOG_HEAD = struct.Struct("<IIII")
 _LOG = logging.getLogger("reifydb.guest")
@@ -172,36 +177,56 @@ class Database:
         handle = self._transitions.get(transition) or self._transition(transition)
         if isinstance(handle, PythonTransition):
             return self._call_python(handle, args, named)
-        row = handle.encode_named(args, named) if named else handle.encode(args)
         if not handle.query:
             self._admit()
-        self._take()
+        turns = self._turns
+        if not turns.lock.acquire(False):
+            turns.take_slowly()
+        elif turns.holder is not None or not turns.known.stack:
+            turns.lock.release()
+            turns.take_slowly()
         try:
             if self._refusal is not None:
                 raise self._refusal
-            executor, kernel = self._executor, self._kernel
-            self._seed = seed = self._seed + 1 & SEED_MASK
-            executor.run_one(handle.one_head + row, self._clock() // 1000, seed)
-            output = kernel.output
-            status, code, _, length, _ = OUTCOME.unpack_from(output)
-            if status == COMMITTED:
-                value = handle.read(output, OUTCOME_BYTES) if length else None
-                error = None
+            kernel = self._kernel
+            short = handle.short
+            if short is None or named:
+                length = handle.lay(kernel.input, args, named)
             else:
-                payload = bytes(output[OUTCOME_BYTES : OUTCOME_BYTES + length])
-                error = handle.failure(status, code, payload, executor.trap_reasons)
-            kernel.output_len.value = 0
-            if not self._expected or kernel.redo_len.value > HAND_OVER_BYTES:
-                self._after_commit()
-            if kernel.log_len.value:
-                self._pass_on_log_lines()
-            if status not in (0, 1):
-                self._renew_store()
+                try:
+                    short.pack(kernel.input, 0, short.head, short.header, *args)
+                    length = short.length
+                except REFUSALS:
+                    length = handle.lay(kernel.input, args, named)
+            self._seed = seed = self._seed + 1
+            flags = self._executor.run_one(length, self._clock(), seed)
+            if handle.int_result:
+                status, value = _unpack_int_outcome(kernel.output)
+            else:
+                status, value = handle.read_outcome(kernel.output)
+            error = None if status == COMMITTED else self._failure(handle)
+            if flags & PRESSING or not self._expected:
+                self._after_one(flags)
         finally:
-            self._turns.lock.release()
+            turns.lock.release()
         if error is not None:
             raise error
         return value
+
+    def _failure(self, handle: WasmTransition) -> Exception:
+        """The error of the outcome that lies in the kernel's output."""
+        output = self._kernel.output
+        status, code, _, length, _ = OUTCOME.unpack_from(output)
+        payload = bytes(output[OUTCOME_BYTES : OUTCOME_BYTES + length])
+        return handle.failure(status, code, payload, self._executor.trap_reasons)
+
+    def _after_one(self, flags: int) -> None:
+        """After a single call: redo, log lines, dead instances."""
+        self._after_commit()
+        if flags & LOG_WAITS:
+            self._pass_on_log_lines()
+        if flags & CALL_ENDED:
+            self._renew_store()
 
     def call_many(
         self, transition: str, calls: Sequence[Sequence[object]], /
@@ -245,8 +270,10 @@ class Database:
             try:
                 self._check_open()
                 batch = handle.run_head + piece
-                outcomes += self._executor.run(batch, self._now_us(), self._next_seed())
-                self._after_commit()
+                try:
+                    outcomes += self._executor.run(batch, self._now_us(), self._next_seed())
+                finally:  # Ctrl-C leaves the slices before it committed
+                    self._after_commit()
                 self._pass_on_log_lines()
                 self._renew_store()
             finally:
@@ -568,7 +595,7 @@ class Database:
         return self._clock() // 1000
 
     def _next_seed(self) -> int:
-        self._seed = self._seed + 1 & SEED_MASK
+        self._seed += 1
         return self._seed
 
     def _put(self, source: bytes) -> None:
@@ -767,7 +794,7 @@ class Database:
         kernel = self._kernel
         length = kernel.redo_len.value
         self._expected = False
-        if not length:
+        if not length or self._executor.failed is not None:  # a failed kernel's hash may be wrong
             return
         lsn = kernel.lsn_cell.value
         first = self._handed_over + 1

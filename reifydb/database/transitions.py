@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
 
-from reifydb.engine.catalog import Transition
+from reifydb.engine.catalog import Transition, Type
 from reifydb.engine.executor import DEADLINE, TRAP_FIRST
-from reifydb.engine.kernel import ABORTED, OUTCOME, REFUSED, RUN_HEAD
+from reifydb.engine.kernel import ABORTED, COMMITTED, OUTCOME, REFUSED, RUN_HEAD
 from reifydb.engine.rows import Buffer, RowCodec
 from reifydb.errors import (
     AbortedError,
@@ -22,6 +23,9 @@ UNTIL_THE_END = 0xFFFFFFFF
 """Count of a run that goes on to the end of its batch."""
 
 OUTCOME_BYTES = OUTCOME.size
+
+INT_OUTCOME = struct.Struct("<I28xq")
+"""Status, and the result where it is one int: the head of an outcome, that of a row, the slot."""
 
 
 class WasmTransition:
@@ -43,6 +47,27 @@ class WasmTransition:
         self.run_head = RUN_HEAD.pack(self.number, UNTIL_THE_END)
         self.read = self._reader()
         self.encode = self.params.encode
+        result = transition.result
+        self.int_result = (
+            len(result) == 1
+            and result[0].type is Type.INT
+            and not (result[0].nullable or transition.result_is_row)
+        )
+        self.short = self.params.laid_behind(self.one_head)
+
+    def lay(self, buffer: memoryview, args: Sequence[object], named: Mapping[str, object]) -> int:
+        """Writes a batch of one call to the start of `buffer`; its length."""
+        row = self.encode_named(args, named) if named else self.encode(args)
+        batch = self.one_head + row
+        buffer[: len(batch)] = batch
+        return len(batch)
+
+    def read_outcome(self, buffer: Buffer) -> tuple[int, object]:
+        """Status and result of the outcome at the start of `buffer`; None unless committed."""
+        status, _, _, length, _ = OUTCOME.unpack_from(buffer)
+        if status != COMMITTED or not length:
+            return status, None
+        return status, self.read(buffer, OUTCOME_BYTES)
 
     def encode_named(self, args: Sequence[object], named: Mapping[str, object]) -> bytes:
         """Arguments given by position, by name, or first the ones and then the others."""
@@ -64,6 +89,10 @@ class WasmTransition:
             return lambda buffer, offset: None
         if self.transition.result_is_row:
             return codec.decode_mapping
+        column = self.transition.result[0]
+        if column.type is Type.INT and not column.nullable:
+            unpack = struct.Struct("<q").unpack_from
+            return lambda buffer, offset: unpack(buffer, offset + 8)[0]
         decode = codec.decode
         return lambda buffer, offset: decode(buffer, offset)[0]
 

@@ -26,18 +26,26 @@ class Holder(Protocol):
         """Rolls it back, because it is older than `transaction_ms_max`. In a turn."""
 
 
+class _Known(threading.local):
+    """What is known of the present thread."""
+
+    stack = False
+
+
 class Turns:
     """The engine lock.
 
     Attributes:
+        lock: The lock itself.
         holder: The open transaction; None when there is none.
+        known: Per thread: whether its stack is large enough.
     """
 
     def __init__(self, wait_ms_max: float) -> None:
         self._wait_s_max = wait_ms_max / 1000
         self.lock = threading.Lock()
         self._closed_one = threading.Condition(self.lock)
-        self._checked = threading.local()
+        self.known = _Known()
         self.holder: Holder | None = None
 
     def take(self) -> None:
@@ -48,9 +56,17 @@ class Turns:
             BusyError: Another one kept the engine for longer than `engine_wait_ms_max`.
             RequestError: The thread's stack is too small to run guests.
         """
-        if not hasattr(self._checked, "stack"):
+        if not self.lock.acquire(False):
+            self.take_slowly()
+        elif self.holder is not None or not self.known.stack:
+            self.lock.release()
+            self.take_slowly()
+
+    def take_slowly(self) -> None:
+        """`take` when something is in the way, or the thread is new. Without the lock."""
+        if not self.known.stack:
             require_stack()
-            self._checked.stack = True
+            self.known.stack = True
         if not self.lock.acquire(False):
             holder = self.holder
             if holder is not None and holder.thread == threading.get_ident():

@@ -56,7 +56,7 @@ class Watchdog:
         """From now on this kernel's present store is watched."""
         with self._reading:
             self._kernel = kernel
-        kernel.store.set_deadline(NEVER_TICKS)
+        self.rearm(kernel)
 
     def detach(self) -> None:
         """Before the kernel's memory goes away. The thread reads nothing afterwards."""
@@ -74,12 +74,15 @@ class Watchdog:
 
     # ------------------------------------------------------------------ engine thread
 
-    def arm(self, kernel: Kernel) -> None:
-        """Before a call that runs guests; about 0.5 µs."""
-        kernel.store.set_deadline(1)
+    def begin(self) -> None:
+        """Before a call that runs guests."""
         self._busy = True  # before looking whether the thread sleeps: it looks the other way round
         if self._asleep:
             self._rouse()
+
+    def rearm(self, kernel: Kernel) -> None:
+        """Guests end when the epoch advances by one from now: after `attach` and each strike."""
+        kernel.store.set_deadline(1)
 
     def disarm(self, kernel: Kernel) -> None:
         """First of all after a call was ended: bridges have epoch checks as well."""

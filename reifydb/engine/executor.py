@@ -33,6 +33,9 @@ DEADLINE, TRAP_FIRST = 1, 16
 
 _OPERATION_READ = 1
 
+# What `run_one` answers (kernel/main.zig, `execute_one`).
+PROGRESS, REDO_WAITS, REDO_PRESSES, LOG_WAITS, CALL_ENDED = 0xFF, 1 << 8, 1 << 9, 1 << 10, 1 << 11
+
 
 class Renewable(Protocol):
     """A guest: what can be put back after a trap."""
@@ -66,6 +69,7 @@ class Executor:
         """After the kernel has moved: its functions are others."""
         call = self.kernel.call
         self._execute, self._resume = call["execute"], call["resume"]
+        self._execute_one = call["execute_one"].call_flagged
         self._call, self._retry = call["call"], call["retry"]
 
     # ------------------------------------------------------------------ batches
@@ -85,12 +89,13 @@ class Executor:
         kernel = self.kernel
         self._start()
         kernel.input[: len(batch)] = batch
+        kernel.output_len.value = 0
         (transition, _) = RUN_HEAD.unpack_from(batch)
         calls = self._calls.get(transition, FIRST_SLICE_CALLS)
         outcomes: list[bytes] = []
         function: Callable[..., int] = self._execute
         arguments: tuple[int, ...] = (len(batch), time_us, seed, calls)
-        self.watchdog.arm(kernel)
+        self.watchdog.begin()
         began = time.perf_counter_ns()
         try:
             while True:
@@ -98,8 +103,10 @@ class Executor:
                     progress = function(*arguments)
                 except CallEnded as ended:
                     self._recover(ended)
-                    self.watchdog.arm(kernel)
                     progress = YIELDED
+                except BaseException:
+                    self._drop_call()
+                    raise
                 now = time.perf_counter_ns()
                 length = kernel.output_len.value
                 if length:
@@ -118,40 +125,49 @@ class Executor:
         finally:
             self.watchdog.rest()
 
-    def run_one(self, batch: bytes, time_us: int, seed: int) -> None:
-        """Runs a batch of one call; its outcome is left in `kernel.output`, from its start on.
+    def run_one(self, length: int, time_ns: int, seed: int) -> int:
+        """Runs the one call that lies in `kernel.input`; its outcome is at the start of
+        `kernel.output`.
 
         The short way of `run`: no copies, no slices.
+
+        Returns:
+            REDO_WAITS, REDO_PRESSES, LOG_WAITS as far as they hold; CALL_ENDED when the call was
+            ended from outside.
         """
-        kernel = self.kernel
-        self._start()
-        kernel.input[: len(batch)] = batch
-        kernel.output_len.value = 0
+        if self.failed is not None:
+            self._start()
         watchdog = self.watchdog
-        watchdog.arm(kernel)
+        watchdog._busy = True
+        if watchdog._asleep:
+            watchdog.begin()
         try:
-            progress = self._execute(len(batch), time_us, seed, 1)
-            while progress == YIELDED:  # a buffer was full
-                self.on_yield()
-                progress = self._resume(1)
+            flags = self._execute_one(length, time_ns, seed)
         except CallEnded as ended:
-            if self._recover(ended):
-                return
-            watchdog.arm(kernel)
-            self._again()
-            return
+            self._end_one(ended)
+            return REDO_WAITS | REDO_PRESSES | LOG_WAITS | CALL_ENDED
         finally:
-            watchdog.rest()
+            watchdog._busy = False
+        if flags & PROGRESS:
+            self._finish_one(flags & PROGRESS)
+        return flags
+
+    def _finish_one(self, progress: int) -> None:
+        """The call has not run: a buffer was full, or it was refused."""
+        while progress == YIELDED:
+            self.on_yield()
+            progress = self._resume(1)
         if progress != DONE:
             raise self._refusal(progress)
 
-    def _again(self) -> None:
-        try:
-            self._resume(1)
-        except CallEnded as ended:
-            if not self._recover(ended):
-                self.watchdog.arm(self.kernel)
-                self._again()
+    def _end_one(self, ended: CallEnded) -> None:
+        """The call was ended; run again, if by mistake, until it has an outcome."""
+        while not self._recover(ended):
+            try:
+                self._resume(1)
+                return
+            except CallEnded as again:
+                ended = again
 
     def call_nested(self, transition: int, args: bytes, seed: int) -> int:
         """Runs a transition inside the host's transaction; its outcome is left in `kernel.output`.
@@ -165,12 +181,15 @@ class Executor:
             while True:
                 kernel.input[: len(args)] = args
                 kernel.output_len.value = 0
-                self.watchdog.arm(kernel)
+                self.watchdog.begin()
                 try:
                     return self._call(transition, len(args), seed)
                 except CallEnded as ended:
                     if self._recover(ended, nested=True):
                         return 0
+                except BaseException:
+                    self._drop_call()
+                    raise
         finally:
             self.watchdog.rest()
 
@@ -202,6 +221,15 @@ class Executor:
         Raises:
             KernelError: The trap struck inside the kernel.
         """
+        try:
+            return self._end_call(ended, nested=nested)
+        except KernelError:
+            raise
+        except BaseException:
+            self._drop_call()
+            raise
+
+    def _end_call(self, ended: CallEnded, *, nested: bool) -> bool:
         kernel = self.kernel
         self.watchdog.disarm(kernel)
         kernel.restore_stack()
@@ -210,19 +238,41 @@ class Executor:
             kernel.operation.value = 0  # a read changes nothing
         overdue = self.watchdog.struck(ended, control.running)
         if overdue is None and not nested:
-            refused = kernel.call["retry"]()
+            self._undo(ended, "retry")
         else:
-            refused = kernel.call["abandon"](self._reason(ended, overdue=overdue is not False))
-        if refused:
-            self.failed = (
-                f"the kernel failed in operation {control.operation} ({ended.reason}); "
-                f"lsn {control.lsn}"
-            )
-            raise KernelError(self.failed) from ended
-        guest = self.guests.get(control.transition)
-        if guest is not None:
-            guest.renew(kernel)
+            self._undo(ended, "abandon", self._reason(ended, overdue=overdue is not False))
+        self._renew_guest()
         return overdue is not None
+
+    def _undo(self, ended: BaseException, how: str, *reason: int) -> None:
+        control = self.kernel.control
+        try:
+            if not self.kernel.call[how](*reason):
+                return
+        except CallEnded as trap:
+            ended = trap
+        why = ended.reason if isinstance(ended, CallEnded) else "interrupted"
+        operation = control.operation
+        self.failed = f"the kernel failed in operation {operation} ({why}); lsn {control.lsn}"
+        raise KernelError(self.failed) from ended
+
+    def _renew_guest(self) -> None:
+        guest = self.guests.get(self.kernel.transition.value)
+        if guest is not None:
+            guest.renew(self.kernel)
+
+    def _drop_call(self) -> None:
+        """An exception came from outside (Ctrl-C) as a call ended, or in the middle of `_recover`:
+        whatever of it had not been done is done, and nobody waits for the outcome."""
+        kernel = self.kernel
+        if kernel.closed or self.failed is not None:
+            return
+        self.watchdog.disarm(kernel)
+        kernel.restore_stack()
+        if kernel.running.value:
+            self._undo(KeyboardInterrupt(), "abandon", DEADLINE)
+        self._renew_guest()
+        kernel.output_len.value = 0
 
     def _reason(self, ended: CallEnded, *, overdue: bool) -> int:
         if overdue:

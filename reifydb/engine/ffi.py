@@ -43,11 +43,11 @@ def _declare(symbol: str, result: Any, *arguments: Any, keep_gil: bool = False) 
     return prototype(result, *arguments)(address)
 
 
-_CALL = ("wasmtime_func_call_unchecked", _ptr, _ptr, _ptr, _ptr, _size, _ptr)
-_call, _call_with_gil = _declare(*_CALL), _declare(*_CALL, keep_gil=True)
-_set_deadline = _declare(
-    "wasmtime_context_set_epoch_deadline", None, _ptr, _u64, keep_gil=True
-)
+# Without argument types, and called with ctypes objects that were made once: converting Python
+# integers anew for each call would cost a third of it.
+_call = _declare("wasmtime_func_call_unchecked", _ptr)
+_call_with_gil = _declare("wasmtime_func_call_unchecked", _ptr, keep_gil=True)
+_set_deadline = _declare("wasmtime_context_set_epoch_deadline", None, _ptr, _u64, keep_gil=True)
 _memory_size = _declare("wasmtime_memory_data_size", _size, _ptr, _ptr, keep_gil=True)
 
 
@@ -110,20 +110,35 @@ class RawFunction:
         self._keep = store, func  # the addresses below point into them
         self._invoke = _call_with_gil if keep_gil else _call
         self._arguments = (
-            _address(store.store._context()),
-            ctypes.addressof(func._func),
-            ctypes.addressof(self._slots),
-            count,
-            ctypes.addressof(self._trap),
+            _ptr(_address(store.store._context())),
+            _ptr(ctypes.addressof(func._func)),
+            _ptr(ctypes.addressof(self._slots)),
+            _size(count),
+            _ptr(ctypes.addressof(self._trap)),
         )
 
     def __call__(self, *values: int) -> int:
         """Calls it. Raises `CallEnded` when it does not return; `struct.error` for a wrong number
         of arguments."""
         self._pack(self._slots, 0, *values)
-        error = self._invoke(*self._arguments)
+        try:
+            error = self._invoke(*self._arguments)
+        except BaseException:  # Ctrl-C is honoured as soon as the call has ended, however it ended
+            if self._trap.value is not None:
+                self._ended(None)
+            raise
         if error is None and self._trap.value is None:
             return self._result.value
+        raise self._ended(error)
+
+    def call_flagged(self, *values: int) -> int:
+        """The same for a function whose results are all negative and whose first argument is not:
+        one look tells whether it returned."""
+        self._pack(self._slots, 0, *values)
+        error = self._invoke(*self._arguments)
+        result = self._result.value
+        if result < 0:
+            return result
         raise self._ended(error)
 
     def _ended(self, error: int | None) -> CallEnded:

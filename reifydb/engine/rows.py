@@ -13,7 +13,8 @@ from __future__ import annotations
 import math
 import struct
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
 
@@ -31,8 +32,21 @@ Buffer = bytes | bytearray | memoryview
 """What rows are read from. A memoryview is one of bytes (format `B`)."""
 
 _HEADER = struct.Struct("<IHH")
-_REFUSALS = (struct.error, TypeError, ValueError, OverflowError, IndexError)
+REFUSALS = (struct.error, TypeError, ValueError, OverflowError, IndexError)
 _LITTLE = sys.byteorder == "little"
+
+
+@dataclass(frozen=True, slots=True)
+class ShortLay:
+    """One step that writes a head and a row of ints: `pack(buffer, 0, head, header, *values)`.
+
+    It raises one of `REFUSALS` when the long way must say what is wrong. `length`: of both.
+    """
+
+    pack: Callable[..., None]
+    head: bytes
+    header: int
+    length: int
 
 
 class RowCodec:
@@ -106,14 +120,27 @@ class RowCodec:
         if self._short_write:
             try:
                 return self._pack(*values)
-            except _REFUSALS:
+            except REFUSALS:
                 pass
         elif type(values) in _PLAIN:
             try:
                 return self._encode_plain(values)
-            except _REFUSALS:
+            except REFUSALS:
                 pass
         return self._encode(values, None)
+
+    def laid_behind(self, head: bytes) -> ShortLay | None:
+        """The short way to write `head` and one row into a buffer, where these columns have one.
+
+        Args:
+            head: 8 bytes.
+        """
+        if not self._short_write or len(head) != 8:
+            return None
+        letters = "q" * len(self.columns)
+        blank = self._size - 8 - 8 * len(self.columns)
+        pack = struct.Struct(f"<8sQ{letters}{blank}x").pack_into
+        return ShortLay(pack, head, self._header, 8 + self._size)
 
     def encode_mapping(self, mapping: Mapping[str, object], *, defaults: bool = False) -> bytes:
         """One row from values by name. O(bytes).
@@ -168,7 +195,7 @@ class RowCodec:
                 return self._encode_columns(rows)
             if set(map(type, rows)) <= _PLAIN:
                 return b"".join(map(self._encode_plain, rows))
-        except _REFUSALS:
+        except REFUSALS:
             pass
         return b"".join([self._encode(row, i) for i, row in enumerate(rows)])
 

@@ -87,12 +87,12 @@ class Guest:
             self._reset(int(zero))
             return
         self._watchdog.start_begins()
-        kernel.store.set_deadline(1)
+        self._watchdog.rearm(kernel)
         try:
             self._reset(int(zero))
         finally:
-            self._watchdog.disarm(kernel)
             self._watchdog.start_ended()
+            self._watchdog.rearm(kernel)
 
     def renew(self, kernel: Kernel) -> None:
         """Gives the guest the memory, globals and tables of a new instance, after a trap.
