@@ -1,0 +1,137 @@
+"""Results: a table for people, JSON files for later."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.measure import Result
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def save(what: str, machine: Result, found: Result, folder: Path = RESULTS) -> Path:
+    """Writes `<date>-<what>.json`; an older one of the same day is replaced."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{date.today().isoformat()}-{what}.json"
+    text = json.dumps({"what": what, "machine": machine, "found": found}, indent=1)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def show(console: Console, machine: Result, results: dict[str, Result]) -> None:
+    """Prints everything."""
+    flush = machine["flush_us"]["4 KiB"]
+    console.print(
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB,"
+        f" {machine['system']}\nPython {machine['python']}, wasmtime {machine['wasmtime']},"
+        f" sqlite {machine['sqlite']}, source {machine['source']}\n"
+        f"flush of 4 KiB: p50 {flush['p50']:,} µs, p99 {flush['p99']:,} µs;"
+        f" load average {machine['load_before'][0]} before, {machine['load_after'][0]} after",
+        highlight=False,
+    )
+    for what, found in results.items():
+        _SHOW[what](console, found)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i else "left", no_wrap=True)
+    return table
+
+
+def _show_transfers(console: Console, found: Result) -> None:
+    for alpha in (name for name in found if name.startswith("alpha")):
+        table = _table(
+            f"\nTransfers, {alpha}, {found['accounts']:,} accounts",
+            *("", "per s", "ratio", "log/\nmemory", "CPU\nµs", "p50\nµs", "p99\nµs"),
+        )
+        for row in found[alpha]["contenders"]:
+            of_memory = row.get("of_memory")
+            table.add_row(
+                row["name"],
+                f"{row['per_s']:,}",
+                f"{row['ratio']:.2f}",
+                "" if of_memory is None else f"{of_memory:.0%}",
+                f"{row['cpu_us_per_transfer']:.2f}",
+                f"{row['latency_us']['p50']:,.1f}",
+                f"{row['latency_us']['p99']:,.1f}",
+            )
+        console.print(table)
+    console.print(
+        f"per s: best turn; ratio: to {found['baseline']}; CPU: of a transfer, all threads;"
+        "\np50, p99: of a call or a batch; the money was all there",
+        style="dim",
+        highlight=False,
+    )
+
+
+def _show_lag(console: Console, found: Result) -> None:
+    table = _table(
+        "\nDurability lag in ms",
+        *(
+            "load",
+            "per s",
+            "waited\np50",
+            "\np99",
+            "\nmax",
+            "oldest\np50",
+            "\np99",
+            "\nmax",
+            "limit\np99",
+        ),
+    )
+    for load, row in found.items():
+        spreads = [row[kind][of] for kind in ("waited_ms", "oldest_ms") for of in _OF]
+        shown = [f"{value:,.2f}" for value in [*spreads, row["limit_ms"]]]
+        table.add_row(load, f"{row['per_s']:,}", *shown)
+    console.print(table)
+
+
+_OF = ("p50", "p99", "max")
+
+
+def _show_recovery(console: Console, found: Result) -> None:
+    table = _table("\nRecovery", "", "")
+    table.add_row("transfers logged", f"{found['transfers']:,}")
+    table.add_row("bytes of log per commit", f"{found['log_bytes_per_commit']:,}")
+    table.add_row("opening, seconds, best", f"{min(found['opening_s']):.2f}")
+    table.add_row("transfers per s", f"{found['transfers_per_s']:,}")
+    console.print(table)
+
+
+def _show_memory(console: Console, found: Result) -> None:
+    table = _table(
+        f"\nBytes per row, {found['rows']:,} rows", "order of keys", "kernel", "process", "sqlite3"
+    )
+    for order in (name for name in found if name != "rows"):
+        row = found[order]
+        names = ("kernel_bytes_per_row", "process_bytes_per_row", "sqlite_bytes_per_row")
+        table.add_row(order, *(f"{row[name]:.1f}" for name in names))
+    console.print(table)
+
+
+def _show_start(console: Console, found: Result) -> None:
+    table = _table(
+        f"\nStart, seconds, best run, {found['accounts']:,} accounts",
+        *("compile cache", "import", "open", "first call", "together", "whole process"),
+    )
+    for kind in ("warm", "empty cache"):
+        best = found[kind]["best"]
+        names = ("import_s", "open_s", "first_call_s", "in_process_s", "process_s")
+        table.add_row(kind.removesuffix(" cache"), *(f"{best[name]:.3f}" for name in names))
+    console.print(table)
+
+
+_SHOW = {
+    "transfers": _show_transfers,
+    "lag": _show_lag,
+    "recovery": _show_recovery,
+    "memory": _show_memory,
+    "start": _show_start,
+}
