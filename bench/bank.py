@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ class Calls(_Reify):
 
     def __init__(self, transfers: int, accounts: int, folder: Path | None = None) -> None:
         super().__init__("call", 1, transfers, accounts, folder)
-        self.one = self.db.call
+        self.one: Callable[..., object] = self.db.call
 
     def work(self, pairs: Sequence[tuple[int, int]]) -> list[tuple[Any, ...]]:
         return [(TRANSFER, source, target, AMOUNT) for source, target in pairs]
@@ -123,7 +123,9 @@ class Many(_Reify):
         name = f"call_many {batch:,}" + (" decoded" if decoded else "")
         super().__init__(name, batch, transfers, accounts, folder)
         call_many = self.db.call_many
-        self.one = (lambda *args: call_many(*args).results()) if decoded else call_many
+        self.one: Callable[..., object] = call_many
+        if decoded:
+            self.one = lambda *args: call_many(*args).results()
 
     def work(self, pairs: Sequence[tuple[int, int]]) -> list[tuple[Any, ...]]:
         return [(TRANSFER, calls) for calls in batches(pairs, self.batch)]
@@ -136,7 +138,7 @@ class Packed(_Reify):
         self, transfers: int, accounts: int, folder: Path | None = None, *, batch: int
     ) -> None:
         super().__init__(f"call_packed {batch:,}", batch, transfers, accounts, folder)
-        self.one = self.db.call_packed
+        self.one: Callable[..., object] = self.db.call_packed
 
     def work(self, pairs: Sequence[tuple[int, int]]) -> list[tuple[Any, ...]]:
         return [(TRANSFER, pack(self.db, calls)) for calls in batches(pairs, self.batch)]
@@ -174,9 +176,9 @@ class Sqlite:
             ((i, owner(i), OPENING_BALANCE) for i in range(accounts)),
         )
         execute("commit")
-        self.one = self._transfer()
+        self.one: Callable[..., object] = self._transfer()
 
-    def _transfer(self) -> Any:
+    def _transfer(self) -> Callable[..., object]:
         """The transfer with the checks that the guest makes."""
         execute = self._execute
         select = "select balance from account where id = ?"
