@@ -174,7 +174,10 @@ class Database:
             DurabilityStalledError, StorageFullError, DurabilityLostError: The disk; only for
                 transitions that may write.
         """
-        handle = self._transitions.get(transition) or self._transition(transition)
+        try:
+            handle = self._transitions[transition]
+        except (KeyError, TypeError):
+            handle = self._transition(transition)
         if isinstance(handle, PythonTransition):
             return self._call_python(handle, args, named)
         if not handle.query:
@@ -187,7 +190,7 @@ class Database:
             turns.take_slowly()
         try:
             if self._refusal is not None:
-                raise self._refusal
+                self._check_open()
             kernel = self._kernel
             short = handle.short
             if short is None or named:
@@ -223,10 +226,10 @@ class Database:
     def _after_one(self, flags: int) -> None:
         """After a single call: redo, log lines, dead instances."""
         self._after_commit()
-        if flags & LOG_WAITS:
-            self._pass_on_log_lines()
         if flags & CALL_ENDED:
             self._renew_store()
+        if flags & LOG_WAITS:
+            self._pass_on_log_lines()
 
     def call_many(
         self, transition: str, calls: Sequence[Sequence[object]], /
@@ -274,8 +277,8 @@ class Database:
                     outcomes += self._executor.run(batch, self._now_us(), self._next_seed())
                 finally:  # Ctrl-C leaves the slices before it committed
                     self._after_commit()
-                self._pass_on_log_lines()
                 self._renew_store()
+                self._pass_on_log_lines()
             finally:
                 self._turns.lock.release()
         return outcomes
@@ -284,7 +287,7 @@ class Database:
         self, handle: PythonTransition, args: Sequence[object], named: Mapping[str, object]
     ) -> object:
         with Transaction(self, query=handle.query) as tx:
-            return handle.function(tx, *args, **named)
+            return handle.run(tx, args, named)
 
     @overload
     def transition(self, function: Callable[..., object], /) -> Callable[..., object]: ...
@@ -407,7 +410,8 @@ class Database:
                 number = self._catalog.next_number + len(made)
                 made.append(modules.numbered(create.table, number))
             catalog = self._create_tables(made)
-        self._catalog = catalog
+            tx._commit()
+            self._catalog = catalog
 
     def install(
         self,
@@ -443,6 +447,7 @@ class Database:
                 self._restore(compiled.name, old)
                 raise
             self._adopt(installed, old)
+            tx._commit()
         return installed.module
 
     def remove(self, module: str) -> None:
@@ -462,6 +467,7 @@ class Database:
                 self._executor.guests.pop(handle.number, None)
             del self._installed[module]
             self._watch_deadlines()
+            tx._commit()
 
     @property
     def modules(self) -> dict[str, Module]:
@@ -589,7 +595,7 @@ class Database:
 
     def _check_open(self) -> None:
         if self._refusal is not None:
-            raise self._refusal
+            raise self._refusal.with_traceback(None)  # or it would grow with each raise
 
     def _now_us(self) -> int:
         return self._clock() // 1000
@@ -822,20 +828,32 @@ class Database:
             self._hand_over()
 
     def _pass_on_log_lines(self) -> None:
+        """Last in a turn, which it interrupts: a handler takes its time, or uses the database."""
         kernel = self._kernel
         length = kernel.log_len.value
         if not length:
             return
         data = bytes(kernel.log[:length])
         kernel.log_len.value = 0
-        at = 0
+        self._turns.lock.release()
+        try:
+            self._log_lines(data)
+        finally:
+            self._turns.lock.acquire()
+
+    def _log_lines(self, data: bytes) -> None:
+        at, length = 0, len(data)
         while at < length:
             level, size, number, _ = _LOG_HEAD.unpack_from(data, at)
             at += _LOG_HEAD.size
             text = data[at : at + size].decode("utf-8", "replace")
             at += size + 7 & ~7
             name = next(
-                (h.name for h in self._transitions.values() if getattr(h, "number", 0) == number),
+                (
+                    handle.name
+                    for handle in list(self._transitions.values())
+                    if getattr(handle, "number", 0) == number
+                ),
                 str(number),
             )
             _LOG.log(level if level in (10, 20, 30, 40) else 20, "%s: %s", name, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from reifydb.errors import (
     ClosedError,
     LimitError,
     ReadOnlyError,
+    ReifyDBError,
     RequestError,
     TransactionError,
 )
@@ -34,19 +36,23 @@ Row = dict[str, object]
 
 
 class Transaction:
-    """One open transaction; `with db.transaction() as tx`. Commits when the block ends, rolls back
-    when it raises. For the thread that opened it.
+    """One open transaction; `with db.transaction() as tx`. Commits when the block ends, unless it
+    has ended itself, and rolls back when the block raises. For the thread that opened it.
 
     An operation that is refused has changed nothing, and the transaction goes on.
 
     Attributes:
         lsn: Of its commit, once it has committed and changed something; else None.
+        called: The Python transition that is running, as an abort names it.
     """
 
     def __init__(self, db: Database, *, query: bool = False) -> None:
         self._db, self._query = db, query
         self._open = False
         self._ended_as = "not begun"
+        self._ended_here = False  # by its own `commit` or `rollback`
+        self._abandoned: list[int] = []  # cursors that nobody reads any more
+        self.called = "the transaction"
         self.lsn: int | None = None
         self.thread = 0
         self.expires_s = 0.0
@@ -63,10 +69,12 @@ class Transaction:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None:
+        if kind is not None:
+            if self._open:
+                with contextlib.suppress(ReifyDBError):  # what went wrong in the block says more
+                    self.rollback()
+        elif not self._ended_here:
             self.commit()
-        elif self._open:
-            self.rollback()
 
     def begin(self) -> None:
         """Opens it: waits for the disk and for whoever has a transaction open."""
@@ -77,10 +85,12 @@ class Transaction:
             db._admit()
         db._take()
         try:
+            db._check_open()
             kernel = db._kernel
             kernel.call["begin"](db._now_us(), int(self._query))
             db._turns.holder = self
-            self._open = True
+            self._open, self._ended_here, self.lsn = True, False, None
+            self._abandoned.clear()
             self.thread = threading.get_ident()
             self.expires_s = time.monotonic() + db.options.transaction_ms_max / 1000
         finally:
@@ -89,18 +99,24 @@ class Transaction:
     def commit(self) -> None:
         """Makes its changes visible, all at once."""
         with self._turn():
-            before = self._db.lsn
-            self._db._kernel.call["commit"]()
-            self._close("committed")
-            if self._db.lsn != before:
-                self.lsn = self._db.lsn
-            self._db._after_commit()
+            self._commit()
+
+    def _commit(self) -> None:
+        """In a turn."""
+        before = self._db.lsn
+        self._db._kernel.call["commit"]()
+        self._close("committed")
+        self._ended_here = True
+        if self._db.lsn != before:
+            self.lsn = self._db.lsn
+        self._db._after_commit()
 
     def rollback(self) -> None:
         """Undoes all of it."""
         with self._turn():
             self._db._kernel.call["rollback"]()
             self._close("rolled back")
+            self._ended_here = True
 
     def expire(self) -> None:
         """Rolls it back because it is too old; in a turn of whoever waits."""
@@ -168,6 +184,7 @@ class Transaction:
             if request is None:
                 return iter(())
             flags, bounds, most = request
+            self._close_abandoned()
             self._db._put(bounds)
             number = self._db._kernel.call["scan"](handle.number, flags, len(bounds), most)
             if number < 0:
@@ -175,21 +192,20 @@ class Transaction:
         return self._pages(handle, number)
 
     def _pages(self, handle: TableHandle, cursor: int) -> Iterator[Row]:
-        done = False
         try:
             while True:
                 with self._turn():
                     page = self._db._page(handle, cursor, PAGE_BYTES)
                 if not page:
-                    done = True
-                    break
+                    return
                 yield from handle.rows.decode_many_mappings(page)
         finally:
-            if self._open and self.thread == threading.get_ident():
-                with self._turn():
-                    self._db._kernel.call["close"](cursor)
-            elif not done:
-                pass  # the transaction's end has closed it
+            # The collector may end a generator in any thread and in the middle of a turn.
+            self._abandoned.append(cursor)
+
+    def _close_abandoned(self) -> None:
+        while self._abandoned:
+            self._db._kernel.call["close"](self._abandoned.pop())
 
     # ------------------------------------------------------------------ writing
 
@@ -310,7 +326,7 @@ class Transaction:
 
     # ------------------------------------------------------------------ transitions
 
-    def call(self, transition: str, *args: object, **named: object) -> object:
+    def call(self, transition: str, /, *args: object, **named: object) -> object:
         """Runs a transition inside this transaction. When it fails, its changes alone are undone.
 
         Raises:
@@ -330,13 +346,13 @@ class Transaction:
         packed = handle.encode_named(args, named) if named else handle.encode(args)
         db = self._db
         code = db._executor.call_nested(handle.number, packed, db._next_seed())
-        db._pass_on_log_lines()
         if code < 0:
             raise TransactionError(f"transition {handle.name} was refused with code {code}")
         output = db._kernel.output
         status, code, _, length, _ = OUTCOME.unpack_from(output)
         payload = bytes(output[OUTCOME_BYTES : OUTCOME_BYTES + length])
         db._kernel.output_len.value = 0
+        db._pass_on_log_lines()
         if status != COMMITTED:
             raise handle.failure(status, code, payload, db._executor.trap_reasons)
         return handle.read(payload, 0) if length else None
@@ -347,7 +363,7 @@ class Transaction:
         with self._turn():
             self._savepoint()
         try:
-            value = handle.function(self, *args, **named)
+            value = handle.run(self, args, named)
         except BaseException:
             if self._open:
                 with self._turn():
@@ -359,7 +375,7 @@ class Transaction:
 
     def abort(self, code: int, message: str = "") -> NoReturn:
         """Raises `AbortedError`: how a Python transition says no."""
-        raise AbortedError("the transaction", code, message)
+        raise AbortedError(self.called, code, message)
 
 
 class _Turn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from reifydb.engine.catalog import Transition, Type
 from reifydb.engine.executor import DEADLINE, TRAP_FIRST
@@ -18,6 +19,9 @@ from reifydb.errors import (
     TrappedError,
     WrongTypeError,
 )
+
+if TYPE_CHECKING:
+    from reifydb.database.transaction import Transaction
 
 UNTIL_THE_END = 0xFFFFFFFF
 """Count of a run that goes on to the end of its batch."""
@@ -130,3 +134,11 @@ class PythonTransition:
 
     def __init__(self, name: str, function: Callable[..., object], *, query: bool) -> None:
         self.name, self.function, self.query = name, function, query
+
+    def run(self, tx: Transaction, args: Sequence[object], named: Mapping[str, object]) -> object:
+        """Runs it in this transaction; an abort in it has its name."""
+        outer, tx.called = tx.called, self.name
+        try:
+            return self.function(tx, *args, **named)
+        finally:
+            tx.called = outer

@@ -88,7 +88,7 @@ class Turns:
     def leave(self) -> None:
         """The open transaction has ended. In a turn."""
         self.holder = None
-        self._closed_one.notify()
+        self._closed_one.notify_all()
 
     def _wait_for_holder(self) -> None:
         give_up_s = time.monotonic() + self._wait_s_max

@@ -42,6 +42,13 @@ class RowErrors:
         message = f"{self.place(index)}: expected a sequence of {n} values, got: {kind}"
         return RequestError(message, hint=f"expected {self.signature}")
 
+    def no_rows(self, values: object) -> RequestError:
+        """Something that is not a sequence of such sequences."""
+        what = "calls' arguments" if self.arguments else "rows"
+        kind = type(values).__name__
+        message = f"{self.what}: expected a sequence of {what}, got: {kind}"
+        return RequestError(message, hint=f"each is {self.signature}")
+
     def wrong_count(self, count: int, index: int | None) -> RequestError:
         """Too few or too many values."""
         n, noun = len(self.columns), "argument" if self.arguments else "value"

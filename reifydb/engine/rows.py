@@ -14,6 +14,7 @@ import math
 import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
@@ -186,14 +187,17 @@ class RowCodec:
             WrongTypeError, RequestError, LimitError: As `encode`; the message has the row's index.
         """
         if not isinstance(rows, Sequence):
-            rows = list(rows)
+            try:
+                rows = list(rows)
+            except TypeError:
+                raise self._errors.no_rows(rows) from None
         try:
-            if self._short_write:
-                pack = self._pack
-                return b"".join([pack(*row) for row in rows])
-            if self._short_write_many:
-                return self._encode_columns(rows)
             if set(map(type, rows)) <= _PLAIN:
+                if self._short_write:
+                    pack = self._pack
+                    return b"".join([pack(*row) for row in rows])
+                if self._short_write_many:
+                    return self._encode_columns(rows)
                 return b"".join(map(self._encode_plain, rows))
         except REFUSALS:
             pass
@@ -231,7 +235,7 @@ class RowCodec:
     def _encode(self, values: Sequence[object], index: int | None) -> bytes:
         """The long way: every shape, and every error with its place."""
         n = len(self._steps)
-        if isinstance(values, str | bytes | bytearray | Mapping) or not hasattr(values, "__len__"):
+        if isinstance(values, _NO_ROW) or not hasattr(values, "__len__"):
             raise self._errors.no_row(values, index)
         count = len(values)
         if count != n:
@@ -384,6 +388,8 @@ class RowCodec:
 
 
 _PLAIN = {tuple, list}
+_NO_ROW = (str, bytes, bytearray, memoryview, Mapping, AbstractSet)
+"""What has a length and is no sequence of values."""
 _READ_LETTERS = {Type.BOOL: "?7x", Type.FLOAT: "d"}
 _AS_IN_SLOT = (Type.INT, Type.FLOAT)
 _COLUMN_CHECKS: dict[Type, set[type]] = {
