@@ -1,4 +1,4 @@
-"""The pages keep their word: their examples run, print what they say, and their links lead somewhere.
+"""The pages keep their word: their examples run and print what they say, their links lead somewhere.
 
 Each page is played from top to bottom in an empty folder that has the bank's module as `bank.wasm`:
 a block with a file's name behind its language is written to that file, commands are run by a shell,
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from reifydb import config
 from sdk.zig.build import build_guest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +26,7 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 PLAYED = ("python", "sh", "console")
 
 NOT_RUN = {
-    "./dev demo": "fills a database of 100,000 accounts and kills processes: for a person to look at",
+    "./dev demo": "fills a database of 100,000 accounts and kills processes: to be looked at",
     "./dev test": "runs this test",
     "python -m pip install reifydb-wasm ziglang==0.17.1": "installs from a package index",
     "SDK=": "says where the SDK lies; here it is the repository's",
@@ -167,18 +168,22 @@ def test_every_reason_not_to_run_a_command_is_needed() -> None:
 # ---------------------------------------------------------------- links and names
 
 
+def prose(page: Path) -> str:
+    """A page without its fenced blocks."""
+    text = page.read_text(encoding="utf-8")
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
 def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as GitHub makes them."""
-    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
-    headings = re.findall(r"^#+ +(.+)$", text, flags=re.M)
+    headings = re.findall(r"^#+ +(.+)$", prose(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", h.lower()).strip().replace(" ", "-") for h in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=title)
 def test_internal_links_lead_somewhere(page: Path) -> None:
     lost = []
-    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
-    for target in re.findall(r"\]\(([^)]+)\)", text):
+    for target in re.findall(r"\]\(([^)]+)\)", prose(page)):
         if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")
@@ -207,9 +212,29 @@ def test_tests_that_the_pages_name_are_there() -> None:
     assert sorted(named - defined) == []
 
 
+def test_limits_of_the_kernel_are_those_of_its_source() -> None:
+    """Those that Python has as well, and those that the page lists besides."""
+    source = (ROOT / "kernel" / "layout.zig").read_text(encoding="utf-8")
+    constants: dict[str, int] = {"MiB": 1 << 20}
+    pattern = re.compile(r"^pub const (\w+) = ([\w +*<]+);", re.MULTILINE)
+    for name, value in pattern.findall(source):
+        constants[name] = eval(value, {}, constants)
+    for name, value in constants.items():
+        if hasattr(config, name):
+            assert getattr(config, name) == value, name
+    text = (ROOT / "docs" / "limits.md").read_text(encoding="utf-8")
+    rows = text.split("\n## Of the kernel\n")[1]
+    listed = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", rows, re.MULTILINE)
+    units = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20}
+    assert listed
+    for name, shown in listed:
+        number, _, unit = shown.partition(" ")
+        assert int(number.replace(",", "")) * units[unit] == constants[name], name
+
+
 def test_every_decision_says_context_choice_and_price() -> None:
     for page in sorted((ROOT / "docs" / "decisions").glob("*.md")):
         text = page.read_text(encoding="utf-8")
-        parts = re.findall(r"^## (.+)$", text, flags=re.M)
+        parts = re.findall(r"^## (.+)$", text, re.MULTILINE)
         assert parts == ["Context", "Choice", "Price"], page.name
         assert re.match(r"# \d{4}: ", text), page.name
