@@ -1,4 +1,4 @@
-"""The pages keep their word: their examples run and print what they say, their links lead somewhere.
+"""The pages keep their word: their examples run and print what they say, links lead somewhere.
 
 Each page is played from top to bottom in an empty folder that has the bank's module as `bank.wasm`:
 a block with a file's name behind its language is written to that file, commands are run by a shell,
