@@ -146,6 +146,9 @@ class Executor:
         except CallEnded as ended:
             self._end_one(ended)
             return REDO_WAITS | REDO_PRESSES | LOG_WAITS | CALL_ENDED
+        except BaseException:
+            self._drop_call()
+            raise
         finally:
             watchdog._busy = False
         if flags & PROGRESS:
@@ -156,7 +159,11 @@ class Executor:
         """The call has not run: a buffer was full, or it was refused."""
         while progress == YIELDED:
             self.on_yield()
-            progress = self._resume(1)
+            try:
+                progress = self._resume(1)
+            except CallEnded as ended:
+                self._end_one(ended)
+                return
         if progress != DONE:
             raise self._refusal(progress)
 
@@ -168,6 +175,9 @@ class Executor:
                 return
             except CallEnded as again:
                 ended = again
+            except BaseException:
+                self._drop_call()
+                raise
 
     def call_nested(self, transition: int, args: bytes, seed: int) -> int:
         """Runs a transition inside the host's transaction; its outcome is left in `kernel.output`.
@@ -260,6 +270,7 @@ class Executor:
         guest = self.guests.get(self.kernel.transition.value)
         if guest is not None:
             guest.renew(self.kernel)
+        self.watchdog.rearm(self.kernel)
 
     def _drop_call(self) -> None:
         """An exception came from outside (Ctrl-C) as a call ended, or in the middle of `_recover`:

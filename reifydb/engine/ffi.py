@@ -135,7 +135,12 @@ class RawFunction:
         """The same for a function whose results are all negative and whose first argument is not:
         one look tells whether it returned."""
         self._pack(self._slots, 0, *values)
-        error = self._invoke(*self._arguments)
+        try:
+            error = self._invoke(*self._arguments)
+        except BaseException:
+            if self._trap.value is not None:
+                self._ended(None)
+            raise
         result = self._result.value
         if result < 0:
             return result
