@@ -1,8 +1,10 @@
 """Durability lag under load: how long a commit is visible before it is durable.
 
-Measured twice. From outside, by a thread that again and again notes the last lsn and waits for it
-(`waited`). And as the commit log itself keeps it, sampled about every millisecond (`oldest`: the
-age of the oldest commit that is not durable; its bound is in `Options`).
+Measured three times, by threads of their own. From outside: the last lsn is noted, and
+`db.durable_lsn` looked at until it is reached (`durable`); or `db.wait_durable` is called for it
+(`waited`: what it adds is the price of waiting). And as the commit log itself keeps it, sampled
+about every millisecond (`oldest`: the age of the oldest commit that is not durable; its bound is in
+`Options`).
 """
 
 from __future__ import annotations
@@ -20,9 +22,12 @@ from bench.bank import Calls, Packed
 from bench.machine import flush_us
 from bench.measure import Result, Say, Sizes, spread
 
+PAUSE_S = 0.0002
+"""Between two looks: a thread that never pauses would hold up the load."""
+
 
 def measure(folder: Path, sizes: Sizes, say: Say) -> Result:
-    """Under single calls, and under batches of 40,000 that never pause."""
+    """Under single calls, and under batches that never pause."""
     found: Result = {}
     loads: list[Callable[[], Any]] = [
         lambda: Calls(20_000, sizes.accounts, folder / "calls.reify"),
@@ -44,12 +49,11 @@ def _under(load: Any, sizes: Sizes, folder: Path) -> Result:
     pairs = first_pairs(load.transfers, sizes.accounts)
     work = load.work(pairs)
     db.flush()
-    waited: list[float] = []
-    oldest: list[float] = []
     stop = threading.Event()
+    samples: dict[str, list[float]] = {"durable_ms": [], "waited_ms": [], "oldest_ms": []}
     threads = [
-        threading.Thread(target=_wait, args=(db, waited, stop)),
-        threading.Thread(target=_sample, args=(db, oldest, stop)),
+        threading.Thread(target=watch, args=(db, taken, stop))
+        for watch, taken in zip((_look, _wait, _sample), samples.values(), strict=True)
     ]
     for thread in threads:
         thread.start()
@@ -69,8 +73,7 @@ def _under(load: Any, sizes: Sizes, folder: Path) -> Result:
     options = db.options
     return {
         "per_s": round(made / taken_s),
-        "waited_ms": _rounded(waited),
-        "oldest_ms": _rounded(oldest),
+        **{name: _rounded(taken) for name, taken in samples.items()},
         "bound_ms": options.durability_lag_ms_max,
         "slice_ms": options.slice_ms,
         "flush_p99_ms": flushes["p99"] / 1000,
@@ -80,11 +83,22 @@ def _under(load: Any, sizes: Sizes, folder: Path) -> Result:
     }
 
 
+def _look(db: reifydb.Database, taken: list[float], stop: threading.Event) -> None:
+    while not stop.is_set():
+        lsn, start_s = db.lsn, perf_counter()
+        if lsn <= db.durable_lsn:
+            sleep(PAUSE_S)
+            continue
+        while db.durable_lsn < lsn:
+            sleep(PAUSE_S)
+        taken.append((perf_counter() - start_s) * 1000)
+
+
 def _wait(db: reifydb.Database, waited: list[float], stop: threading.Event) -> None:
     while not stop.is_set():
         lsn, start_s = db.lsn, perf_counter()
         if lsn <= db.durable_lsn:
-            sleep(0.0002)
+            sleep(PAUSE_S)
             continue
         db.wait_durable(lsn)
         waited.append((perf_counter() - start_s) * 1000)

@@ -39,7 +39,9 @@ def show(console: Console, machine: Result, results: dict[str, Result]) -> None:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0)
+    )
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if i else "left", no_wrap=True)
     return table
@@ -49,7 +51,16 @@ def _show_transfers(console: Console, found: Result) -> None:
     for alpha in (name for name in found if name.startswith("alpha")):
         table = _table(
             f"\nTransfers, {alpha}, {found['accounts']:,} accounts",
-            *("", "per s", "ratio", "log/\nmemory", "CPU\nµs", "p50\nµs", "p99\nµs"),
+            *(
+                "",
+                "per s",
+                "ratio",
+                "median\nratio",
+                "log/\nmemory",
+                "CPU\nµs",
+                "p50\nµs",
+                "p99\nµs",
+            ),
         )
         for row in found[alpha]["contenders"]:
             of_memory = row.get("of_memory")
@@ -57,15 +68,16 @@ def _show_transfers(console: Console, found: Result) -> None:
                 row["name"],
                 f"{row['per_s']:,}",
                 f"{row['ratio']:.2f}",
+                f"{row['ratio_median']:.2f}",
                 "" if of_memory is None else f"{of_memory:.0%}",
                 f"{row['cpu_us_per_transfer']:.2f}",
-                f"{row['latency_us']['p50']:,.1f}",
-                f"{row['latency_us']['p99']:,.1f}",
+                _short(row["latency_us"]["p50"]),
+                _short(row["latency_us"]["p99"]),
             )
         console.print(table)
     console.print(
-        f"per s: best turn; ratio: to {found['baseline']}; CPU: of a transfer, all threads;"
-        "\np50, p99: of a call or a batch; the money was all there",
+        f"per s: best turn; ratio: to {found['baseline']}, of best turns and of rounds;"
+        "\nCPU: of a transfer, all threads; p50, p99: of a call or a batch; the money was all there",
         style="dim",
         highlight=False,
     )
@@ -74,26 +86,22 @@ def _show_transfers(console: Console, found: Result) -> None:
 def _show_lag(console: Console, found: Result) -> None:
     table = _table(
         "\nDurability lag in ms",
-        *(
-            "load",
-            "per s",
-            "waited\np50",
-            "\np99",
-            "\nmax",
-            "oldest\np50",
-            "\np99",
-            "\nmax",
-            "limit\np99",
-        ),
+        *("load", "per s", "durable\np50", "\np99", "waited\np50", "\np99", "oldest\np50"),
+        *("\np99", "\nmax", "limit\np99"),
     )
     for load, row in found.items():
-        spreads = [row[kind][of] for kind in ("waited_ms", "oldest_ms") for of in _OF]
-        shown = [f"{value:,.2f}" for value in [*spreads, row["limit_ms"]]]
+        shown = [
+            _short(row[kind][of])
+            for kind in ("durable_ms", "waited_ms", "oldest_ms")
+            for of in ("p50", "p99")
+        ]
+        shown += [_short(row["oldest_ms"]["max"]), _short(row["limit_ms"])]
         table.add_row(load, f"{row['per_s']:,}", *shown)
     console.print(table)
 
 
-_OF = ("p50", "p99", "max")
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
 def _show_recovery(console: Console, found: Result) -> None:

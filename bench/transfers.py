@@ -118,9 +118,16 @@ def _with_ratios(found: list[Result]) -> Result:
     base = by_name[BASELINE]
     for row in found:
         row["ratio"] = round(row["per_s"] / base["per_s"], 2)
-        row["ratio_median"] = round(row["per_s_median"] / base["per_s_median"], 2)
+        row["ratio_median"] = _median_ratio(row, base)
         twin = by_name.get(row["name"].replace(", log", ", memory"))
         if twin is not None and twin is not row:
             row["of_memory"] = round(row["per_s"] / twin["per_s"], 3)
-            row["of_memory_median"] = round(row["per_s_median"] / twin["per_s_median"], 3)
+            row["of_memory_median"] = _median_ratio(row, twin)
     return {"contenders": found}
+
+
+def _median_ratio(row: Result, other: Result) -> float:
+    """The median over the rounds of the ratios within a round."""
+    pairs = zip(row["per_s_turns"], other["per_s_turns"], strict=True)
+    ratio: float = median(mine / theirs for mine, theirs in pairs)
+    return round(ratio, 3)
