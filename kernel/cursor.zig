@@ -122,6 +122,7 @@ pub fn next(number: u32, out: []u8) Error!Page {
 
 fn page(comptime descending: bool, cursor: *Cursor, out: []u8) Error!Page {
     var written: usize = 0;
+    var last: ?Row = null;
     if (cursor.finished or cursor.left == 0) return .{ .bytes = 0, .needed = 0 };
     const index = &cursor.binding.table.tree;
     var it = tree.Iterator(descending).init();
@@ -140,11 +141,13 @@ fn page(comptime descending: bool, cursor: *Cursor, out: []u8) Error!Page {
         }
         _ = project(cursor.binding, row, @intFromPtr(out.ptr) + written);
         written += length;
+        last = row;
         rows_scanned += 1;
         cursor.left -= 1;
         if (cursor.left == 0) return .{ .bytes = written, .needed = 0 };
     }
-    cursor.finished = true;
+    // Whoever reads the last rows may still write behind them: the end is the page without rows.
+    if (last) |row| stopAt(cursor, row, true) else cursor.finished = true;
     return .{ .bytes = written, .needed = 0 };
 }
 

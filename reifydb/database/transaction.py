@@ -173,8 +173,9 @@ class Transaction:
 
         A bound is a key or a prefix of one, a scalar or a tuple; inclusive unless said otherwise.
         As a lower bound a prefix starts at the first key with it, or behind the last; as an upper
-        bound it ends at the last key with it, or before the first. Rows that the transaction writes
-        ahead of the scan are found.
+        bound it ends at the last key with it, or before the first. A page of about 64 KiB is
+        fetched at a time: what the transaction writes ahead of it is found, what it changes within
+        it is not seen.
         """
         with self._turn():
             handle = self._db._catalog.get(table)

@@ -327,8 +327,8 @@ def test_packed_arguments_may_be_any_bytes(db: reifydb.Database) -> None:
 
 def test_a_python_transition_in_each_form_of_the_decorator(db: reifydb.Database) -> None:
     @db.transition
-    def plain(tx: reifydb.Transaction, id: int) -> object:
-        return tx.insert("note", {"id": id})
+    def plain(tx: reifydb.Transaction, number: int) -> object:
+        return tx.insert("note", {"id": number})
 
     @db.transition()
     def empty(tx: reifydb.Transaction) -> int:
@@ -339,7 +339,7 @@ def test_a_python_transition_in_each_form_of_the_decorator(db: reifydb.Database)
         return tx.count("note") * (2 if doubled else 1)
 
     assert db.call("plain", 7) == 7
-    assert db.call("plain", id=8) == 8
+    assert db.call("plain", number=8) == 8
     assert db.call("empty") == 2
     assert db.call("notes.count", doubled=True) == 4
     assert plain.__name__ == "plain"
@@ -383,12 +383,12 @@ def test_a_python_transition_aborts_with_code_and_message(db: reifydb.Database) 
         db.call("refuses")
     assert (caught.value.abort_code, caught.value.abort_message) == (12, "not today")
     assert str(caught.value) == "refuses aborted with code 12: not today"
-    with db.transaction() as tx:
-        with pytest.raises(reifydb.AbortedError, match="refuses aborted with code 12"):
-            tx.call("refuses")
-    with pytest.raises(reifydb.AbortedError, match="the transaction aborted with code 3"):
-        with db.transaction() as tx:
-            tx.abort(3)
+    nested = pytest.raises(reifydb.AbortedError, match="refuses aborted with code 12")
+    with no_trace(db), db.transaction() as tx, nested:
+        tx.call("refuses")
+    alone = pytest.raises(reifydb.AbortedError, match="the transaction aborted with code 3")
+    with no_trace(db), alone, db.transaction() as tx:
+        tx.abort(3)
 
 
 def test_a_python_query_refuses_writes(db: reifydb.Database) -> None:
