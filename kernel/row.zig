@@ -112,6 +112,7 @@ pub const Columns = struct {
 
     /// Whether the row at the start of `source` is plain, canonical and without nulls.
     pub inline fn isPlain(columns: *const Columns, source: []const u8) bool {
+        @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
         if (!columns.plain or source.len < 16) return false;
         const first: [*]const u64 = @ptrCast(@alignCast(source.ptr));
         const length = columns.head & 0xffff_ffff;
@@ -129,6 +130,7 @@ pub inline fn check(source: []const u8, columns: *const Columns, column: *u32) l
 }
 
 pub noinline fn checkTypes(source: []const u8, types: []const Type, column: *u32) layout.Error!Checked {
+    @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
     column.* = layout.none_u32;
     if (source.len < head_bytes) return error.InvalidRow;
     const row: Row = .{ .at = @intFromPtr(source.ptr) };
