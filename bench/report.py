@@ -70,14 +70,15 @@ def _show_transfers(console: Console, found: Result) -> None:
                 f"{row['ratio']:.2f}",
                 f"{row['ratio_median']:.2f}",
                 "" if of_memory is None else f"{of_memory:.0%}",
-                f"{row['cpu_us_per_transfer']:.2f}",
+                _short(row["cpu_us_per_transfer"]),
                 _short(row["latency_us"]["p50"]),
                 _short(row["latency_us"]["p99"]),
             )
         console.print(table)
     console.print(
         f"per s: best turn; ratio: to {found['baseline']}, of best turns and of rounds;"
-        "\nCPU: of a transfer, all threads; p50, p99: of a call or a batch; the money was all there",
+        "\nCPU: of a transfer, all threads; p50, p99: of a call or a batch;"
+        "\nthe money was all there",
         style="dim",
         highlight=False,
     )
@@ -101,7 +102,8 @@ def _show_lag(console: Console, found: Result) -> None:
 
 
 def _short(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+    """Three figures and more."""
+    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
 
 def _show_recovery(console: Console, found: Result) -> None:
