@@ -27,7 +27,7 @@ def measure(folder: Path, sizes: Sizes, say: Say) -> Result:
             db.call_packed(TRANSFER, pack(db, calls))
         db.wait_durable()
         lsn, state_hash = db.lsn, db.state_hash
-    log_bytes = sum(file.stat().st_size for file in path.rglob("*.log")) or _size(path)
+    log_bytes = sum(file.stat().st_size for file in path.rglob("*.seg"))
     tries = []
     for number in range(sizes.tries):
         say(f"recovery: opening, {number + 1} of {sizes.tries}")
@@ -48,7 +48,3 @@ def measure(folder: Path, sizes: Sizes, say: Say) -> Result:
         "cpu_us_per_transfer": round(best_cpu_s / sizes.logged * 1e6, 3),
         "state": "the same hash, verified, all money there",
     }
-
-
-def _size(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
