@@ -235,10 +235,17 @@ pub fn abandon(reason: i32) u32 {
 /// Undoes the running call so that `resume` runs it again: it was struck in another one's place. As `abandon`.
 pub fn retry() u32 {
     if (control.operation != .none) return 1;
-    if (!call.active or call.nested) return 2;
+    if (!call.active) return 2;
     control.running = 0;
-    transaction.rollback();
-    cursor.closeAll();
+    serial -= 1; // the same random numbers again
+    if (call.nested) {
+        transaction.rollbackTo(call.start);
+        transaction.doomed = false;
+        transaction.read_only = call.was_read_only;
+    } else {
+        transaction.rollback();
+        cursor.closeAll();
+    }
     call.active = false;
     return 0;
 }

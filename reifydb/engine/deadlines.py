@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from reifydb.engine.ffi import NEVER_TICKS, CallEnded
+from reifydb.engine.ffi import NEVER_TICKS, CallEnded, Engine
 
 if TYPE_CHECKING:
     from reifydb.engine.kernel import Kernel
@@ -28,7 +28,7 @@ IDLE_LOOKS_MAX = 20
 """After so many looks at an idle kernel the thread waits to be woken."""
 
 START_SERIAL = 1 << 63
-"""Stands for a start function, which runs outside of any call."""
+"""From here on serials stand for start functions, which run outside of any call."""
 
 
 class Watchdog:
@@ -43,9 +43,11 @@ class Watchdog:
         self.by_transition: Mapping[int, float] = {}
         self.mistaken = 0
         self._victim = 0
+        self._starts = 0
         self._starting = 0
         self._busy = False
         self._kernel: Kernel | None = None
+        self._engine: Engine | None = None
         self._reading = threading.Lock()  # kernel memory stays mapped while it is read
         self._wake = threading.Event()
         self._asleep = True
@@ -56,6 +58,7 @@ class Watchdog:
         """From now on this kernel's present store is watched."""
         with self._reading:
             self._kernel = kernel
+            self._engine = kernel.engine
         self.rearm(kernel)
 
     def detach(self) -> None:
@@ -92,15 +95,17 @@ class Watchdog:
         """No guest runs any more."""
         self._busy = False
 
-    def start_begins(self) -> None:
-        """A start function is about to run."""
-        self._starting += 1
+    def start_begins(self) -> int:
+        """A start function is about to run; the serial that stands for it."""
+        self._starts += 1
+        self._starting = START_SERIAL + self._starts
         if self._asleep:
             self._rouse()
+        return self._starting
 
     def start_ended(self) -> None:
         """The start function has returned or was ended."""
-        self._starting = 0 if self._starting <= 1 else self._starting - 1
+        self._starting = 0
 
     def struck(self, ended: CallEnded, serial: int) -> bool | None:
         """Whether call `serial` was ended for its deadline; None: by mistake, run it again."""
@@ -146,17 +151,17 @@ class Watchdog:
 
     def _look(self) -> tuple[int, int]:
         with self._reading:
+            if self._starting:  # also between two stores
+                return self._starting, 0
             if self._kernel is None:
                 return 0, 0
-            if self._starting:
-                return START_SERIAL, 0
             return self._kernel.running.value, self._kernel.transition.value
 
     def _strike(self, serial: int) -> None:
         with self._reading:
-            if self._kernel is not None:
+            if self._engine is not None:
                 self._victim = serial
-                self._kernel.engine.increment_epoch()
+                self._engine.increment_epoch()
 
     def _sleep(self) -> None:
         self._wake.clear()

@@ -29,7 +29,7 @@ FIRST_SLICE_CALLS = 64
 SLICE_CALLS_MAX = 1 << 20
 
 # Reasons of trapped calls beside the kernel's own (-1: no result).
-DEADLINE, TRAP_FIRST = 1, 16
+DEADLINE, TRAP_FIRST, GUEST_FAILED = 1, 16, 255
 
 _OPERATION_READ = 1
 
@@ -38,7 +38,9 @@ PROGRESS, REDO_WAITS, REDO_PRESSES, LOG_WAITS, CALL_ENDED = 0xFF, 1 << 8, 1 << 9
 
 
 class Renewable(Protocol):
-    """A guest: what can be put back after a trap."""
+    """A guest: what can be put back after a trap; `failed` says why that did not work."""
+
+    failed: str | None
 
     def renew(self, kernel: Kernel) -> None:
         """Gives it the state of a new instance."""
@@ -195,7 +197,7 @@ class Executor:
                 try:
                     return self._call(transition, len(args), seed)
                 except CallEnded as ended:
-                    if self._recover(ended, nested=True):
+                    if self._recover(ended):
                         return 0
                 except BaseException:
                     self._drop_call()
@@ -224,7 +226,7 @@ class Executor:
 
     # ------------------------------------------------------------------ after a call was ended
 
-    def _recover(self, ended: CallEnded, *, nested: bool = False) -> bool:
+    def _recover(self, ended: CallEnded) -> bool:
         """The order is always the same: deadline off, stack pointer back, the call undone, the
         guest's instance renewed. False: it was struck by mistake and must run again.
 
@@ -232,14 +234,14 @@ class Executor:
             KernelError: The trap struck inside the kernel.
         """
         try:
-            return self._end_call(ended, nested=nested)
+            return self._end_call(ended)
         except KernelError:
             raise
         except BaseException:
             self._drop_call()
             raise
 
-    def _end_call(self, ended: CallEnded, *, nested: bool) -> bool:
+    def _end_call(self, ended: CallEnded) -> bool:
         kernel = self.kernel
         self.watchdog.disarm(kernel)
         kernel.restore_stack()
@@ -247,10 +249,10 @@ class Executor:
         if ended.overflow and control.operation == _OPERATION_READ:
             kernel.operation.value = 0  # a read changes nothing
         overdue = self.watchdog.struck(ended, control.running)
-        if overdue is None and not nested:
+        if overdue is None:
             self._undo(ended, "retry")
         else:
-            self._undo(ended, "abandon", self._reason(ended, overdue=overdue is not False))
+            self._undo(ended, "abandon", self._reason(ended, overdue=overdue))
         self._renew_guest()
         return overdue is not None
 
@@ -288,6 +290,10 @@ class Executor:
     def _reason(self, ended: CallEnded, *, overdue: bool) -> int:
         if overdue:
             return DEADLINE
+        guest = self.guests.get(self.kernel.transition.value)
+        if guest is not None and guest.failed is not None:
+            self.trap_reasons[GUEST_FAILED] = guest.failed
+            return GUEST_FAILED
         code = TRAP_FIRST + (int(ended.code.value) if ended.code is not None else 0)
         self.trap_reasons[code] = ended.reason
         return code

@@ -102,6 +102,9 @@ class Linked(Protocol):
     def link(self, kernel: Kernel) -> None:
         """Makes its instances in the kernel's present store."""
 
+    def link_again(self, kernel: Kernel) -> None:
+        """The same in a fresh store, where nothing may fail any more."""
+
 
 class Kernel:
     """One kernel in one store.
@@ -236,7 +239,7 @@ class Kernel:
             raise KernelError(f"the state could not move to a fresh store: {error}") from error
         self._set_stack(self._stack_top)
         for linked in self.linked:
-            linked.link(self)
+            linked.link_again(self)
         old.close()
 
     def _release_buffers(self) -> None:

@@ -86,13 +86,37 @@ class Guest:
         if self.compiled.state.start is None:
             self._reset(int(zero))
             return
-        self._watchdog.start_begins()
+        serial = self._watchdog.start_begins()
         self._watchdog.rearm(kernel)
         try:
             self._reset(int(zero))
+            return
+        except CallEnded as ended:
+            if self._watchdog.struck(ended, serial) is not None:
+                raise
         finally:
             self._watchdog.start_ended()
             self._watchdog.rearm(kernel)
+        kernel.restore_stack()  # struck in another one's place: once more from the start
+        clear_pages(self._memory_base, kernel.store.memory_bytes(self._memory))
+        self._put_back(kernel, zero=False)
+
+    def link_again(self, kernel: Kernel) -> None:
+        """In a fresh store. A start function that fails now makes the guest `failed`."""
+        try:
+            self.link(kernel)
+        except CallEnded as ended:
+            self._fail(kernel, ended)
+        else:
+            self.failed = None
+
+    def _fail(self, kernel: Kernel, ended: CallEnded) -> None:
+        """Empties its places in the call table: half an instance answers nobody."""
+        kernel.restore_stack()
+        self.failed = f"its start function failed: {ended.reason}"
+        table = kernel.dispatch["transitions"]
+        for number in self.transitions.values():
+            table.set(kernel.store.store, number, None)
 
     def renew(self, kernel: Kernel) -> None:
         """Gives the guest the memory, globals and tables of a new instance, after a trap.
@@ -100,6 +124,8 @@ class Guest:
         70-110 µs in place. A start function that fails now makes the guest `failed`; its calls trap
         until it is replaced.
         """
+        if self.failed is not None:
+            return
         length = kernel.store.memory_bytes(self._memory)
         large = length > RESET_IN_WASM_PAGES_MAX * PAGE_BYTES
         if large:
@@ -114,5 +140,4 @@ class Guest:
                 self.replacements += 1
                 self.link(kernel)
         except CallEnded as ended:
-            kernel.restore_stack()
-            self.failed = f"its start function failed: {ended.reason}"
+            self._fail(kernel, ended)

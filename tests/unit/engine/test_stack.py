@@ -1,0 +1,132 @@
+"""Rule 5: an exhausted stack is noticed before the kernel changes anything."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+import pytest
+
+import reifydb
+from reifydb.errors import KernelError, RequestError, TrappedError
+from reifydb.sandbox import workshop
+from reifydb.sandbox.bridge import STACK_RESERVE_BYTES, probe_wat
+from tests.guests.databases import no_trace, open_with, zig_guest
+
+DIVES = ["nothing", "get", "insert", "update", "upsert", "delete", "result", "scan", "log"]
+PHASES = 64
+
+
+def dive(db: reifydb.Database, what: str) -> None:
+    """Recurses until the stack ends, calling the host at every depth, from 64 starting depths."""
+    for phase in range(PHASES):
+        with no_trace(db), pytest.raises(TrappedError) as caught:
+            db.call(f"misbehave.dive_{what}", 1, 2, phase)
+        assert caught.value.trap == "the call stack is exhausted"
+    db.call("misbehave.honest", 1, db.lsn)
+
+
+@pytest.fixture
+def with_probe(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], reifydb.Database]:
+    """Opens a database whose bridges have another probe."""
+
+    def opened(wat: str) -> reifydb.Database:
+        monkeypatch.setattr(workshop, "probe_wat", lambda: wat)
+        db = open_with(zig_guest("misbehave"))
+        with db.transaction() as tx:
+            tx.insert_many("victim", ({"id": i, "n": i} for i in range(0, 2000, 2)))
+        return db
+
+    return opened
+
+
+@pytest.mark.parametrize("what", DIVES)
+def test_a_stack_that_ends_never_ends_inside_the_kernel(
+    with_probe: Callable[[str], reifydb.Database], what: str
+) -> None:
+    with with_probe(probe_wat()) as db:
+        dive(db, what)
+
+
+@pytest.mark.parametrize("what", DIVES)
+def test_a_quarter_of_the_reserve_is_enough(
+    with_probe: Callable[[str], reifydb.Database], what: str
+) -> None:
+    with with_probe(probe_wat(STACK_RESERVE_BYTES // 4)) as db:
+        dive(db, what)
+
+
+def test_without_a_probe_it_would_end_inside_the_kernel(
+    with_probe: Callable[[str], reifydb.Database],
+) -> None:
+    struck = []
+    for what in DIVES:
+        with with_probe('(module $probe (func (export "probe") (param i32)))') as db:
+            try:
+                dive(db, what)
+            except KernelError:
+                struck.append(what)
+    assert set(struck) & {"insert", "update", "upsert", "delete"}
+
+
+# ------------------------------------------------------------------ threads
+
+
+def in_thread(stack_bytes: int, work: Callable[[], object]) -> BaseException | None:
+    """What `work` raises in a thread with so much stack."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            raised.append(error)
+
+    before = threading.stack_size(stack_bytes)
+    try:
+        thread = threading.Thread(target=run)
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
+    return raised[0] if raised else None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a thread's stack")
+def test_a_thread_with_a_small_stack_is_refused(db: reifydb.Database) -> None:
+    for work in (
+        lambda: db.call("misbehave.honest", 1, 2),
+        lambda: db.call_many("misbehave.honest", [(1, 2)]),
+        lambda: db.transaction().begin(),
+    ):
+        with no_trace(db):
+            error = in_thread(512 << 10, work)
+        assert isinstance(error, RequestError)
+        assert "stack of 512 KiB is too small" in str(error)
+        assert "threading.stack_size" in error.hint
+
+
+def test_a_mebibyte_is_enough_for_endless_recursion(db: reifydb.Database) -> None:
+    for what in ("nothing", "upsert"):
+        error = in_thread(1 << 20, lambda what=what: db.call(f"misbehave.dive_{what}", 1, 2, 3))
+        assert isinstance(error, TrappedError)
+    assert in_thread(1 << 20, lambda: db.call("misbehave.honest", 1, 2)) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere other sizes may do")
+def test_without_the_refusal_the_process_would_crash() -> None:
+    script = """
+import threading
+from reifydb.database import turns
+from tests.guests.databases import open_with, zig_guest
+turns.require_stack = lambda: None
+db = open_with(zig_guest("misbehave"))
+threading.stack_size(384 << 10)
+thread = threading.Thread(target=lambda: db.call("misbehave.dive_nothing", 1, 2, 0))
+thread.start()
+thread.join()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
+    assert done.returncode < 0
