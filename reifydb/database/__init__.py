@@ -41,10 +41,17 @@ def open_database(
         FormatVersionError: It is a newer ReifyDB's, or the folder is something else's.
         StorageError: The system refused.
     """
-    options = options or Options()
-    name = os.fspath(path)
-    if not isinstance(name, str) or not name:
+    options = Options() if options is None else options
+    if not isinstance(path, str | os.PathLike) or not isinstance(name := os.fspath(path), str):
         raise RequestError(f"a database's path is a folder's name or {MEMORY!r}, not {path!r}")
+    if not name:
+        raise RequestError("a database's path is empty", hint=f"a folder's name or {MEMORY!r}")
+    if not isinstance(options, Options):
+        raise RequestError(f"options is {options!r}", hint="reifydb.Options(…)")
+    if clock is not None and not callable(clock):
+        raise RequestError(f"clock is {clock!r}", hint="a function that returns nanoseconds")
+    if seed is not None and not isinstance(seed, int):
+        raise RequestError(f"seed is {seed!r}; it must be a whole number")
     if sys.platform == "win32" and name != MEMORY:
         raise RequestError(
             "on Windows a database is kept in memory only", hint=f"reifydb.open({MEMORY!r})"

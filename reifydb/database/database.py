@@ -7,12 +7,14 @@ The path of a write: `call` here → `Executor.run_one` (engine/executor.py) →
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import struct
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import overload
 
@@ -520,6 +522,8 @@ class Database:
         """
         if lsn is None:
             lsn = self.lsn
+        elif not isinstance(lsn, int):
+            raise RequestError(f"an lsn is a number, not {lsn!r}")
         elif lsn > self.lsn:
             raise RequestError(f"there is no lsn {lsn} yet; the last is {self.lsn}")
         if lsn > self._log.lsn:
@@ -547,7 +551,7 @@ class Database:
             raise VerifyError(f"the state contradicts itself: {problem}")
 
     def close(self) -> None:
-        """Makes everything durable and closes. Twice is fine.
+        """Makes everything durable and closes. Twice is fine; the end of the program does it too.
 
         An open transaction is rolled back.
 
@@ -577,6 +581,7 @@ class Database:
         self._kernel.close()
 
     def __enter__(self) -> Database:
+        self._check_open()
         return self
 
     def __exit__(
@@ -905,6 +910,14 @@ def _forked() -> None:
         db._take = db._turns.take
 
 
+def _close_all() -> None:
+    """When the program ends: what was committed is to be durable although nobody closed."""
+    with ExitStack() as stack:
+        for db in list(_open_databases):
+            stack.callback(db.close)
+
+
 os.register_at_fork(after_in_child=_forked)
+atexit.register(_close_all)
 
 now_ns = time.time_ns

@@ -314,7 +314,7 @@ class Backlog:
     def end(self) -> ReifyDBError | None:
         """Refuse everything from now on; what was wrong before, if anything."""
         wrong = self._refusal() if self._refusal else None
-        self._refuse(lambda: ClosedError("the log is closed"))
+        self._refuse(lambda: ClosedError("the database is closed"))
         return wrong
 
     def fork(self) -> None:

@@ -68,4 +68,4 @@ class MemoryLog:
 
     def _check(self) -> None:
         if not self._open:
-            raise ClosedError("the log is closed")
+            raise ClosedError("the database is closed")
