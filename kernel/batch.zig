@@ -37,7 +37,7 @@ const Call = struct {
     /// Inside a transaction of the host's: the call's end is not the transaction's.
     nested: bool = false,
     transition: *Transition = undefined,
-    start: transaction.Mark = .{ .undo_len = 0, .redo_bound = 0 },
+    start: transaction.Mark = .{},
     was_read_only: bool = false,
     abort_code: i32 = 0,
     payload: u32 = 0, // bytes of result or message
@@ -296,12 +296,15 @@ pub fn setResult(source: []const u8) layout.Error!void {
     call.has_result = true;
 }
 
+/// Outside of a call (a start function runs) there is nothing to abort.
 pub fn setAbort(code: i32, message: []const u8) void {
-    if (transaction.doomed) return;
+    if (transaction.doomed or !call.active) return;
     transaction.doomed = true;
     call.abort_code = if (code == 0) 1 else code;
     const kept = validPrefix(message[0..@min(message.len, layout.abort_message_bytes_max)]);
-    @memcpy(@as([*]u8, @ptrFromInt(payloadAt())), kept);
+    const payload: [*]u8 = @ptrFromInt(payloadAt());
+    @memset(payload[0..row_format.padded(kept.len)], 0); // the same batch gives the same bytes
+    @memcpy(payload, kept);
     call.payload = @intCast(kept.len);
 }
 

@@ -38,7 +38,7 @@ pub var generated: i64 = 0;
 
 var own_key: key.Buffer = undefined;
 
-pub const Mark = struct { undo_len: usize, redo_bound: usize };
+pub const Mark = struct { undo_len: usize = 0, redo_bound: usize = 0, generated: i64 = 0 };
 
 pub fn begin(query: bool) void {
     std.debug.assert(undo_len == 0);
@@ -51,7 +51,7 @@ pub fn begin(query: bool) void {
 }
 
 pub fn mark() Mark {
-    return .{ .undo_len = undo_len, .redo_bound = redo_bound };
+    return .{ .undo_len = undo_len, .redo_bound = redo_bound, .generated = generated };
 }
 
 pub fn changed() bool {
@@ -357,10 +357,11 @@ pub fn rollbackTo(to: Mark) void {
         }
     }
     redo_bound = to.redo_bound;
+    generated = to.generated;
 }
 
 pub fn rollback() void {
-    rollbackTo(.{ .undo_len = 0, .redo_bound = 0 });
+    rollbackTo(.{});
 }
 
 /// Whether this row, which the transaction found and changed, has nothing in its place now.
