@@ -21,7 +21,7 @@ from typing import overload
 from reifydb.config import ModuleLimits, Options
 from reifydb.database import modules
 from reifydb.database.modules import Installed, Module
-from reifydb.database.outcomes import Outcomes, check_packed
+from reifydb.database.outcomes import Outcomes, check_packed, not_run
 from reifydb.database.refusals import refusal
 from reifydb.database.tables import MODULES, SYSTEM_TABLES, TABLES, TRANSITIONS, Catalog, TableHandle
 from reifydb.database.transaction import Row, Transaction, scan_request
@@ -39,6 +39,7 @@ from reifydb.engine.rows import REFUSALS
 from reifydb.engine.table_json import table_from_json, table_to_json
 from reifydb.errors import (
     ClosedError,
+    DurabilityLostError,
     ForkedError,
     KernelError,
     LimitError,
@@ -46,6 +47,7 @@ from reifydb.errors import (
     ReifyDBError,
     RequestError,
     SchemaError,
+    UnavailableError,
     UnknownNameError,
     VerifyError,
 )
@@ -64,7 +66,7 @@ PRESSING = REDO_PRESSES | LOG_WAITS | CALL_ENDED
 _unpack_int_outcome = INT_OUTCOME.unpack_from
 
 _LOG_HEAD = struct.Struct("<IIII")
-_LOG = logging.getLogger("reifydb.guest")
+_LOG, _OWN_LOG = logging.getLogger("reifydb.guest"), logging.getLogger("reifydb")
 
 
 class Database:
@@ -102,6 +104,7 @@ class Database:
         )
         self._catalog = Catalog()
         self._installed: dict[str, Installed] = {}
+        self._broken: dict[str, str] = {}  # modules that could not be started, and why
         self._transitions: dict[str, WasmTransition | PythonTransition] = {}
         self._handed_over = 0  # last lsn that the log was given
         self._expected = False  # the log knows that the kernel has redo for it
@@ -149,12 +152,18 @@ class Database:
         self._catalog = Catalog(tables)
 
     def _reinstall(self, row: Row) -> None:
+        """Links a module at opening. One that fails now does not keep the data from being opened:
+        its transitions say why when they are called, until it is installed again."""
         limits = modules.limits_from_json(str(row["limits"]))
         wasm, name = row["wasm"], str(row["name"])
         assert isinstance(wasm, bytes)
-        compiled = compile_guest(wasm, limits, name, cache=self._workshop.cache)
-        numbers = modules.transition_numbers(self, name, compiled.manifest)
-        self._adopt(modules.link(self, compiled, limits, numbers), None)
+        try:
+            compiled = compile_guest(wasm, limits, name, cache=self._workshop.cache)
+            numbers = modules.transition_numbers(self, name, compiled.manifest)
+            self._adopt(modules.link(self, compiled, limits, numbers), None)
+        except (ModuleError, UnavailableError) as error:
+            self._broken[name] = str(error)
+            _OWN_LOG.error("module %s could not be started: %s", name, error)
 
     # ------------------------------------------------------------------ calls
 
@@ -266,24 +275,38 @@ class Database:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _run(self, handle: WasmTransition, packed: bytes) -> list[bytes]:
-        """Runs packed calls in batches that fit the kernel's input."""
+        """Runs packed calls in batches that fit the kernel's input.
+
+        What is refused before anything has run is raised. Later on (the disk has stalled, the
+        database was closed) the calls that did not run have outcomes that say so: those of the
+        calls that did must not be lost.
+        """
         outcomes: list[bytes] = []
         for piece in _pieces(packed, INPUT_BYTES_MAX - len(handle.run_head)):
-            if not handle.query:
-                self._admit()
-            self._take()
             try:
-                self._check_open()
-                batch = handle.run_head + piece
-                try:
-                    outcomes += self._executor.run(batch, self._now_us(), self._next_seed())
-                finally:  # Ctrl-C leaves the slices before it committed
-                    self._after_commit()
-                self._renew_store()
-                self._pass_on_log_lines()
-            finally:
-                self._turns.lock.release()
+                outcomes += self._run_piece(handle, piece)
+            except (UnavailableError, ClosedError, DurabilityLostError):
+                if not outcomes:
+                    raise
+                outcomes.append(not_run(piece))
         return outcomes
+
+    def _run_piece(self, handle: WasmTransition, piece: bytes) -> list[bytes]:
+        if not handle.query:
+            self._admit()
+        self._take()
+        try:
+            self._check_open()
+            batch = handle.run_head + piece
+            try:
+                outcomes = self._executor.run(batch, self._now_us(), self._next_seed())
+            finally:  # Ctrl-C leaves the slices before it committed
+                self._after_commit()
+            self._renew_store()
+            self._pass_on_log_lines()
+            return outcomes
+        finally:
+            self._turns.lock.release()
 
     def _call_python(
         self, handle: PythonTransition, args: Sequence[object], named: Mapping[str, object]
@@ -450,6 +473,7 @@ class Database:
                 raise
             self._adopt(installed, old)
             tx._commit()
+            self._renew_store()
         return installed.module
 
     def remove(self, module: str) -> None:
@@ -491,8 +515,10 @@ class Database:
 
     @property
     def durable_lsn(self) -> int:
-        """Of the last commit that is on disk."""
-        return self.lsn if isinstance(self._log, MemoryLog) else self._log.durable_lsn
+        """Of the last commit that is on disk. Known after `close` too."""
+        if isinstance(self._log, MemoryLog) and self._refusal is None:
+            return self.lsn
+        return self._log.durable_lsn
 
     @property
     def incarnation(self) -> int:
@@ -733,6 +759,7 @@ class Database:
                 self._transitions.pop(handle.name, None)
                 self._executor.guests.pop(handle.number, None)
         self._installed[installed.module.name] = installed
+        self._broken.pop(installed.module.name, None)
         for handle in installed.handles:
             self._transitions[handle.name] = handle
             self._executor.guests[handle.number] = installed.guest
@@ -779,6 +806,9 @@ class Database:
         try:
             return self._transitions[name]
         except (KeyError, TypeError):
+            module = str(name).partition(".")[0]
+            if module in self._broken:
+                raise ModuleError(self._broken[module], hint="install it again") from None
             raise UnknownNameError("transition", str(name), self._transitions) from None
 
     def _wasm_transition(self, name: str) -> WasmTransition:
@@ -917,7 +947,8 @@ def _close_all() -> None:
             stack.callback(db.close)
 
 
-os.register_at_fork(after_in_child=_forked)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forked)
 atexit.register(_close_all)
 
 now_ns = time.time_ns

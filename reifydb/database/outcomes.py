@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import overload
 
 from reifydb.database.transitions import OUTCOME_BYTES, WasmTransition
-from reifydb.engine.kernel import COMMITTED, OUTCOME
+from reifydb.engine.kernel import COMMITTED, NOT_RUN, OUTCOME
 from reifydb.errors import RequestError
 
 
@@ -103,6 +103,15 @@ class Outcomes(Sequence[Outcome]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} outcomes of {self._transition.name}, {self.committed} committed>"
+
+
+def not_run(packed: bytes) -> bytes:
+    """Outcomes for packed calls that did not run."""
+    count = at = 0
+    while at < len(packed):
+        at += int.from_bytes(packed[at : at + 4], "little")
+        count += 1
+    return OUTCOME.pack(NOT_RUN, 0, 0, 0, 0) * count
 
 
 def check_packed(packed: object) -> None:

@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from reifydb.config import cursors_max
 from reifydb.database.refusals import refusal
 from reifydb.database.tables import TableHandle
 from reifydb.database.transitions import OUTCOME_BYTES, PythonTransition, WasmTransition
@@ -21,18 +22,21 @@ from reifydb.errors import (
     ReifyDBError,
     RequestError,
     TransactionError,
+    TransactionLimitError,
 )
 
 if TYPE_CHECKING:
     from reifydb.database.database import Database
 
 _INSERT, _UPDATE, _UPSERT = range(3)
+_LIMIT_REACHED = -11
 _LOWER, _UPPER, _LOWER_EXCLUSIVE, _UPPER_EXCLUSIVE, _DESCENDING = 1, 2, 4, 8, 16
 
 PAGE_BYTES = 1 << 16
 """A scan fetches about so many bytes at a time."""
 
 Row = dict[str, object]
+_T = TypeVar("_T")
 
 
 class Transaction:
@@ -52,6 +56,7 @@ class Transaction:
         self._ended_as = "not begun"
         self._ended_here = False  # by its own `commit` or `rollback`
         self._abandoned: list[int] = []  # cursors that nobody reads any more
+        self._depth = 0  # Python transitions that run inside
         self.called = "the transaction"
         self.lsn: int | None = None
         self.thread = 0
@@ -99,6 +104,7 @@ class Transaction:
     def commit(self) -> None:
         """Makes its changes visible, all at once."""
         with self._turn():
+            self._refuse_inside("committed")
             self._commit()
 
     def _commit(self) -> None:
@@ -114,9 +120,17 @@ class Transaction:
     def rollback(self) -> None:
         """Undoes all of it."""
         with self._turn():
+            self._refuse_inside("rolled back")
             self._db._kernel.call["rollback"]()
             self._close("rolled back")
             self._ended_here = True
+
+    def _refuse_inside(self, ended: str) -> None:
+        if self._depth:
+            raise RequestError(
+                f"the transaction cannot be {ended} inside a transition that it called",
+                hint="let the transition return, or raise to undo what it did",
+            )
 
     def expire(self) -> None:
         """Rolls it back because it is too old; in a turn of whoever waits."""
@@ -188,6 +202,10 @@ class Transaction:
             self._close_abandoned()
             self._db._put(bounds)
             number = self._db._kernel.call["scan"](handle.number, flags, len(bounds), most)
+            if number == _LIMIT_REACHED:
+                raise TransactionLimitError(
+                    "too many scans are open", limit="cursors_max", value=cursors_max
+                )
             if number < 0:
                 raise self._refusal(number, handle, None)
         return self._pages(handle, number)
@@ -250,11 +268,11 @@ class Transaction:
         """Upserts all the rows or none. How many."""
         return self._write_many(_UPSERT, table, rows)
 
-    def delete_many(self, table: str, keys: Sequence[object]) -> int:
+    def delete_many(self, table: str, keys: Iterable[object]) -> int:
         """Deletes by primary keys. How many of these rows there were."""
+        keys = _listed(keys, table, "keys")
         with self._turn():
             handle = self._db._catalog.writable(table)
-            keys = list(keys)
             if not keys:
                 return 0
             packed = handle.keys.encode_many(keys)
@@ -271,9 +289,9 @@ class Transaction:
         return handle
 
     def _write_many(self, how: int, table: str, rows: Iterable[Mapping[str, object]]) -> int:
+        rows = _listed(rows, table, "rows")
         with self._turn():
             handle = self._db._catalog.writable(table)
-            rows = list(rows)
             if not rows:
                 return 0
             projections = [handle.projection(row) for row in rows]
@@ -363,6 +381,7 @@ class Transaction:
     ) -> object:
         with self._turn():
             self._savepoint()
+        self._depth += 1
         try:
             value = handle.run(self, args, named)
         except BaseException:
@@ -370,6 +389,8 @@ class Transaction:
                 with self._turn():
                     self._db._kernel.call["release"](1)
             raise
+        finally:
+            self._depth -= 1
         with self._turn():
             self._db._kernel.call["release"](0)
         return value
@@ -398,6 +419,18 @@ class _Turn:
 
     def __exit__(self, *_: object) -> None:
         self._tx._db._turns.lock.release()
+
+
+def _listed(values: Iterable[_T], table: object, noun: str) -> list[_T]:
+    """All of them, before the turn: what gives them may read from the same transaction.
+
+    Raises:
+        RequestError: They are not several.
+    """
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        kind = type(values).__name__
+        raise RequestError(f"table {table}: expected several {noun}, got one {kind}")
+    return list(values)
 
 
 def scan_request(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reifydb.engine.catalog import Transition, Type
 from reifydb.engine.executor import DEADLINE, TRAP_FIRST
-from reifydb.engine.kernel import ABORTED, COMMITTED, OUTCOME, REFUSED, RUN_HEAD
+from reifydb.engine.kernel import ABORTED, COMMITTED, NOT_RUN, OUTCOME, REFUSED, RUN_HEAD
 from reifydb.engine.rows import Buffer, RowCodec
 from reifydb.errors import (
     AbortedError,
@@ -17,6 +17,7 @@ from reifydb.errors import (
     RequestError,
     TransactionError,
     TrappedError,
+    UnavailableError,
     WrongTypeError,
 )
 
@@ -106,6 +107,11 @@ class WasmTransition:
         """The error for an outcome that is not `committed`."""
         if status == ABORTED:
             return AbortedError(self.name, code, payload.decode("utf-8", "replace"))
+        if status == NOT_RUN:
+            return UnavailableError(
+                f"{self.name} was not run: the disk did not keep up, or the database was closed",
+                hint="the outcomes before this one are of calls that did run",
+            )
         if status == REFUSED:
             return self._refused(code)
         if code == DEADLINE:

@@ -294,6 +294,6 @@ class Executor:
         if guest is not None and guest.failed is not None:
             self.trap_reasons[GUEST_FAILED] = guest.failed
             return GUEST_FAILED
-        code = TRAP_FIRST + (int(ended.code.value) if ended.code is not None else 0)
+        code = TRAP_FIRST + (int(ended.code.value) + 1 if ended.code is not None else 0)
         self.trap_reasons[code] = ended.reason
         return code

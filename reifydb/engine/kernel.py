@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from reifydb.engine.ffi import Code, Engine, Exports, RawFunction, Store
+from reifydb.engine.ffi import CallEnded, Code, Engine, Exports, RawFunction, Store
 from reifydb.engine.pages import move_pages
 from reifydb.errors import KernelError
 
@@ -29,8 +29,8 @@ REDO_BYTES_MAX = (1 << 20) + (64 << 20) + 4096
 LOG_BYTES_MAX = 64 << 10
 CALLER_BYTES_MAX = 256
 
-COMMITTED, ABORTED, TRAPPED, REFUSED = range(4)
-"""Status of an outcome."""
+COMMITTED, ABORTED, TRAPPED, REFUSED, NOT_RUN = range(5)
+"""Status of an outcome. The last is the host's own: the batch ended before the call ran."""
 
 DONE, YIELDED, MALFORMED, UNKNOWN_TRANSITION, BUSY = range(5)
 """What `execute` and `resume` say."""
@@ -125,6 +125,15 @@ class Kernel:
         self._memory_limit.value = memory_bytes_max
 
     def _enter_store(self) -> None:
+        try:
+            self._instantiate()
+        except CallEnded as ended:
+            raise KernelError(
+                f"the kernel could not get its memory: {ended}",
+                hint="it reserves 1 TiB of address space, most of it never used: see `ulimit -v`",
+            ) from ended
+
+    def _instantiate(self) -> None:
         self.store = Store(self.engine)
         self.dispatch = self.store.instantiate(self.code.dispatch)
         self.exports: Exports = self.store.instantiate(self.code.kernel, dispatch=self.dispatch)

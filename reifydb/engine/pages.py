@@ -11,12 +11,12 @@ import os
 import sys
 from pathlib import Path
 
-_libc = ctypes.CDLL(None, use_errno=True)
 _LINUX = sys.platform == "linux"
 _MAYMOVE, _FIXED, _DONTUNMAP = 1, 2, 4
 _DONTNEED = 4
 
 if _LINUX:
+    _libc = ctypes.CDLL(None, use_errno=True)
     _libc.mremap.restype = ctypes.c_void_p
     _libc.mremap.argtypes = [
         ctypes.c_void_p,

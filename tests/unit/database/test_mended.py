@@ -1,0 +1,137 @@
+"""Mistakes that were made once: each test showed one."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+import reifydb
+from reifydb.database import database as database_module
+from reifydb.engine import kernel as kernel_module
+from tests.guests import wat
+from tests.guests.databases import open_with, zig_guest
+
+
+def test_a_python_transition_cannot_end_the_transaction_that_called_it() -> None:
+    with reifydb.open(":memory:") as db:
+        db.execute("create table t (id int primary key)")
+
+        @db.transition
+        def ends(tx: reifydb.Transaction) -> None:
+            tx.rollback()
+
+        @db.transition
+        def commits(tx: reifydb.Transaction) -> None:
+            tx.commit()
+
+        with db.transaction() as tx:
+            tx.insert("t", {"id": 1})
+            for name in ("ends", "commits"):
+                with pytest.raises(reifydb.RequestError, match="inside a transition"):
+                    tx.call(name)
+            tx.insert("t", {"id": 2})
+        assert db.count("t") == 2
+        db.verify()
+
+
+def test_too_many_open_scans_name_their_limit() -> None:
+    with reifydb.open(":memory:") as db:
+        db.execute("create table t (id int primary key)")
+        with db.transaction() as tx:
+            tx.insert_many("t", [{"id": i} for i in range(3)])
+            scans = [tx.scan("t") for _ in range(64)]
+            with pytest.raises(reifydb.TransactionLimitError, match="cursors_max is 64"):
+                tx.scan("t")
+            assert [next(scan)["id"] for scan in scans] == [0] * 64
+
+
+def test_the_hash_of_the_log_is_that_of_commits_while_a_transaction_is_open(tmp_path: Path) -> None:
+    """The log's thread fetches redo while a transaction has moved a counter and made a table."""
+    folder = tmp_path / "db"
+    with reifydb.open(folder) as db:
+        db.execute("create table t (id int primary key auto_increment, n int)")
+        with db.transaction() as tx:
+            tx.insert("t", {"n": 1})
+        tx = db.transaction()
+        tx.begin()
+        tx.insert("t", {"n": 2})
+        db.wait_durable(timeout_s=10)
+        tx.rollback()
+    with reifydb.open(folder) as db:
+        assert db.count("t") == 1
+        db.verify()
+
+
+def test_a_module_that_cannot_start_again_does_not_keep_the_data_from_being_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "db"
+    with reifydb.open(folder) as db:
+        db.install(zig_guest("misbehave"), apply_schema=True)
+        db.install(wat.guest(wat.GLOBALS), name="globals")
+        with db.transaction() as tx:
+            tx.insert("victim", {"id": 1, "n": 5})
+    compile_guest = database_module.compile_guest
+
+    def fails(wasm: bytes, limits: object, name: str, **rest: object) -> object:
+        if name == "globals":
+            raise reifydb.ModuleError("the module cannot be compiled", ["on purpose"])
+        return compile_guest(wasm, limits, name, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(database_module, "compile_guest", fails)
+    with reifydb.open(folder) as db:
+        assert db.get("victim", 1) == {"id": 1, "n": 5}
+        db.call("misbehave.honest", 2, 3)
+        with pytest.raises(reifydb.ModuleError, match="on purpose"):
+            db.call("globals.anything")
+        monkeypatch.undo()
+        db.install(wat.guest(wat.GLOBALS), name="globals")
+        with pytest.raises(reifydb.UnknownNameError):
+            db.call("globals.anything")
+        db.verify()
+
+
+def test_outcomes_of_calls_that_ran_survive_a_later_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    db = open_with(zig_guest("misbehave"))
+    handle = db._wasm_transition("misbehave.honest")
+    packed = handle.params.encode_many([(i, i) for i in range(100)])
+    monkeypatch.setattr(database_module, "INPUT_BYTES_MAX", len(packed) // 2 + 8)
+    admitted = 0
+
+    def admit() -> None:
+        nonlocal admitted
+        admitted += 1
+        if admitted == 2:
+            raise reifydb.DurabilityStalledError("on purpose")
+
+    monkeypatch.setattr(db, "_admit", admit)
+    outcomes = db.call_many("misbehave.honest", [(i, i) for i in range(100)])
+    assert outcomes.committed == 50 == db.count("victim")
+    assert all(outcome.ok for outcome in outcomes[:50])
+    assert {type(outcome.error) for outcome in outcomes[50:]} == {reifydb.UnavailableError}
+    assert len(outcomes) == 100
+    db.close()
+
+
+def test_address_space_that_is_refused_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    from reifydb.engine.ffi import CallEnded
+
+    def refused(self: object) -> None:
+        import wasmtime
+
+        raise CallEnded(wasmtime.WasmtimeError("mmap failed"))
+
+    monkeypatch.setattr(kernel_module.Kernel, "_instantiate", refused)
+    with pytest.raises(reifydb.KernelError, match="address space"):
+        reifydb.open(":memory:")
+
+
+def test_redo_is_fetched_while_nobody_calls(tmp_path: Path) -> None:
+    with reifydb.open(tmp_path / "db") as db:
+        db.execute("create table t (id int primary key)")
+        give_up = time.monotonic() + 10
+        while db.durable_lsn < db.lsn and time.monotonic() < give_up:
+            time.sleep(0.005)
+        assert db.durable_lsn == db.lsn == 1
