@@ -120,7 +120,7 @@ class Many(_Reify):
         batch: int = 1000,
         decoded: bool = False,
     ) -> None:
-        name = f"call_many {batch:,}" + (" decoded" if decoded else "")
+        name = f"call_many {batch:,}" + (" read" if decoded else "")
         super().__init__(name, batch, transfers, accounts, folder)
         call_many = self.db.call_many
         self.one: Callable[..., object] = call_many
