@@ -43,7 +43,7 @@ SETTINGS: dict[str, bool | int] = {
     # Modules. What a guest may use of this is narrower still: see GUEST_FEATURES.
     "wasm_memory64": True,  # the kernel
     "wasm_multi_memory": True,  # bridges copy between two memories
-    "wasm_exceptions": True,  # bridges catch `abort`
+    "wasm_exceptions": False,  # an abort returns (docs/decisions/0008-abort-returns.md)
     "wasm_bulk_memory": True,
     "wasm_multi_value": True,
     "wasm_reference_types": True,
@@ -79,7 +79,6 @@ kernel has (its memory is indexed with 64 bits), and the kernel is ours; without
 GUEST_FEATURES: dict[str, bool] = {
     "wasm_memory64": False,
     "wasm_multi_memory": False,
-    "wasm_exceptions": False,
 }
 """What a guest may not use although the engine can: the strict configuration validates with it."""
 
@@ -88,7 +87,7 @@ ENGINE_SECTION = ".wasmtime.engine"
 
 
 class ConfigurationError(RuntimeError):
-    """This wasmtime is not as expected. Never reaches a user: there is a fallback."""
+    """This wasmtime is not as expected: the kernel cannot run on it."""
 
 
 def new_engine(
