@@ -364,6 +364,7 @@ class Transaction:
     ) -> object:
         packed = handle.encode_named(args, named) if named else handle.encode(args)
         db = self._db
+        self._close_abandoned()
         code = db._executor.call_nested(handle.number, packed, db._next_seed())
         if code < 0:
             raise TransactionError(f"transition {handle.name} was refused with code {code}")

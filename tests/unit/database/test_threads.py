@@ -197,10 +197,10 @@ def test_closing_rolls_back_the_own_transaction(folder: Path) -> None:
         tx.commit()
     with reifydb.open(folder, options=SMALL) as db:
         assert db.count("note") == 0
-    with pytest.raises(reifydb.ClosedError, match="the database is closed"):  # noqa: PT012
-        with reifydb.open(folder, options=SMALL) as db, db.transaction() as tx:  # noqa: PT012
-            tx.insert("note", {"body": "gone"})
-            db.close()
+    closed = pytest.raises(reifydb.ClosedError, match="the database is closed")
+    with closed, reifydb.open(folder, options=SMALL) as db, db.transaction() as tx:
+        tx.insert("note", {"body": "gone"})
+        db.close()
 
 
 def test_closing_while_threads_work_keeps_what_they_were_told(folder: Path) -> None:

@@ -83,6 +83,16 @@ def test_many_rows_are_changed_together(db: reifydb.Database) -> None:
     assert db.get("note", 12) == {"id": 12, "body": "x", "mark": None}
 
 
+def test_many_rows_may_come_from_the_same_transaction(db: reifydb.Database) -> None:
+    with db.transaction() as tx:
+        owners = ({"body": row["owner"]} for row in tx.scan("account"))
+        assert tx.insert_many("note", owners) == 10
+        assert tx.delete_many("note", (row["id"] for row in tx.scan("note", limit=4))) == 4
+        marks = ({"id": row["id"], "mark": tx.count("note")} for row in tx.scan("note"))
+        assert tx.update_many("note", marks) == 6
+    assert {row["mark"] for row in db.scan("note")} == {6}
+
+
 def test_a_refused_operation_changes_nothing_and_the_transaction_goes_on(
     db: reifydb.Database,
 ) -> None:
