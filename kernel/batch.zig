@@ -38,13 +38,22 @@ const Call = struct {
     nested: bool = false,
     transition: *Transition = undefined,
     start: transaction.Mark = .{},
-    was_read_only: bool = false,
+    was: Counters = .{},
     abort_code: i32 = 0,
     payload: u32 = 0, // bytes of result or message
     has_result: bool = false,
     args_bytes: usize = 0,
 };
 pub var call: Call = .{};
+
+/// What is a transition's own, also inside a transaction of the host's.
+const Counters = struct {
+    read_only: bool = false,
+    rows_written: u64 = 0,
+    rows_written_max: u64 = 0,
+    rows_scanned: u64 = 0,
+    rows_scanned_max: u64 = 0,
+};
 
 pub var random_state: u64 = 0;
 var serial: u64 = 0;
@@ -184,7 +193,7 @@ fn returned(code: i32) void {
         _ = transaction.commit();
         control.operation = .none;
         cursor.closeAll();
-    }
+    } else endNested();
     settle(.committed, 0, call.payload);
 }
 
@@ -193,7 +202,7 @@ fn undo(status: Status, code: i32) void {
     if (call.nested) {
         transaction.rollbackTo(call.start);
         transaction.doomed = false;
-        transaction.read_only = call.was_read_only; // a trap has unwound what would put it back
+        endNested();
     } else {
         transaction.rollback();
         cursor.closeAll();
@@ -241,7 +250,7 @@ pub fn retry() u32 {
     if (call.nested) {
         transaction.rollbackTo(call.start);
         transaction.doomed = false;
-        transaction.read_only = call.was_read_only;
+        endNested();
     } else {
         transaction.rollback();
         cursor.closeAll();
@@ -260,18 +269,38 @@ pub fn callNested(number: u32, length: usize, seed: u64) layout.Error!void {
     const source = layout.input[0..length];
     try checkArguments(transition, source);
     if (transaction.read_only and !transition.query) return error.ReadOnly;
-    const was_read_only = transaction.read_only;
+    const was: Counters = .{
+        .read_only = transaction.read_only,
+        .rows_written = transaction.rows_written,
+        .rows_written_max = transaction.rows_written_max,
+        .rows_scanned = cursor.rows_scanned,
+        .rows_scanned_max = cursor.rows_scanned_max,
+    };
     transaction.read_only = transition.query;
+    transaction.rows_written = 0;
+    transaction.rows_written_max = transition.rows_written_max;
+    cursor.rows_scanned = 0;
+    cursor.rows_scanned_max = transition.rows_scanned_max;
+    cursor.nested = true;
     loop.seed = seed;
     call = .{
         .transition = transition,
         .args_bytes = length,
         .nested = true,
         .start = transaction.mark(),
-        .was_read_only = was_read_only,
+        .was = was,
     };
     enter(transition, source);
-    transaction.read_only = was_read_only;
+}
+
+/// Puts back what is the host's. Not at the end of `callNested`: a trap would unwind it.
+fn endNested() void {
+    transaction.read_only = call.was.read_only;
+    transaction.rows_written = call.was.rows_written;
+    transaction.rows_written_max = call.was.rows_written_max;
+    cursor.rows_scanned = call.was.rows_scanned;
+    cursor.rows_scanned_max = call.was.rows_scanned_max;
+    cursor.closeNested();
 }
 
 // ---------------------------------------------------------------- what the running call says

@@ -21,6 +21,7 @@ pub const flag_descending: u32 = 16;
 
 const Cursor = struct {
     open: bool = false,
+    nested: bool = false,
     binding: *const Binding,
     descending: bool,
     left: u64, // rows until the limit
@@ -39,6 +40,9 @@ const Cursor = struct {
 var cursors: [layout.cursors_max]Cursor = undefined;
 var open_count: u32 = 0;
 
+/// A call inside the host's transaction runs: it sees its own cursors only, and they end with it.
+pub var nested = false;
+
 pub var rows_scanned: u64 = 0;
 pub var rows_scanned_max: u64 = std.math.maxInt(u64);
 
@@ -48,8 +52,16 @@ pub fn closeAll() void {
     open_count = 0;
 }
 
+pub fn closeNested() void {
+    for (cursors[0..open_count]) |*cursor| if (cursor.nested) {
+        cursor.open = false;
+    };
+    nested = false;
+}
+
 pub fn begin() void {
     closeAll();
+    nested = false;
     rows_scanned = 0;
     rows_scanned_max = std.math.maxInt(u64);
 }
@@ -82,6 +94,7 @@ pub fn open(binding: *const Binding, flags: u32, bounds: []const u8, limit: u64)
     cursor.has_end = flags & last != 0;
     cursor.end_exclusive = flags & (last << 2) != 0;
     cursor.open = true;
+    cursor.nested = nested;
     if (number == open_count) open_count += 1;
     return @intCast(number);
 }
@@ -107,7 +120,7 @@ pub fn close(number: u32) Error!void {
 }
 
 fn get(number: u32) Error!*Cursor {
-    if (number >= open_count or !cursors[number].open) return error.NoRelation;
+    if (number >= open_count or !cursors[number].open or cursors[number].nested != nested) return error.NoRelation;
     return &cursors[number];
 }
 

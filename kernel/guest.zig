@@ -40,6 +40,7 @@ export fn guest_get(number: u32, length: u32) i64 {
 
 fn get(number: u32, length: u32) Error!i64 {
     const binding = try bindingOf(number);
+    if (@as(*const u32, @ptrCast(&layout.staging)).* != length) return error.InvalidRow; // one row, no more
     const row = try transaction.get(binding.table, staged(length)) orelse return error.NotFound;
     if (binding.identity and row.columns() == binding.table.columns) return @intCast(row.at);
     if (cursor.projectedBytes(binding, row) > page.len) return error.RowTooLong;
