@@ -92,7 +92,7 @@ pub fn codeOf(err: Error) i32 {
         error.TransactionTooLarge => .transaction_too_large,
         error.Exhausted => .exhausted,
     };
-    return @intFromEnum(code);
+    return @backingInt(code);
 }
 
 // ---------------------------------------------------------------- the control block

@@ -37,7 +37,7 @@ export fn open() u64 {
 // ---------------------------------------------------------------- batches
 
 export fn execute(length: u64, time: i64, seed: u64, budget: u64) u32 {
-    return @intFromEnum(batch.execute(@intCast(length), time, seed, budget));
+    return @backingInt(batch.execute(@intCast(length), time, seed, budget));
 }
 
 /// A batch of one call, in one crossing: what it says is in one word, with the highest bit set so that a caller can tell
@@ -45,7 +45,7 @@ export fn execute(length: u64, time: i64, seed: u64, budget: u64) u32 {
 export fn execute_one(length: u64, time_ns: i64, seed: u64) i64 {
     control.output_len = 0;
     const time = @divFloor(time_ns, 1000);
-    const progress: u64 = @intFromEnum(batch.execute(@intCast(length), time, seed, 1));
+    const progress: u64 = @backingInt(batch.execute(@intCast(length), time, seed, 1));
     const redo_waits: u64 = @intFromBool(control.redo_len > 0);
     const redo_presses: u64 = @intFromBool(control.redo_len > redo_hand_over);
     const log_waits: u64 = @intFromBool(control.log_len > 0);
@@ -56,7 +56,7 @@ export fn execute_one(length: u64, time_ns: i64, seed: u64) i64 {
 const redo_hand_over = 64 << 10;
 
 fn resumeBatch(budget: u64) callconv(.c) u32 {
-    return @intFromEnum(batch.proceed(budget));
+    return @backingInt(batch.proceed(budget));
 }
 comptime {
     @export(&resumeBatch, .{ .name = "resume" });
@@ -156,7 +156,7 @@ fn writeRows(how: u32, number: u32, columns: u32, length: u64) layout.Error!u32 
     const positions: [*]const u16 = @ptrCast(@alignCast(source.ptr));
     const binding = try registry.makeBinding(table, positions[0..columns]);
     defer registry.freeBinding(binding);
-    return transaction.write(@enumFromInt(how), binding, source[rows_at..]);
+    return transaction.write(@fromBackingInt(@intCast(how)), binding, source[rows_at..]);
 }
 
 export fn delete(number: u32, length: u64) i32 {

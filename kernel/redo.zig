@@ -127,7 +127,7 @@ pub const Record = struct {
     }
 
     fn change(record: *Record, kind: Change, table: *Table) void {
-        record.out.byte(@intFromEnum(kind));
+        record.out.byte(@backingInt(kind));
         record.out.varint(table.number);
         record.changes += 1;
     }
@@ -261,7 +261,7 @@ fn replayRecord(in: *In) ReplayError!void {
     _ = try in.slice(); // caller
     _ = try in.slice(); // arguments
     for (0..changes) |_| {
-        const kind: Change = @enumFromInt(try in.byte());
+        const kind: Change = @fromBackingInt(@intCast(try in.byte()));
         const number = try in.varint();
         if (kind == .created) {
             const table = table_format.create(try in.slice()) catch |err| return switch (err) {

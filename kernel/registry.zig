@@ -110,9 +110,9 @@ fn makeTransition(number: u32, head: *const Head, columns: []const u8) layout.Er
     const results_nullable = try heap.allocateSlice(bool, head.results);
     errdefer heap.freeSlice(bool, results_nullable);
     const second = 2 * @as(usize, head.params);
-    for (params, columns[0..head.params]) |*kind, number_| kind.* = @enumFromInt(number_);
+    for (params, columns[0..head.params]) |*kind, number_| kind.* = @fromBackingInt(@intCast(number_));
     for (params_nullable, columns[head.params..second]) |*nullable, flag| nullable.* = flag & 1 != 0;
-    for (results, columns[second..][0..head.results]) |*kind, number_| kind.* = @enumFromInt(number_);
+    for (results, columns[second..][0..head.results]) |*kind, number_| kind.* = @fromBackingInt(@intCast(number_));
     for (results_nullable, columns[second + head.results ..][0..head.results]) |*nullable, flag| nullable.* = flag & 1 != 0;
     for ([_][]Type{ params, results }) |types| for (types) |kind| if (!row_format.isKnown(kind)) return error.InvalidRow;
     made.* = .{

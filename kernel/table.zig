@@ -192,6 +192,13 @@ pub fn enter(table: *Table) void {
     state[1] +%= value[1];
 }
 
+/// The reverse of `enter`.
+pub fn leave(table: *Table) void {
+    const value = ofMark(table.number, table.committed_mark);
+    state[0] -%= value[0];
+    state[1] -%= value[1];
+}
+
 /// A table's counter has been committed.
 pub fn commitMark(table: *Table) void {
     state[0] -%= ofMark(table.number, table.committed_mark)[0];
