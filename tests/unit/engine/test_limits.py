@@ -119,10 +119,10 @@ def test_memory_that_runs_out_is_an_error_value() -> None:
         assert db.count("victim") == committed
         assert refused(db, "many_rows", 100_000) == OUT_OF_MEMORY
         assert refused(db, "huge_row", 3 << 20) == OUT_OF_MEMORY
-        with db.transaction() as tx:  # what is deleted makes room again
-            assert tx.delete_many("victim", list(range(1000))) == 1000
+        with db.transaction() as tx:  # what is deleted makes room again for its like
+            assert tx.delete_many("victim", list(range(0, 1000, 8))) == 125
         with db.transaction() as tx:
-            tx.insert_many("victim", [{"id": j, "n": j} for j in range(900)])
+            tx.insert_many("victim", [{"id": j, "n": -j} for j in range(0, 1000, 8)])
         db.verify()
 
 
