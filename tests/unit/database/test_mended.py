@@ -93,7 +93,9 @@ def test_a_module_that_cannot_start_again_does_not_keep_the_data_from_being_open
         db.verify()
 
 
-def test_outcomes_of_calls_that_ran_survive_a_later_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outcomes_of_calls_that_ran_survive_a_later_refusal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     db = open_with(zig_guest("misbehave"))
     handle = db._wasm_transition("misbehave.honest")
     packed = handle.params.encode_many([(i, i) for i in range(100)])

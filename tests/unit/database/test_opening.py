@@ -212,14 +212,23 @@ def test_leaving_the_block_closes_and_passes_exceptions_on(folder: Path) -> None
 
 def test_what_was_committed_is_durable_when_a_program_ends_without_closing(folder: Path) -> None:
     script = f"""if True:
-        import reifydb
+        import threading, reifydb
         db = reifydb.open({str(folder)!r}, options=reifydb.Options(flush_interval_ms=5000))
+        def work():
+            while True:
+                db.call_many("bank.transfer", [(5, 6, 1), (6, 5, 1)] * 1000)
+        threading.Thread(target=work, daemon=True).start()
         db.call("bank.transfer", 1, 2, 60)
+        tx = db.transaction()
+        tx.begin()
+        tx.insert("note", {{"body": "neither committed nor rolled back"}})
     """
     subprocess.run([sys.executable, "-W", "ignore", "-c", script], cwd=ROOT, check=True)
     with reifydb.open(folder, options=SMALL) as db:
         db.verify()
         assert db.call("bank.balance", 1) == 40
+        assert db.call("bank.total") == 1000
+        assert db.count("note") == 0
 
 
 # ------------------------------------------------------------------ schema and modules
