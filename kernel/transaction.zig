@@ -115,7 +115,6 @@ pub fn write(how: Write, binding: *const Binding, source: []const u8) Error!u32 
         at += length;
         count += 1;
     }
-    if (count == 0) return error.InvalidRow;
     return count;
 }
 
@@ -302,7 +301,6 @@ pub fn delete(table: *Table, source: []const u8) Error!u32 {
         };
         at += length;
     }
-    if (number == 0) return error.InvalidRow;
     return count;
 }
 
