@@ -285,7 +285,7 @@ class Database:
         for piece in _pieces(packed, INPUT_BYTES_MAX - len(handle.run_head)):
             try:
                 outcomes += self._run_piece(handle, piece)
-            except (UnavailableError, ClosedError, DurabilityLostError):
+            except (UnavailableError, RequestError, DurabilityLostError):
                 if not outcomes:
                     raise
                 outcomes.append(not_run(piece))
@@ -297,6 +297,7 @@ class Database:
         self._take()
         try:
             self._check_open()
+            handle.check()
             batch = handle.run_head + piece
             try:
                 outcomes = self._executor.run(batch, self._now_us(), self._next_seed())
@@ -490,6 +491,7 @@ class Database:
             modules.forget(self, installed)
             for handle in installed.handles:
                 del self._transitions[handle.name]
+                handle.retire(None)
                 self._executor.guests.pop(handle.number, None)
             del self._installed[module]
             self._watch_deadlines()
@@ -757,6 +759,7 @@ class Database:
             modules.forget(self, old, keep=[h.number for h in installed.handles])
             for handle in old.handles:
                 self._transitions.pop(handle.name, None)
+                handle.retire(installed.module.transitions.get(handle.transition.name))
                 self._executor.guests.pop(handle.number, None)
         self._installed[installed.module.name] = installed
         self._broken.pop(installed.module.name, None)

@@ -59,9 +59,29 @@ class WasmTransition:
             and not (result[0].nullable or transition.result_is_row)
         )
         self.short = self.params.laid_behind(self.one_head)
+        self._retired = False
+
+    def retire(self, successor: Transition | None) -> None:
+        """In a turn: its module was replaced or removed. Who had looked it up and waits is told,
+        unless its successor takes and returns the same."""
+        if successor is None or successor != self.transition:
+            self._retired, self.short = True, None
+
+    def check(self) -> None:
+        """In a turn: it is still what is installed.
+
+        Raises:
+            RequestError: It was retired.
+        """
+        if self._retired:
+            raise RequestError(
+                f"transition {self.name} was replaced by another one, or removed, meanwhile",
+                hint="nothing has run",
+            )
 
     def lay(self, buffer: memoryview, args: Sequence[object], named: Mapping[str, object]) -> int:
         """Writes a batch of one call to the start of `buffer`; its length."""
+        self.check()
         row = self.encode_named(args, named) if named else self.encode(args)
         batch = self.one_head + row
         buffer[: len(batch)] = batch

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import reifydb
+from tests.guests import wat
 from tests.guests.databases import endings, no_trace, open_with, zig_guest
 
 
@@ -482,3 +483,45 @@ def test_a_handler_of_log_lines_may_use_the_database() -> None:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+
+
+# ------------------------------------------------------------------ replaced while a call waits
+
+OTHER = wat.Guest('(func (export "deposit") (result i32) (i32.const 0))', ("deposit",))
+
+
+@pytest.mark.parametrize("change", ["replace", "remove", "same"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda db: db.call("bank.deposit", 1, 5),
+        lambda db: db.call("bank.deposit", id=1, amount=5),
+        lambda db: db.call_many("bank.deposit", [(1, 5)])[0].result(),
+    ],
+)
+def test_a_call_that_waits_while_its_transition_is_replaced_runs_no_other(
+    db: reifydb.Database, bank_wasm: bytes, change: str, call: Callable[[Any], object]
+) -> None:
+    admit = db._admit
+
+    def admit_and_change() -> None:
+        """As if another thread had got its turn between the look-up and this call's turn."""
+        db._admit = admit
+        admit()
+        if change == "remove":
+            db.remove("bank")
+        elif change == "replace":
+            db.execute(wat.SCHEMA)
+            db.install(wat.guest(OTHER), name="bank")
+        else:
+            db.install(bank_wasm, limits=reifydb.ModuleLimits(rows_written_max=77))
+
+    db._admit = admit_and_change
+    if change == "same":
+        assert call(db) == 105
+    else:
+        with pytest.raises(reifydb.RequestError, match=r"bank\.deposit was replaced"):
+            call(db)
+        row = db.get("account", 1)
+        assert row is not None
+        assert row["balance"] == 100
