@@ -117,9 +117,11 @@ def test_with_epoch_checks_in_the_kernel_they_would(monkeypatch: pytest.MonkeyPa
         return Code(workshop.engine, bytes(module.serialize()))
 
     monkeypatch.setattr(Workshop, "_kernel_side", interruptible)
-    with open_with(zig_guest("misbehave"), deadline_ms=0.5) as db:
-        with pytest.raises(KernelError, match="interrupted"):
-            strike_often(db, 250)
+    with (
+        open_with(zig_guest("misbehave"), deadline_ms=0.5) as db,
+        pytest.raises(KernelError, match="interrupted"),
+    ):
+        strike_often(db, 250)
 
 
 # ------------------------------------------------------------------ struck late

@@ -11,7 +11,7 @@ import pytest
 
 import reifydb
 from reifydb.engine.ffi import CallEnded
-from reifydb.engine.kernel import COMMITTED, TRAPPED, Kernel
+from reifydb.engine.kernel import COMMITTED, REDO_MARK, TRAPPED, Kernel
 from reifydb.errors import DeadlineError, KernelError, TrappedError
 from tests.guests import wat
 from tests.guests.databases import (
@@ -249,3 +249,16 @@ def test_deadlines_and_traps_are_told_apart(db: reifydb.Database) -> None:
 
 def test_the_guest_that_misbehaves_is_the_one_of_this_tree() -> None:
     assert zig_guest("misbehave").startswith(b"\0asm")
+
+
+@pytest.mark.parametrize("name", ["trap", "dirty_then_trap", "dive_nothing"])
+def test_a_trap_after_a_full_buffer_made_way_is_a_trap_like_any(
+    db: reifydb.Database, name: str
+) -> None:
+    db.flush()
+    with no_trace(db):
+        db._kernel.redo_len.value = REDO_MARK + 8  # the log in memory does not look inside
+        with pytest.raises(TrappedError):
+            db.call(f"misbehave.{name}", 1, 99, *TRAPS[name][0])
+        assert db._kernel.redo_len.value == 0
+    honest_answers(db)
