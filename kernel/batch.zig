@@ -221,6 +221,7 @@ fn settle(status: Status, code: i32, payload: u32) void {
     control.running = 0;
     if (!call.nested) {
         loop.at += call.args_bytes;
+        control.consumed = loop.at;
         if (loop.left != layout.none_u32) loop.left -= 1;
         control.calls_done += 1;
     }

@@ -131,6 +131,8 @@ pub const Control = extern struct {
     staging_at: u64 = 0,
     caller_at: u64 = 0,
     log_at: u64 = 0,
+    /// How much of the batch in the input has been run.
+    consumed: u64 = 0,
 };
 
 pub var control: Control = .{};

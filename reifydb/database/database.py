@@ -2,7 +2,7 @@
 
 The path of a write: `call` here → `Executor.run_one` (engine/executor.py) → the kernel's batch loop
 (kernel/batch.zig) → the guest and back (kernel/guest.zig, transaction.zig) → redo (kernel/redo.zig)
-→ `_hand_over` here → the commit log (durability/).
+→ `Feed.hand_over` (feed.py) → the commit log (durability/).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import overload
 
 from reifydb.config import ModuleLimits, Options
 from reifydb.database import modules
+from reifydb.database.feed import Feed, Redo
 from reifydb.database.modules import Installed, Module
 from reifydb.database.outcomes import Outcomes, check_packed, not_run
 from reifydb.database.refusals import refusal
@@ -54,10 +55,6 @@ from reifydb.errors import (
 from reifydb.sandbox.compiler import compile_guest
 from reifydb.sandbox.guest import REPLACEMENTS_MAX
 from reifydb.sandbox.workshop import Workshop
-
-HAND_OVER_BYTES = 1 << 16
-"""Redo of single calls is handed to the log when so much has gathered, or when the log's thread
-comes for it."""
 
 SEED_MASK = (1 << 62) - 1
 """Seeds count up from below this, and never reach what a signed word cannot hold."""
@@ -99,15 +96,13 @@ class Database:
             workshop.engine, workshop.kernel_code(), memory_bytes_max=options.memory_bytes_max
         )
         self._watchdog.attach(self._kernel)
-        self._executor = Executor(
-            self._kernel, self._watchdog, slice_ms=options.slice_ms, on_yield=self._hand_over
-        )
+        self._executor = Executor(self._kernel, self._watchdog, slice_ms=options.slice_ms)
+        self._feed = Feed(self._kernel, self._executor, log, self._turns)
+        self._executor.on_yield, self._executor.behind = self._feed.hand_over, log.behind
         self._catalog = Catalog()
         self._installed: dict[str, Installed] = {}
         self._broken: dict[str, str] = {}  # modules that could not be started, and why
         self._transitions: dict[str, WasmTransition | PythonTransition] = {}
-        self._handed_over = 0  # last lsn that the log was given
-        self._expected = False  # the log knows that the kernel has redo for it
         for table in SYSTEM_TABLES:
             self._create_in_kernel(table)
         _open_databases.add(self)
@@ -123,12 +118,11 @@ class Database:
         """
         for group in self._log.replay():
             self._replay(group)
-        self._handed_over = self._kernel.lsn_cell.value
         self._read_catalog()
         for row in self._rows_of(MODULES):
             self._reinstall(row)
         self._log.start()
-        self._log.fetch_from(self._hand_over_to_log_thread)
+        self._feed.start()
 
     def _replay(self, group: Group) -> None:
         kernel = self._kernel
@@ -194,7 +188,7 @@ class Database:
         if not handle.query:
             self._admit()
         turns = self._turns
-        if not turns.lock.acquire(False):
+        if turns.waiting or not turns.lock.acquire(False):
             turns.take_slowly()
         elif turns.holder is not None or not turns.known.stack:
             turns.lock.release()
@@ -219,7 +213,7 @@ class Database:
             else:
                 status, value = handle.read_outcome(kernel.output)
             error = None if status == COMMITTED else self._failure(handle)
-            if flags & PRESSING or not self._expected:
+            if flags & PRESSING or self._feed.state is not Redo.EXPECTED:
                 self._after_one(flags)
         finally:
             turns.lock.release()
@@ -236,7 +230,7 @@ class Database:
 
     def _after_one(self, flags: int) -> None:
         """After a single call: redo, log lines, dead instances."""
-        self._after_commit()
+        self._feed.after_commit()
         if flags & CALL_ENDED:
             self._renew_store()
         if flags & LOG_WAITS:
@@ -283,15 +277,18 @@ class Database:
         """
         outcomes: list[bytes] = []
         for piece in _pieces(packed, INPUT_BYTES_MAX - len(handle.run_head)):
+            left = piece
             try:
-                outcomes += self._run_piece(handle, piece)
-            except (UnavailableError, RequestError, DurabilityLostError):
+                while left:
+                    left = self._run_piece(handle, left, outcomes)
+            except (UnavailableError, ClosedError, DurabilityLostError):
                 if not outcomes:
                     raise
-                outcomes.append(not_run(piece))
+                outcomes.append(not_run(left))
         return outcomes
 
-    def _run_piece(self, handle: WasmTransition, piece: bytes) -> list[bytes]:
+    def _run_piece(self, handle: WasmTransition, piece: bytes, outcomes: list[bytes]) -> bytes:
+        """Runs packed calls until all are done or the log is behind; those that are left."""
         if not handle.query:
             self._admit()
         self._take()
@@ -300,14 +297,15 @@ class Database:
             handle.check()
             batch = handle.run_head + piece
             try:
-                outcomes = self._executor.run(batch, self._now_us(), self._next_seed())
+                parts, consumed = self._executor.run(batch, self._now_us(), self._next_seed())
             finally:  # Ctrl-C leaves the slices before it committed
-                self._after_commit()
+                self._feed.after_commit()
+            outcomes += parts
             self._renew_store()
             self._pass_on_log_lines()
-            return outcomes
         finally:
             self._turns.lock.release()
+        return batch[consumed:]
 
     def _call_python(
         self, handle: PythonTransition, args: Sequence[object], named: Mapping[str, object]
@@ -536,9 +534,12 @@ class Database:
 
     @property
     def durability_lag(self) -> Lag:
-        """What is committed and not yet durable: commits, bytes, milliseconds."""
-        self._give()
-        return self._log.lag()
+        """What is committed and not yet durable: commits, bytes that the log has, milliseconds."""
+        self._check_open()
+        if isinstance(self._log, MemoryLog):
+            return Lag(0, 0, 0.0)
+        lag = self._log.lag()
+        return Lag(max(0, self.lsn - self._log.durable_lsn), lag.bytes, lag.ms)
 
     def wait_durable(self, lsn: int | None = None, timeout_s: float | None = None) -> None:
         """Returns when the commit with this lsn, by default the last one, is on disk.
@@ -554,8 +555,10 @@ class Database:
             raise RequestError(f"an lsn is a number, not {lsn!r}")
         elif lsn > self.lsn:
             raise RequestError(f"there is no lsn {lsn} yet; the last is {self.lsn}")
+        if isinstance(self._log, MemoryLog):
+            return
         if lsn > self._log.lsn:
-            self._give()
+            self._log.expect()  # its thread fetches it: waiting for a turn here could take long
         self._log.wait_durable(lsn, timeout_s)
 
     def flush(self) -> None:
@@ -592,7 +595,7 @@ class Database:
             if self._turns.holder is not None:
                 self._turns.holder.expire()
             try:
-                self._hand_over()
+                self._feed.hand_over()
             finally:
                 self._refusal = ClosedError("the database is closed")
                 self._watchdog.stop()
@@ -824,46 +827,11 @@ class Database:
 
     # ------------------------------------------------------------------ the log
 
-    def _after_commit(self) -> None:
-        """In a turn, after something may have been committed."""
-        waiting = self._kernel.redo_len.value
-        if waiting > HAND_OVER_BYTES:
-            self._hand_over()
-        elif waiting and not self._expected:
-            self._expected = True
-            self._log.expect()
-
-    def _hand_over(self) -> None:
-        """Gives the log what the kernel has for it. In a turn."""
-        kernel = self._kernel
-        length = kernel.redo_len.value
-        self._expected = False
-        if not length or self._executor.failed is not None:  # a failed kernel's hash may be wrong
-            return
-        lsn = kernel.lsn_cell.value
-        first = self._handed_over + 1
-        group = Group(first, lsn - first + 1, bytes(kernel.redo[:length]), kernel.state_hash)
-        kernel.redo_len.value = 0
-        self._handed_over = lsn
-        self._log.append(group)
-
-    def _hand_over_to_log_thread(self) -> None:
-        """On the log's own thread: fetches what the kernel has, unless a batch is running, which
-        hands over itself."""
-        if not self._turns.lock.acquire(timeout=self.options.slice_ms / 1000):
-            self._log.expect()
-            return
-        try:
-            if self._refusal is None:
-                self._hand_over()
-        finally:
-            self._turns.lock.release()
-
     def _give(self) -> None:
         """Hands over from whatever thread."""
         with self._turns.lock:
             self._check_open()
-            self._hand_over()
+            self._feed.hand_over()
 
     def _pass_on_log_lines(self) -> None:
         """Last in a turn, which it interrupts: a handler takes its time, or uses the database."""

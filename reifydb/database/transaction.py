@@ -115,7 +115,7 @@ class Transaction:
         self._ended_here = True
         if self._db.lsn != before:
             self.lsn = self._db.lsn
-        self._db._after_commit()
+        self._db._feed.after_commit()
 
     def rollback(self) -> None:
         """Undoes all of it."""

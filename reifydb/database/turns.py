@@ -16,6 +16,10 @@ from reifydb.engine.stack import require_stack
 from reifydb.errors import BusyError, ReentrantError
 
 
+GIVE_WAY_S = 0.0001
+"""How long the engine is left to a thread that waits: it takes about so long to wake up."""
+
+
 class Holder(Protocol):
     """An open transaction."""
 
@@ -39,6 +43,8 @@ class Turns:
         lock: The lock itself.
         holder: The open transaction; None when there is none.
         known: Per thread: whether its stack is large enough.
+        waiting: Threads that wait for a turn. A lock is not fair: whoever takes turn after turn
+            would keep them out for long, so it looks here first and gives way.
     """
 
     def __init__(self, wait_ms_max: float) -> None:
@@ -46,6 +52,7 @@ class Turns:
         self.lock = threading.Lock()
         self._closed_one = threading.Condition(self.lock)
         self.known = _Known()
+        self.waiting: set[int] = set()
         self.holder: Holder | None = None
 
     def take(self) -> None:
@@ -56,7 +63,7 @@ class Turns:
             BusyError: Another one kept the engine for longer than `engine_wait_ms_max`.
             RequestError: The thread's stack is too small to run guests.
         """
-        if not self.lock.acquire(False):
+        if self.waiting or not self.lock.acquire(False):
             self.take_slowly()
         elif self.holder is not None or not self.known.stack:
             self.lock.release()
@@ -67,12 +74,13 @@ class Turns:
         if not self.known.stack:
             require_stack()
             self.known.stack = True
+        if self.waiting:
+            time.sleep(GIVE_WAY_S)
         if not self.lock.acquire(False):
             holder = self.holder
             if holder is not None and holder.thread == threading.get_ident():
                 raise _reentrant()
-            if not self.lock.acquire(timeout=self._wait_s_max):
-                raise self._busy()
+            self._wait_for_lock()
         if self.holder is not None:
             try:
                 self._wait_for_holder()
@@ -82,8 +90,17 @@ class Turns:
 
     def take_inside(self) -> None:
         """Takes a turn for an operation of the open transaction."""
-        if not self.lock.acquire(timeout=self._wait_s_max):
-            raise self._busy()
+        if not self.lock.acquire(False):
+            self._wait_for_lock()
+
+    def _wait_for_lock(self) -> None:
+        me = threading.get_ident()
+        self.waiting.add(me)
+        try:
+            if not self.lock.acquire(timeout=self._wait_s_max):
+                raise self._busy()
+        finally:
+            self.waiting.discard(me)
 
     def leave(self) -> None:
         """The open transaction has ended. In a turn."""

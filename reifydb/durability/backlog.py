@@ -146,6 +146,10 @@ class Backlog:
                     )
                 self._progress.wait((until - now) / 1e9)
 
+    def behind(self) -> bool:
+        """Whether `admit` would look closer, and perhaps wait."""
+        return monotonic_ns() >= self._free_until_ns
+
     def wait_durable(self, lsn: int, timeout_s: float | None) -> None:
         """Return when the commit with this lsn is durable.
 

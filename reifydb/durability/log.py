@@ -81,6 +81,9 @@ class CommitLog(Protocol):
     def admit(self) -> None:
         """Wait until another batch of writes may commit. See `Backlog.admit`."""
 
+    def behind(self) -> bool:
+        """Whether `admit` may have to wait. 0.1 µs."""
+
     def wait_durable(self, lsn: int, timeout_s: float | None) -> None:
         """Return when this commit is durable. See `Backlog.wait_durable`."""
 
@@ -155,6 +158,7 @@ class FileLog:
         self.append, self.admit = self._backlog.append, self._backlog.admit
         self.wait_durable, self.flush = self._backlog.wait_durable, self._backlog.flush
         self.lag, self.expect = self._backlog.lag, self._backlog.expect
+        self.behind = self._backlog.behind
         _open_logs.add(self)
 
     def fetch_from(self, source: Callable[[], None]) -> None:

@@ -47,6 +47,10 @@ class MemoryLog:
         """See `CommitLog`."""
         self._check()
 
+    def behind(self) -> bool:
+        """See `CommitLog`: never."""
+        return False
+
     def wait_durable(self, lsn: int, timeout_s: float | None) -> None:
         """See `CommitLog`. A commit that is not there is not waited for."""
         del timeout_s

@@ -52,16 +52,16 @@ class Executor:
     Attributes:
         guests: Whose each transition is, by number.
         failed: Why the engine has stopped; None while all is well.
-        on_yield: Takes over redo, outcomes' log lines … between two slices.
+        on_yield: Takes redo over between two slices.
+        behind: Whether the log is further behind than commits may be.
     """
 
-    def __init__(
-        self, kernel: Kernel, watchdog: Watchdog, *, slice_ms: float, on_yield: Callable[[], None]
-    ) -> None:
+    def __init__(self, kernel: Kernel, watchdog: Watchdog, *, slice_ms: float) -> None:
         self.kernel, self.watchdog = kernel, watchdog
         self.guests: dict[int, Renewable] = {}
         self.failed: str | None = None
-        self.on_yield = on_yield
+        self.on_yield: Callable[[], None] = lambda: None
+        self.behind: Callable[[], bool] = lambda: False
         self.trap_reasons: dict[int, str] = {}
         self._slice_ns = int(slice_ms * 1e6)
         self._calls: dict[int, int] = {}
@@ -76,8 +76,12 @@ class Executor:
 
     # ------------------------------------------------------------------ batches
 
-    def run(self, batch: bytes, time_us: int, seed: int) -> list[bytes]:
-        """Runs every call of a batch; the outcomes so far of each slice.
+    def run(self, batch: bytes, time_us: int, seed: int) -> tuple[list[bytes], int]:
+        """Runs the calls of a batch: all of them, unless `behind` says between two slices that the
+        log is. Then whoever called waits for it without keeping the engine, and goes on.
+
+        Returns:
+            The outcomes of each slice, and how many bytes of the batch have been run.
 
         Args:
             batch: Runs of calls, at most INPUT_BYTES_MAX bytes.
@@ -115,10 +119,12 @@ class Executor:
                     outcomes.append(bytes(kernel.output[:length]))
                     kernel.output_len.value = 0
                 if progress == DONE:
-                    return outcomes
+                    return outcomes, len(batch)
                 if progress != YIELDED:
                     raise self._refusal(progress)
                 self.on_yield()
+                if self.behind():
+                    return outcomes, kernel.control.consumed
                 if kernel is not self.kernel or kernel.closed:
                     raise KernelError("the kernel was closed during a batch")
                 calls = self._adapt(transition, calls, now - began)

@@ -78,9 +78,10 @@ class Control(NamedTuple):
     staging_at: int
     caller_at: int
     log_at: int
+    consumed: int
 
 
-CONTROL = struct.Struct("<QIIQQQqQQQQIIIIQQQQQQQQQQQ")
+CONTROL = struct.Struct("<QIIQQQqQQQQIIIIQQQQQQQQQQQQ")
 OFFSETS = {
     name: struct.calcsize(CONTROL.format[: 1 + i]) for i, name in enumerate(Control._fields)
 }

@@ -72,8 +72,8 @@ def batch(db: reifydb.Database, calls: Sequence[tuple[str, tuple[Any, ...]]]) ->
 
 def run_batch(db: reifydb.Database, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Ending]:
     """Runs calls of several transitions in one batch."""
-    parts = db._executor.run(batch(db, calls), db._now_us(), db._next_seed())
-    db._after_commit()
+    parts, _ = db._executor.run(batch(db, calls), db._now_us(), db._next_seed())
+    db._feed.after_commit()
     db._renew_store()
     return endings(b"".join(parts))
 

@@ -164,7 +164,7 @@ def test_ctrl_c_between_slices_leaves_a_prefix_of_the_batch() -> None:
     assert 0 < done, done
     rows = [row["id"] for row in db.scan("victim")]
     assert rows == list(range(len(rows))) and len(rows) == min(done, 400_000)
-    assert db._expected or not db._kernel.redo_len.value, "the log is not told of the last slice"
+    assert db._feed.state or not db._kernel.redo_len.value, "the log is not told of the last slice"
     still_works()
     db.close()
     """)
