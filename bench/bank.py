@@ -58,7 +58,7 @@ def check_bank(db: reifydb.Database, accounts: int) -> None:
 
 def pack(db: reifydb.Database, calls: Sequence[Sequence[object]]) -> bytes:
     """Arguments of transfers as packed rows."""
-    transition = db._wasm_transition(TRANSFER)  # noqa: SLF001
+    transition = db._registry.find_wasm(TRANSFER)  # noqa: SLF001
     return transition.params.encode_many(calls)
 
 

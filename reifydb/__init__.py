@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0.dev0"
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     "Database",
     "Module",
     "ModuleLimits",

@@ -16,7 +16,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-
 __all__ = [
     "AbortedError",
     "BusyError",

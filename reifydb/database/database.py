@@ -7,63 +7,62 @@ The path of a write: `call` here → `Executor.run_one` (engine/executor.py) →
 
 from __future__ import annotations
 
-import atexit
-import logging
 import os
-import struct
 import time
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from types import TracebackType
-from typing import overload
+from typing import Self, overload
 
 from reifydb.config import ModuleLimits, Options
-from reifydb.database import modules
+from reifydb.database import guest_log
 from reifydb.database.feed import Feed, Redo
-from reifydb.database.modules import Installed, Module
-from reifydb.database.outcomes import Outcomes, check_packed, not_run
-from reifydb.database.refusals import refusal
-from reifydb.database.tables import MODULES, SYSTEM_TABLES, TABLES, TRANSITIONS, Catalog, TableHandle
-from reifydb.database.transaction import Row, Transaction, scan_request
-from reifydb.database.transitions import INT_OUTCOME, OUTCOME_BYTES, PythonTransition, WasmTransition
+from reifydb.database.lifetime import open_databases
+from reifydb.database.modules import Module
+from reifydb.database.outcomes import Outcomes
+from reifydb.database.packed import check_packed, not_run, pieces
+from reifydb.database.registry import Registry
+from reifydb.database.state import Row, State
+from reifydb.database.tables import MODULES, numbered
+from reifydb.database.transaction import Transaction, scan_request
+from reifydb.database.transitions import (
+    INT_OUTCOME,
+    OUTCOME_BYTES,
+    PythonTransition,
+    WasmTransition,
+)
 from reifydb.database.turns import Turns
 from reifydb.durability.group import Group, Lag
 from reifydb.durability.log import CommitLog
 from reifydb.durability.memory import MemoryLog
 from reifydb.engine.catalog import NAME, Table
 from reifydb.engine.deadlines import Watchdog
-from reifydb.engine.descriptors import table_descriptor
 from reifydb.engine.executor import CALL_ENDED, LOG_WAITS, REDO_PRESSES, Executor
 from reifydb.engine.kernel import COMMITTED, INPUT_BYTES_MAX, OUTCOME, Kernel
 from reifydb.engine.rows import REFUSALS
-from reifydb.engine.table_json import table_from_json, table_to_json
 from reifydb.errors import (
     ClosedError,
     DurabilityLostError,
-    ForkedError,
     KernelError,
-    LimitError,
     ModuleError,
     ReifyDBError,
     RequestError,
     SchemaError,
     UnavailableError,
-    UnknownNameError,
     VerifyError,
 )
 from reifydb.sandbox.compiler import compile_guest
-from reifydb.sandbox.guest import REPLACEMENTS_MAX
 from reifydb.sandbox.workshop import Workshop
 
 SEED_MASK = (1 << 62) - 1
 """Seeds count up from below this, and never reach what a signed word cannot hold."""
+
 PRESSING = REDO_PRESSES | LOG_WAITS | CALL_ENDED
+"""What a single call has to see to before it returns."""
 
 _unpack_int_outcome = INT_OUTCOME.unpack_from
 
-_LOG_HEAD = struct.Struct("<IIII")
-_LOG, _OWN_LOG = logging.getLogger("reifydb.guest"), logging.getLogger("reifydb")
+now_ns = time.time_ns
+"""The default clock."""
 
 
 class Database:
@@ -99,13 +98,10 @@ class Database:
         self._executor = Executor(self._kernel, self._watchdog, slice_ms=options.slice_ms)
         self._feed = Feed(self._kernel, self._executor, log, self._turns)
         self._executor.on_yield, self._executor.behind = self._feed.hand_over, log.behind
-        self._catalog = Catalog()
-        self._installed: dict[str, Installed] = {}
-        self._broken: dict[str, str] = {}  # modules that could not be started, and why
-        self._transitions: dict[str, WasmTransition | PythonTransition] = {}
-        for table in SYSTEM_TABLES:
-            self._create_in_kernel(table)
-        _open_databases.add(self)
+        self._state = State(self._kernel)
+        self._registry = Registry(workshop, self._state, self._executor, self._watchdog, options)
+        self._transitions = self._registry.transitions
+        open_databases.add(self)
 
     # ------------------------------------------------------------------ opening
 
@@ -118,9 +114,9 @@ class Database:
         """
         for group in self._log.replay():
             self._replay(group)
-        self._read_catalog()
-        for row in self._rows_of(MODULES):
-            self._reinstall(row)
+        self._state.read_catalog()
+        for row in self._state.rows_of(MODULES):
+            self._registry.reinstall(row)
         self._log.start()
         self._feed.start()
 
@@ -135,29 +131,6 @@ class Database:
             raise KernelError(
                 f"replaying the log up to lsn {last} gives another state than was recorded there"
             )
-
-    def _read_catalog(self) -> None:
-        tables = []
-        for row in self._rows_of(TABLES):
-            table = table_from_json(str(row["definition"]))
-            number = row["number"]
-            assert isinstance(number, int)
-            tables.append(modules.numbered(table, number))
-        self._catalog = Catalog(tables)
-
-    def _reinstall(self, row: Row) -> None:
-        """Links a module at opening. One that fails now does not keep the data from being opened:
-        its transitions say why when they are called, until it is installed again."""
-        limits = modules.limits_from_json(str(row["limits"]))
-        wasm, name = row["wasm"], str(row["name"])
-        assert isinstance(wasm, bytes)
-        try:
-            compiled = compile_guest(wasm, limits, name, cache=self._workshop.cache)
-            numbers = modules.transition_numbers(self, name, compiled.manifest)
-            self._adopt(modules.link(self, compiled, limits, numbers), None)
-        except (ModuleError, UnavailableError) as error:
-            self._broken[name] = str(error)
-            _OWN_LOG.error("module %s could not be started: %s", name, error)
 
     # ------------------------------------------------------------------ calls
 
@@ -182,7 +155,7 @@ class Database:
         try:
             handle = self._transitions[transition]
         except (KeyError, TypeError):
-            handle = self._transition(transition)
+            handle = self._registry.find(transition)
         if isinstance(handle, PythonTransition):
             return self._call_python(handle, args, named)
         if not handle.query:
@@ -232,13 +205,11 @@ class Database:
         """After a single call: redo, log lines, dead instances."""
         self._feed.after_commit()
         if flags & CALL_ENDED:
-            self._renew_store()
+            self._registry.renew_store()
         if flags & LOG_WAITS:
             self._pass_on_log_lines()
 
-    def call_many(
-        self, transition: str, calls: Sequence[Sequence[object]], /
-    ) -> Outcomes:
+    def call_many(self, transition: str, calls: Sequence[Sequence[object]], /) -> Outcomes:
         """Runs a transition once for each tuple of arguments: a transaction each, one crossing.
 
         A call that fails does not stop the others. Wrong arguments anywhere are refused before
@@ -250,7 +221,7 @@ class Database:
         Raises:
             As `call`, but for what the outcomes say.
         """
-        handle = self._wasm_transition(transition)
+        handle = self._registry.find_wasm(transition)
         packed = handle.params.encode_many(calls)
         return Outcomes(handle, self._run(handle, packed), self._executor.trap_reasons)
 
@@ -263,7 +234,7 @@ class Database:
         Raises:
             As `call_many`; `RequestError` when the rows' lengths lead nowhere.
         """
-        handle = self._wasm_transition(transition)
+        handle = self._registry.find_wasm(transition)
         check_packed(packed)
         parts = self._run(handle, packed)
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -276,12 +247,12 @@ class Database:
         calls that did must not be lost.
         """
         outcomes: list[bytes] = []
-        for piece in _pieces(packed, INPUT_BYTES_MAX - len(handle.run_head)):
+        for piece in pieces(packed, INPUT_BYTES_MAX - len(handle.run_head)):
             left = piece
             try:
                 while left:
                     left = self._run_piece(handle, left, outcomes)
-            except (UnavailableError, ClosedError, DurabilityLostError):
+            except (UnavailableError, RequestError, DurabilityLostError):
                 if not outcomes:
                     raise
                 outcomes.append(not_run(left))
@@ -301,7 +272,7 @@ class Database:
             finally:  # Ctrl-C leaves the slices before it committed
                 self._feed.after_commit()
             outcomes += parts
-            self._renew_store()
+            self._registry.renew_store()
             self._pass_on_log_lines()
         finally:
             self._turns.lock.release()
@@ -366,7 +337,7 @@ class Database:
         self._take()
         try:
             self._check_open()
-            return self._get(table, key)
+            return self._state.get(table, key)
         finally:
             self._turns.lock.release()
 
@@ -375,7 +346,7 @@ class Database:
         self._take()
         try:
             self._check_open()
-            return self._count(table)
+            return self._state.count(table)
         finally:
             self._turns.lock.release()
 
@@ -397,11 +368,11 @@ class Database:
         self._take()
         try:
             self._check_open()
-            handle = self._catalog.get(table)
+            handle = self._state.catalog.get(table)
             request = scan_request(
                 handle, lower, upper, lower_exclusive, upper_exclusive, limit, reverse
             )
-            pages = [] if request is None else self._scan_all(handle, *request)
+            pages = [] if request is None else self._state.scan_all(handle, *request)
         finally:
             self._turns.lock.release()
         decode = handle.rows.decode_many_mappings
@@ -421,7 +392,7 @@ class Database:
         creates = parse_schema(sql)
         with Transaction(self) as tx, tx._turn():
             made: list[Table] = []
-            names = set(self._catalog.handles)
+            names = set(self._state.catalog.handles)
             for create in creates:
                 name = create.table.name
                 if name in names:
@@ -431,11 +402,11 @@ class Database:
                         f"there is a table {name} already", hint="create table if not exists"
                     )
                 names.add(name)
-                number = self._catalog.next_number + len(made)
-                made.append(modules.numbered(create.table, number))
-            catalog = self._create_tables(made)
+                number = self._state.catalog.next_number + len(made)
+                made.append(numbered(create.table, number))
+            catalog = self._state.create_tables(made)
             tx._commit()
-            self._catalog = catalog
+            self._state.catalog = catalog
 
     def install(
         self,
@@ -462,18 +433,10 @@ class Database:
         limits = limits or ModuleLimits()
         compiled = compile_guest(wasm, limits, name, cache=self._workshop.cache)
         with Transaction(self) as tx, tx._turn():
-            old = self._installed.get(compiled.name)
-            catalog = self._catalog
-            try:
-                installed = self._install(compiled, wasm, limits, apply_schema=apply_schema)
-            except BaseException:
-                self._catalog = catalog
-                self._restore(compiled.name, old)
-                raise
-            self._adopt(installed, old)
+            module = self._registry.install(compiled, wasm, limits, apply_schema=apply_schema)
             tx._commit()
-            self._renew_store()
-        return installed.module
+            self._registry.renew_store()
+        return module
 
     def remove(self, module: str) -> None:
         """Removes a module. Its tables and their rows stay.
@@ -482,28 +445,20 @@ class Database:
             UnknownNameError: It is not installed.
         """
         with Transaction(self) as tx, tx._turn():
-            installed = self._installed.get(module)
-            if installed is None:
-                raise UnknownNameError("module", module, self._installed)
-            self._delete_system(MODULES, module)
-            modules.forget(self, installed)
-            for handle in installed.handles:
-                del self._transitions[handle.name]
-                handle.retire(None)
-                self._executor.guests.pop(handle.number, None)
-            del self._installed[module]
-            self._watch_deadlines()
+            self._registry.remove(module)
             tx._commit()
+            self._registry.renew_store()
 
     @property
     def modules(self) -> dict[str, Module]:
         """The installed modules by name."""
-        return {name: installed.module for name, installed in self._installed.items()}
+        return {name: found.module for name, found in self._registry.installed.items()}
 
     @property
     def tables(self) -> dict[str, Table]:
         """The tables by name."""
-        return {name: self._catalog.handles[name].table for name in self._catalog.user_names}
+        catalog = self._state.catalog
+        return {name: catalog.handles[name].table for name in catalog.user_names}
 
     # ------------------------------------------------------------------ durability
 
@@ -611,7 +566,7 @@ class Database:
         self._watchdog.stop()
         self._kernel.close()
 
-    def __enter__(self) -> Database:
+    def __enter__(self) -> Self:
         self._check_open()
         return self
 
@@ -624,7 +579,7 @@ class Database:
         self.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self._refusal is not None else f"lsn {self.lsn}"
+        state = "closed" if self._refusal is not None else f"lsn {self._kernel.lsn_cell.value}"
         return f"<reifydb.Database {self.path!r}, {state}>"
 
     # ------------------------------------------------------------------ in a turn
@@ -632,6 +587,8 @@ class Database:
     def _check_open(self) -> None:
         if self._refusal is not None:
             raise self._refusal.with_traceback(None)  # or it would grow with each raise
+        if self._executor.failed is not None:
+            raise KernelError(self._executor.failed, hint="reopen: it recovers from its log")
 
     def _now_us(self) -> int:
         return self._clock() // 1000
@@ -639,193 +596,6 @@ class Database:
     def _next_seed(self) -> int:
         self._seed += 1
         return self._seed
-
-    def _put(self, source: bytes) -> None:
-        """Lays bytes where the kernel looks for them."""
-        if len(source) > INPUT_BYTES_MAX:
-            raise LimitError(
-                f"{len(source):,} bytes in one operation",
-                limit="input_bytes_max",
-                value=INPUT_BYTES_MAX,
-                hint="use several",
-            )
-        self._kernel.input[: len(source)] = source
-
-    def _get(self, table: str, key: object) -> Row | None:
-        handle = self._catalog.get(table)
-        packed = handle.keys.encode(key)
-        kernel = self._kernel
-        kernel.input[: len(packed)] = packed
-        at = kernel.call["get"](handle.number, len(packed))
-        if at == -2:
-            return None
-        if at < 0:
-            raise refusal(at, kernel.control, self._catalog, table, key)
-        return handle.rows.decode_mapping(kernel.row_at(at))
-
-    def _count(self, table: str) -> int:
-        return self._kernel.call["count"](self._catalog.get(table).number)
-
-    def _scan_all(self, handle: TableHandle, flags: int, bounds: bytes, limit: int) -> list[bytes]:
-        kernel = self._kernel
-        kernel.call["begin"](0, 1)
-        try:
-            self._put(bounds)
-            cursor = kernel.call["scan"](handle.number, flags, len(bounds), limit)
-            if cursor < 0:
-                raise refusal(cursor, kernel.control, self._catalog, handle.name, None)
-            pages = []
-            while page := self._page(handle, cursor, 1 << 20):
-                pages.append(page)
-            return pages
-        finally:
-            kernel.call["rollback"]()
-
-    def _page(self, handle: TableHandle, cursor: int, bytes_max: int) -> bytes:
-        kernel = self._kernel
-        length = kernel.call["next"](cursor, bytes_max)
-        if length < 0:
-            raise refusal(length, kernel.control, self._catalog, handle.name, None)
-        return bytes(kernel.output[:length])
-
-    def _rows_of(self, table: Table) -> list[Row]:
-        """All rows of a system table; also while a transaction is open."""
-        handle = self._catalog.get(table.name)
-        kernel = self._kernel
-        cursor = kernel.call["scan"](handle.number, 0, 0, 0)
-        rows: list[Row] = []
-        while page := self._page(handle, cursor, 1 << 20):
-            rows += handle.rows.decode_many_mappings(page)
-        kernel.call["close"](cursor)
-        return rows
-
-    def _write_system(self, table: Table, row: Row) -> None:
-        handle = self._catalog.get(table.name)
-        projection = handle.projection(row)
-        packed = projection.encode(row)
-        self._put(packed)
-        code = self._kernel.call["write"](2, handle.number, projection.count, len(packed))
-        if code < 0:
-            raise refusal(code, self._kernel.control, self._catalog, table.name, None)
-
-    def _delete_system(self, table: Table, key: object) -> None:
-        handle = self._catalog.get(table.name)
-        packed = handle.keys.encode(key)
-        self._put(packed)
-        self._kernel.call["delete"](handle.number, len(packed))
-
-    def _create_in_kernel(self, table: Table) -> None:
-        descriptor = table_descriptor(table)
-        self._put(descriptor)
-        code = self._kernel.call["create_table"](len(descriptor))
-        if code == -11:
-            raise LimitError("too many tables", limit="tables_max", value=4096)
-        if code < 0:
-            raise KernelError(f"the kernel refused table {table.name}: it answered {code}")
-
-    def _create_tables(self, tables: Sequence[Table]) -> Catalog:
-        """Makes tables inside the open transaction; the catalog that has them."""
-        for table in tables:
-            self._create_in_kernel(table)
-            definition = table_to_json(modules.numbered(table, 0))
-            row = {"number": table.number, "name": table.name, "definition": definition}
-            self._write_system(TABLES, row)
-        return self._catalog.with_tables(tables)
-
-    # ------------------------------------------------------------------ modules, in a turn
-
-    def _install(
-        self, compiled: object, wasm: bytes, limits: ModuleLimits, *, apply_schema: bool
-    ) -> Installed:
-        from reifydb.sandbox.replies import CompiledGuest
-
-        assert isinstance(compiled, CompiledGuest)
-        manifest = compiled.manifest
-        if apply_schema:
-            missing = modules.missing_tables(manifest, self._catalog)
-            self._catalog = self._create_tables(missing)
-        problems = modules.problems_of(manifest, self._catalog)
-        problems += [
-            f"its transition {compiled.name}.{t.name} has the name of a Python transition"
-            for t in manifest.transitions
-            if isinstance(self._transitions.get(f"{compiled.name}.{t.name}"), PythonTransition)
-        ]
-        if problems:
-            raise ModuleError(f"module {compiled.name} does not fit this database", problems)
-        numbers = modules.transition_numbers(self, compiled.name, manifest)
-        modules.write_rows(self, compiled, wasm, limits, numbers)
-        return modules.link(self, compiled, limits, numbers)
-
-    def _adopt(self, installed: Installed, old: Installed | None) -> None:
-        """Makes a linked module the one that is called."""
-        if old is not None:
-            modules.forget(self, old, keep=[h.number for h in installed.handles])
-            for handle in old.handles:
-                self._transitions.pop(handle.name, None)
-                handle.retire(installed.module.transitions.get(handle.transition.name))
-                self._executor.guests.pop(handle.number, None)
-        self._installed[installed.module.name] = installed
-        self._broken.pop(installed.module.name, None)
-        for handle in installed.handles:
-            self._transitions[handle.name] = handle
-            self._executor.guests[handle.number] = installed.guest
-        self._watch_deadlines()
-
-    def _restore(self, name: str, old: Installed | None) -> None:
-        """After a failed installation: the kernel knows and runs again what it did before."""
-        if old is None:
-            return
-        del name
-        for transition in old.module.transitions.values():
-            modules.define_transition(self, transition, old.module.limits)
-        old.guest.link(self._kernel)
-
-    def _watch_deadlines(self) -> None:
-        self._watchdog.by_transition = {
-            handle.number: handle.deadline_ms
-            for installed in self._installed.values()
-            for handle in installed.handles
-        }
-
-    def _renew_store(self) -> None:
-        """Moves to a fresh store when enough dead instances lie in this one."""
-        if sum(i.guest.replacements for i in self._installed.values()) < REPLACEMENTS_MAX:
-            if self._kernel.store.instances < 4 * REPLACEMENTS_MAX:
-                return
-        self._move()
-
-    def _move(self) -> None:
-        self._watchdog.detach()
-        try:
-            self._kernel.move()
-        except BaseException as error:
-            self._executor.failed = f"the kernel could not move to a fresh store: {error}"
-            raise
-        self._executor.bind()
-        self._watchdog.attach(self._kernel)
-        for installed in self._installed.values():
-            installed.guest.replacements = 0
-
-    # ------------------------------------------------------------------ transitions by name
-
-    def _transition(self, name: str) -> WasmTransition | PythonTransition:
-        try:
-            return self._transitions[name]
-        except (KeyError, TypeError):
-            module = str(name).partition(".")[0]
-            if module in self._broken:
-                raise ModuleError(self._broken[module], hint="install it again") from None
-            raise UnknownNameError("transition", str(name), self._transitions) from None
-
-    def _wasm_transition(self, name: str) -> WasmTransition:
-        handle = self._transition(name)
-        if isinstance(handle, PythonTransition):
-            raise RequestError(
-                f"{name} is a Python transition; batches run transitions of modules only"
-            )
-        return handle
-
-    # ------------------------------------------------------------------ the log
 
     def _give(self) -> None:
         """Hands over from whatever thread."""
@@ -843,47 +613,9 @@ class Database:
         kernel.log_len.value = 0
         self._turns.lock.release()
         try:
-            self._log_lines(data)
+            guest_log.pass_on(data, self._transitions)
         finally:
             self._turns.lock.acquire()
-
-    def _log_lines(self, data: bytes) -> None:
-        at, length = 0, len(data)
-        while at < length:
-            level, size, number, _ = _LOG_HEAD.unpack_from(data, at)
-            at += _LOG_HEAD.size
-            text = data[at : at + size].decode("utf-8", "replace")
-            at += size + 7 & ~7
-            name = next(
-                (
-                    handle.name
-                    for handle in list(self._transitions.values())
-                    if getattr(handle, "number", 0) == number
-                ),
-                str(number),
-            )
-            _LOG.log(level if level in (10, 20, 30, 40) else 20, "%s: %s", name, text)
-
-
-def _pieces(packed: bytes, bytes_max: int) -> Iterator[bytes]:
-    """Packed rows in pieces of whole rows. Only a long one is looked into."""
-    if len(packed) <= bytes_max:
-        if packed:
-            yield packed
-        return
-    start = at = 0
-    view = memoryview(packed)
-    cuts = []
-    while at < len(packed):
-        length = int.from_bytes(view[at : at + 4], "little")
-        if length < 8 or length % 8 or length > len(packed) - at or length > bytes_max:
-            raise RequestError(f"the packed arguments are malformed at offset {at}")
-        if at + length - start > bytes_max:
-            cuts.append((start, at))
-            start = at
-        at += length
-    for first, last in [*cuts, (start, at)]:
-        yield bytes(view[first:last])
 
 
 def _read_module(source: str | os.PathLike[str] | bytes) -> bytes:
@@ -894,32 +626,3 @@ def _read_module(source: str | os.PathLike[str] | bytes) -> bytes:
             return file.read()
     except (OSError, TypeError, ValueError) as error:
         raise ModuleError(f"the module cannot be read: {error}") from None
-
-
-_open_databases: weakref.WeakSet[Database] = weakref.WeakSet()
-
-
-def _forked() -> None:
-    """In a forked child: every handle refuses. The kernel's memory is shared copy-on-write, but the
-    log, its lock and the threads are the parent's."""
-    for db in _open_databases:
-        if db._refusal is None:
-            db._refusal = ForkedError(
-                "the database belongs to the parent process", hint="open it after the fork"
-            )
-        db._turns = Turns(db.options.engine_wait_ms_max)
-        db._take = db._turns.take
-
-
-def _close_all() -> None:
-    """When the program ends: what was committed is to be durable although nobody closed."""
-    with ExitStack() as stack:
-        for db in list(_open_databases):
-            stack.callback(db.close)
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_forked)
-atexit.register(_close_all)
-
-now_ns = time.time_ns

@@ -1,9 +1,9 @@
 """From the kernel to the commit log: redo is gathered in the kernel and handed over in groups.
 
-To hand over after each single call would cost as much as the call. So redo stays in the kernel until
-enough has gathered, a slice of a batch has ended, or the log's thread wants it: that thread is told
-once that there is something (`expect`), comes when it has nothing else to write, and asks whoever
-has the engine to hand over, or does it itself when nobody has.
+To hand over after each single call would cost as much as the call. So redo stays in the kernel
+until enough has gathered, a slice of a batch has ended, or the log's thread wants it: that thread
+is told once that there is something (`expect`), comes when it has nothing else to write, and asks
+whoever has the engine to hand over, or does it itself when nobody has.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from reifydb.config import ModuleLimits, bindings_max, transitions_max
-from reifydb.database.tables import MODULES, TRANSITIONS, Catalog, TableHandle
+from reifydb.database.tables import MODULES, TRANSITIONS, Catalog, TableHandle, numbered
 from reifydb.database.transitions import WasmTransition
 from reifydb.engine.catalog import Column, Relation, Table, Transition
 from reifydb.engine.ffi import CallEnded
@@ -26,7 +26,7 @@ from reifydb.sandbox.manifest import Manifest
 from reifydb.sandbox.replies import CompiledGuest
 
 if TYPE_CHECKING:
-    from reifydb.database.database import Database
+    from reifydb.database.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,21 +135,16 @@ def missing_tables(manifest: Manifest, catalog: Catalog) -> list[Table]:
     return missing
 
 
-def numbered(table: Table, number: int) -> Table:
-    """The same table with this number."""
-    return Table(table.name, table.columns, table.key, table.auto, number)
-
-
 # ------------------------------------------------------------------ numbers
 
 
-def transition_numbers(db: Database, name: str, manifest: Manifest) -> dict[str, int]:
+def transition_numbers(registry: Registry, name: str, manifest: Manifest) -> dict[str, int]:
     """A number for each transition: the one it had before, else one that was never used.
 
     Raises:
         LimitError: There are no more.
     """
-    rows = db._rows_of(TRANSITIONS)
+    rows = registry.state.rows_of(TRANSITIONS)
     known = {str(row["name"]): _int(row["number"]) for row in rows if row["module"] == name}
     following = max((_int(row["number"]) for row in rows), default=0) + 1
     numbers: dict[str, int] = {}
@@ -158,9 +153,7 @@ def transition_numbers(db: Database, name: str, manifest: Manifest) -> dict[str,
         if number is None:
             number, following = following, following + 1
         if number >= transitions_max:
-            raise LimitError(
-                "too many transitions", limit="transitions_max", value=transitions_max
-            )
+            raise LimitError("too many transitions", limit="transitions_max", value=transitions_max)
         numbers[transition.name] = number
     return numbers
 
@@ -190,7 +183,7 @@ def _int(value: object) -> int:
 
 
 def link(
-    db: Database, compiled: CompiledGuest, limits: ModuleLimits, numbers: Mapping[str, int]
+    registry: Registry, compiled: CompiledGuest, limits: ModuleLimits, numbers: Mapping[str, int]
 ) -> Installed:
     """Tells the kernel about a module and links its instances; the reverse is `unlink`.
 
@@ -198,9 +191,9 @@ def link(
         ModuleError: Its start function failed, or an instance could not be made.
     """
     manifest = compiled.manifest
-    bindings = free_bindings(db._installed.values(), len(manifest.relations))
+    bindings = free_bindings(registry.installed.values(), len(manifest.relations))
     for i, relation in enumerate(manifest.relations):
-        define_binding(db, bindings.first + i, relation)
+        define_binding(registry, bindings.first + i, relation)
     transitions = {
         t.name: Transition(
             t.name, t.params, t.result, t.result_is_row, t.query, compiled.name, numbers[t.name]
@@ -208,31 +201,35 @@ def link(
         for t in manifest.transitions
     }
     for transition in transitions.values():
-        define_transition(db, transition, limits)
-    addresses = Addresses.of(db._kernel)
-    guest = Guest(db._workshop, db._watchdog, compiled, dict(numbers), bindings, addresses)
+        define_transition(registry, transition, limits)
+    addresses = Addresses.of(registry.kernel)
+    guest = Guest(
+        registry.workshop, registry.watchdog, compiled, dict(numbers), bindings, addresses
+    )
     try:
-        db._kernel.link(guest)
+        registry.kernel.link(guest)
     except CallEnded as ended:
-        db._kernel.restore_stack()
+        registry.kernel.restore_stack()
         raise ModuleError(
             f"module {compiled.name} cannot be started", [f"its start function: {ended.reason}"]
         ) from None
-    deadline_ms = limits.deadline_ms if limits.deadline_ms is not None else db.options.deadline_ms
+    deadline_ms = (
+        limits.deadline_ms if limits.deadline_ms is not None else registry.options.deadline_ms
+    )
     module = Module(compiled.name, compiled.sha256, transitions, limits)
     handles = tuple(WasmTransition(t, deadline_ms) for t in transitions.values())
     return Installed(module, guest, bindings, handles)
 
 
-def define_binding(db: Database, number: int, relation: Relation) -> None:
+def define_binding(registry: Registry, number: int, relation: Relation) -> None:
     """Binds columns by name to where they are now."""
-    handle = db._catalog.get(relation.name)
+    handle = registry.state.catalog.get(relation.name)
     positions = [handle.table.position(c.name) for c in relation.columns]
     head = struct.pack(f"<IHH{len(positions)}H", handle.number, len(positions), 0, *positions)
-    _define(db, "define_binding", number, head)
+    _define(registry, "define_binding", number, head)
 
 
-def define_transition(db: Database, transition: Transition, limits: ModuleLimits) -> None:
+def define_transition(registry: Registry, transition: Transition, limits: ModuleLimits) -> None:
     """Tells the kernel a transition's types and limits."""
     params, result = transition.params, transition.result
     flags = int(transition.query) | (2 if any(c.secret for c in params) else 0)
@@ -246,38 +243,42 @@ def define_transition(db: Database, transition: Transition, limits: ModuleLimits
         limits.result_bytes_max,
     )
     source = head + _columns(params) + _columns(result)
-    _define(db, "define_transition", transition.number, source)
+    _define(registry, "define_transition", transition.number, source)
 
 
 def _columns(columns: tuple[Column, ...]) -> bytes:
     return bytes(c.type for c in columns) + bytes(c.nullable for c in columns)
 
 
-def _define(db: Database, function: str, number: int, source: bytes) -> None:
-    db._put(source)
-    code = db._kernel.call[function](number, len(source))
+def _define(registry: Registry, function: str, number: int, source: bytes) -> None:
+    registry.state.put(source)
+    code = registry.kernel.call[function](number, len(source))
     if code < 0:
         raise ModuleError(f"the kernel refused the module: {function} answered {code}")
 
 
-def forget(db: Database, installed: Installed, *, keep: Iterable[int] = ()) -> None:
+def forget(registry: Registry, installed: Installed, *, keep: Iterable[int] = ()) -> None:
     """Takes a module out of the kernel, but for transitions whose numbers are `keep`."""
     kept = set(keep)
     bindings = installed.bindings
     for number in range(bindings.first, bindings.first + bindings.count):
-        _define(db, "define_binding", number, b"")
+        _define(registry, "define_binding", number, b"")
     for handle in installed.handles:
         if handle.number not in kept:
-            _define(db, "define_transition", handle.number, b"")
-    if installed.guest in db._kernel.linked:
-        db._kernel.unlink(installed.guest)
+            _define(registry, "define_transition", handle.number, b"")
+    if installed.guest in registry.kernel.linked:
+        registry.kernel.unlink(installed.guest)
 
 
 def write_rows(
-    db: Database, compiled: CompiledGuest, wasm: bytes, limits: ModuleLimits, numbers: Mapping[str, int]
+    registry: Registry,
+    compiled: CompiledGuest,
+    wasm: bytes,
+    limits: ModuleLimits,
+    numbers: Mapping[str, int],
 ) -> None:
     """Keeps a module in the system's tables; inside the open transaction."""
-    db._write_system(
+    registry.state.write_system(
         MODULES,
         {
             "name": compiled.name,
@@ -287,4 +288,6 @@ def write_rows(
         },
     )
     for name, number in numbers.items():
-        db._write_system(TRANSITIONS, {"number": number, "module": compiled.name, "name": name})
+        registry.state.write_system(
+            TRANSITIONS, {"number": number, "module": compiled.name, "name": name}
+        )

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import overload
 
 from reifydb.database.transitions import OUTCOME_BYTES, WasmTransition
-from reifydb.engine.kernel import COMMITTED, NOT_RUN, OUTCOME
-from reifydb.errors import RequestError
+from reifydb.engine.kernel import COMMITTED, OUTCOME
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,25 +102,3 @@ class Outcomes(Sequence[Outcome]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} outcomes of {self._transition.name}, {self.committed} committed>"
-
-
-def not_run(packed: bytes) -> bytes:
-    """Outcomes for packed calls that did not run."""
-    count = at = 0
-    while at < len(packed):
-        at += int.from_bytes(packed[at : at + 4], "little")
-        count += 1
-    return OUTCOME.pack(NOT_RUN, 0, 0, 0, 0) * count
-
-
-def check_packed(packed: object) -> None:
-    """Refuses arguments that cannot be rows at all.
-
-    Raises:
-        RequestError: They are not bytes, or not a multiple of 8 long.
-    """
-    if not isinstance(packed, bytes | bytearray | memoryview):
-        kind = type(packed).__name__
-        raise RequestError(f"packed arguments are bytes (rows one after the other), not {kind}")
-    if len(packed) % 8:
-        raise RequestError(f"packed arguments are a multiple of 8 bytes long, not {len(packed)}")

@@ -45,6 +45,11 @@ SYSTEM_TABLES = (TABLES, MODULES, TRANSITIONS)
 there from the start, in every database, and change only with the format's version."""
 
 
+def numbered(table: Table, number: int) -> Table:
+    """The same table with this number."""
+    return Table(table.name, table.columns, table.key, table.auto, number)
+
+
 class TableHandle:
     """One table, with what encodes and decodes its rows."""
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
 
 from reifydb.config import cursors_max
 from reifydb.database.refusals import refusal
@@ -64,7 +64,7 @@ class Transaction:
 
     # ------------------------------------------------------------------ begin and end
 
-    def __enter__(self) -> Transaction:
+    def __enter__(self) -> Self:
         self.begin()
         return self
 
@@ -134,7 +134,8 @@ class Transaction:
 
     def expire(self) -> None:
         """Rolls it back because it is too old; in a turn of whoever waits."""
-        self._db._kernel.call["rollback"]()
+        if self._db._executor.failed is None:
+            self._db._kernel.call["rollback"]()
         ms = self._db.options.transaction_ms_max
         self._close(f"rolled back: it was open for more than {ms:g} ms (transaction_ms_max)")
 
@@ -148,6 +149,8 @@ class Transaction:
 
     def _check(self) -> None:
         """In a turn: still open, and this thread's."""
+        if self._open and self._db._executor.failed is not None:
+            self._close("lost: the kernel failed")
         self._db._check_open()
         if not self._open:
             raise ClosedError(f"the transaction has ended: {self._ended_as}")
@@ -165,12 +168,12 @@ class Transaction:
         A key of several columns is a tuple in key order.
         """
         with self._turn():
-            return self._db._get(table, key)
+            return self._db._state.get(table, key)
 
     def count(self, table: str) -> int:
         """Number of rows. O(1)."""
         with self._turn():
-            return self._db._count(table)
+            return self._db._state.count(table)
 
     def scan(
         self,
@@ -192,7 +195,7 @@ class Transaction:
         it is not seen.
         """
         with self._turn():
-            handle = self._db._catalog.get(table)
+            handle = self._db._state.catalog.get(table)
             request = scan_request(
                 handle, lower, upper, lower_exclusive, upper_exclusive, limit, reverse
             )
@@ -200,7 +203,7 @@ class Transaction:
                 return iter(())
             flags, bounds, most = request
             self._close_abandoned()
-            self._db._put(bounds)
+            self._db._state.put(bounds)
             number = self._db._kernel.call["scan"](handle.number, flags, len(bounds), most)
             if number == _LIMIT_REACHED:
                 raise TransactionLimitError(
@@ -214,7 +217,7 @@ class Transaction:
         try:
             while True:
                 with self._turn():
-                    page = self._db._page(handle, cursor, PAGE_BYTES)
+                    page = self._db._state.page(handle, cursor, PAGE_BYTES)
                 if not page:
                     return
                 yield from handle.rows.decode_many_mappings(page)
@@ -272,18 +275,18 @@ class Transaction:
         """Deletes by primary keys. How many of these rows there were."""
         keys = _listed(keys, table, "keys")
         with self._turn():
-            handle = self._db._catalog.writable(table)
+            handle = self._db._state.catalog.writable(table)
             if not keys:
                 return 0
             packed = handle.keys.encode_many(keys)
-            self._db._put(packed)
+            self._db._state.put(packed)
             count = self._db._kernel.call["delete"](handle.number, len(packed))
             if count < 0:
                 raise self._refusal(count, handle, keys[0] if len(keys) == 1 else None)
             return count
 
     def _write(self, how: int, table: str, row: Mapping[str, object]) -> TableHandle:
-        handle = self._db._catalog.writable(table)
+        handle = self._db._state.catalog.writable(table)
         projection = handle.projection(row)
         self._write_packed(how, handle, projection.count, projection.encode(row), row)
         return handle
@@ -291,7 +294,7 @@ class Transaction:
     def _write_many(self, how: int, table: str, rows: Iterable[Mapping[str, object]]) -> int:
         rows = _listed(rows, table, "rows")
         with self._turn():
-            handle = self._db._catalog.writable(table)
+            handle = self._db._state.catalog.writable(table)
             if not rows:
                 return 0
             projections = [handle.projection(row) for row in rows]
@@ -327,7 +330,7 @@ class Transaction:
         row: Mapping[str, object] | None,
     ) -> None:
         kernel = self._db._kernel
-        self._db._put(packed)
+        self._db._state.put(packed)
         code = kernel.call["write"](how, handle.number, columns, len(packed))
         if code < 0:
             key = None
@@ -337,7 +340,7 @@ class Transaction:
 
     def _refusal(self, code: int, handle: TableHandle, key: object) -> Exception:
         control = self._db._kernel.control
-        return refusal(code, control, self._db._catalog, handle.name, key)
+        return refusal(code, control, self._db._state.catalog, handle.name, key)
 
     def _savepoint(self) -> None:
         if self._db._kernel.call["savepoint"]() < 0:
@@ -351,7 +354,7 @@ class Transaction:
         Raises:
             AbortedError, TrappedError, DeadlineError: It did; the transaction goes on.
         """
-        handle = self._db._transition(transition)
+        handle = self._db._registry.find(transition)
         if self._query and not handle.query:
             raise ReadOnlyError(f"transition {handle.name} writes; this transaction may only read")
         if isinstance(handle, PythonTransition):

@@ -63,7 +63,8 @@ class WasmTransition:
 
     def retire(self, successor: Transition | None) -> None:
         """In a turn: its module was replaced or removed. Who had looked it up and waits is told,
-        unless its successor takes and returns the same."""
+        unless its successor takes and returns the same.
+        """
         if successor is None or successor != self.transition:
             self._retired, self.short = True, None
 
@@ -111,7 +112,7 @@ class WasmTransition:
         """What a result row at an offset means: nothing, one value, or a row by name."""
         codec = self._result
         if not self.transition.result:
-            return lambda buffer, offset: None
+            return _nothing
         if self.transition.result_is_row:
             return codec.decode_mapping
         column = self.transition.result[0]
@@ -168,3 +169,8 @@ class PythonTransition:
             return self.function(tx, *args, **named)
         finally:
             tx.called = outer
+
+
+def _nothing(buffer: Buffer, offset: int) -> None:
+    """The result of a transition without one."""
+    del buffer, offset

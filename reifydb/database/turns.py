@@ -15,7 +15,6 @@ from typing import Protocol
 from reifydb.engine.stack import require_stack
 from reifydb.errors import BusyError, ReentrantError
 
-
 GIVE_WAY_S = 0.0001
 """How long the engine is left to a thread that waits: it takes about so long to wake up."""
 

@@ -35,6 +35,8 @@ class Watchdog:
     """Watches one kernel. Its engine must serve that kernel only: an engine has one epoch.
 
     Attributes:
+        busy: A guest may be running. Set by the engine's thread, read by the watchdog's.
+        asleep: The thread waits to be woken. The other way round.
         mistaken: How often another call than the overdue one was struck, and run again.
     """
 
@@ -45,12 +47,12 @@ class Watchdog:
         self._victim = 0
         self._starts = 0
         self._starting = 0
-        self._busy = False
+        self.busy = False
         self._kernel: Kernel | None = None
         self._engine: Engine | None = None
         self._reading = threading.Lock()  # kernel memory stays mapped while it is read
         self._wake = threading.Event()
-        self._asleep = True
+        self.asleep = True
         self._stopped = False
         self._thread: threading.Thread | None = None
 
@@ -79,8 +81,8 @@ class Watchdog:
 
     def begin(self) -> None:
         """Before a call that runs guests."""
-        self._busy = True  # before looking whether the thread sleeps: it looks the other way round
-        if self._asleep:
+        self.busy = True  # before looking whether the thread sleeps: it looks the other way round
+        if self.asleep:
             self._rouse()
 
     def rearm(self, kernel: Kernel) -> None:
@@ -93,13 +95,13 @@ class Watchdog:
 
     def rest(self) -> None:
         """No guest runs any more."""
-        self._busy = False
+        self.busy = False
 
     def start_begins(self) -> int:
         """A start function is about to run; the serial that stands for it."""
         self._starts += 1
         self._starting = START_SERIAL + self._starts
-        if self._asleep:
+        if self.asleep:
             self._rouse()
         return self._starting
 
@@ -121,9 +123,11 @@ class Watchdog:
         return self.by_transition.get(transition, self.default_ms)
 
     def _rouse(self) -> None:
-        self._asleep = False
+        self.asleep = False
         if self._thread is None:
-            self._thread = threading.Thread(target=self._watch, name="reifydb-deadlines", daemon=True)
+            self._thread = threading.Thread(
+                target=self._watch, name="reifydb-deadlines", daemon=True
+            )
             self._thread.start()
         self._wake.set()
 
@@ -165,8 +169,8 @@ class Watchdog:
 
     def _sleep(self) -> None:
         self._wake.clear()
-        self._asleep = True
+        self.asleep = True
         # Whoever becomes busy from here on finds the thread asleep, and wakes it.
-        if not (self._busy or self._starting or self._stopped):
+        if not (self.busy or self._starting or self._stopped):
             self._wake.wait()
-        self._asleep = False
+        self.asleep = False

@@ -146,8 +146,8 @@ class Executor:
         if self.failed is not None:
             self._start()
         watchdog = self.watchdog
-        watchdog._busy = True
-        if watchdog._asleep:
+        watchdog.busy = True
+        if watchdog.asleep:
             watchdog.begin()
         try:
             flags = self._execute_one(length, time_ns, seed)
@@ -158,7 +158,7 @@ class Executor:
             self._drop_call()
             raise
         finally:
-            watchdog._busy = False
+            watchdog.busy = False
         if flags & PROGRESS:
             self._finish_one(flags & PROGRESS)
         return flags
@@ -282,7 +282,8 @@ class Executor:
 
     def _drop_call(self) -> None:
         """An exception came from outside (Ctrl-C) as a call ended, or in the middle of `_recover`:
-        whatever of it had not been done is done, and nobody waits for the outcome."""
+        whatever of it had not been done is done, and nobody waits for the outcome.
+        """
         kernel = self.kernel
         if kernel.closed or self.failed is not None:
             return

@@ -119,7 +119,8 @@ class RawFunction:
 
     def __call__(self, *values: int) -> int:
         """Calls it. Raises `CallEnded` when it does not return; `struct.error` for a wrong number
-        of arguments."""
+        of arguments.
+        """
         self._pack(self._slots, 0, *values)
         try:
             error = self._invoke(*self._arguments)
@@ -133,7 +134,8 @@ class RawFunction:
 
     def call_flagged(self, *values: int) -> int:
         """The same for a function whose results are all negative and whose first argument is not:
-        one look tells whether it returned."""
+        one look tells whether it returned.
+        """
         self._pack(self._slots, 0, *values)
         try:
             error = self._invoke(*self._arguments)

@@ -82,9 +82,7 @@ class Control(NamedTuple):
 
 
 CONTROL = struct.Struct("<QIIQQQqQQQQIIIIQQQQQQQQQQQQ")
-OFFSETS = {
-    name: struct.calcsize(CONTROL.format[: 1 + i]) for i, name in enumerate(Control._fields)
-}
+OFFSETS = {name: struct.calcsize(CONTROL.format[: 1 + i]) for i, name in enumerate(Control._fields)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """How much stack a thread has: one that runs guests needs 1 MiB, or a guest that recurses without
-end would crash the process instead of trapping."""
+end would crash the process instead of trapping.
+"""
 
 from __future__ import annotations
 

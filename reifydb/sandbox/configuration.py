@@ -72,9 +72,9 @@ CRANELIFT_FLAGS: dict[str, str] = {"enable_heap_access_spectre_mitigation": "fal
 """Settings of the code generator that are not wasmtime's default.
 
 The mitigation makes every explicit bounds check a data dependency, so that code which speculates
-past one reads nothing. Guests have no such checks: their memory is fenced by address space. Only the
-kernel has (its memory is indexed with 64 bits), and the kernel is ours; without it a transfer takes
-30 % less time."""
+past one reads nothing. Guests have no such checks: their memory is fenced by address space. Only
+the kernel has (its memory is indexed with 64 bits), and the kernel is ours; without it a transfer
+takes 30 % less time."""
 
 GUEST_FEATURES: dict[str, bool] = {
     "wasm_memory64": False,

@@ -23,8 +23,8 @@ from reifydb.sandbox.replies import CompiledGuest
 from reifydb.sandbox.workshop import Workshop
 
 REPLACEMENTS_MAX = 5000
-"""So many replaced guests may lie dead in a store before the kernel moves to a fresh one: each holds
-4 GiB of address space and two mappings, of which a process has 65,530."""
+"""So many replaced guests may lie dead in a store before the kernel moves to a fresh one: each
+holds 4 GiB of address space and two mappings, of which a process has 65,530."""
 
 
 class Guest:

@@ -74,7 +74,7 @@ def run_batch(db: reifydb.Database, calls: Sequence[tuple[str, tuple[Any, ...]]]
     """Runs calls of several transitions in one batch."""
     parts, _ = db._executor.run(batch(db, calls), db._now_us(), db._next_seed())
     db._feed.after_commit()
-    db._renew_store()
+    db._registry.renew_store()
     return endings(b"".join(parts))
 
 

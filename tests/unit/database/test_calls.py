@@ -209,7 +209,7 @@ def test_more_than_the_kernels_input_runs_in_pieces(db: reifydb.Database) -> Non
     outcomes = db.call_many("bank.deposit", [(1, 1)] * number)
     assert outcomes.committed == len(outcomes) == number
     assert outcomes[-1].value == 100 + number
-    row = db._wasm_transition("bank.deposit").encode((2, 1))
+    row = db._registry.find_wasm("bank.deposit").encode((2, 1))
     packed = db.call_packed("bank.deposit", row * number)
     found = endings(packed)
     assert len(found) == number
@@ -284,7 +284,7 @@ def test_a_packed_row_of_another_kind_is_refused_alone(db: reifydb.Database, wro
     assert db.call("bank.balance", 1) == 80
     with no_trace(db):
         [outcome] = reifydb.Outcomes(
-            db._wasm_transition("bank.transfer"), [db.call_packed("bank.transfer", wrong)], {}
+            db._registry.find_wasm("bank.transfer"), [db.call_packed("bank.transfer", wrong)], {}
         )
         assert isinstance(outcome.error, reifydb.WrongTypeError)
         assert "bank.transfer(source int, target int, amount int)" in str(outcome.error)

@@ -9,6 +9,7 @@ import pytest
 
 import reifydb
 from reifydb.database import database as database_module
+from reifydb.database import registry as registry_module
 from reifydb.engine import kernel as kernel_module
 from tests.guests import wat
 from tests.guests.databases import open_with, zig_guest
@@ -73,14 +74,14 @@ def test_a_module_that_cannot_start_again_does_not_keep_the_data_from_being_open
         db.install(wat.guest(wat.GLOBALS), name="globals")
         with db.transaction() as tx:
             tx.insert("victim", {"id": 1, "n": 5})
-    compile_guest = database_module.compile_guest
+    compile_guest = registry_module.compile_guest
 
     def fails(wasm: bytes, limits: object, name: str, **rest: object) -> object:
         if name == "globals":
             raise reifydb.ModuleError("the module cannot be compiled", ["on purpose"])
         return compile_guest(wasm, limits, name, **rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(database_module, "compile_guest", fails)
+    monkeypatch.setattr(registry_module, "compile_guest", fails)
     with reifydb.open(folder) as db:
         assert db.get("victim", 1) == {"id": 1, "n": 5}
         db.call("misbehave.honest", 2, 3)
@@ -97,7 +98,7 @@ def test_outcomes_of_calls_that_ran_survive_a_later_refusal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     db = open_with(zig_guest("misbehave"))
-    handle = db._wasm_transition("misbehave.honest")
+    handle = db._registry.find_wasm("misbehave.honest")
     packed = handle.params.encode_many([(i, i) for i in range(100)])
     monkeypatch.setattr(database_module, "INPUT_BYTES_MAX", len(packed) // 2 + 8)
     admitted = 0
@@ -137,3 +138,26 @@ def test_redo_is_fetched_while_nobody_calls(tmp_path: Path) -> None:
         while db.durable_lsn < db.lsn and time.monotonic() < give_up:
             time.sleep(0.005)
         assert db.durable_lsn == db.lsn == 1
+
+
+def test_after_the_kernel_has_failed_everything_is_refused_and_nobody_is_kept_waiting() -> None:
+    db = open_with(zig_guest("misbehave"))
+    tx = db.transaction()
+    tx.begin()
+    db._executor.failed = "the kernel failed, on purpose"
+    uses = [
+        lambda: db.get("victim", 1),
+        lambda: list(db.scan("victim")),
+        lambda: db.count("victim"),
+        lambda: db.call("misbehave.honest", 1, 1),
+        lambda: db.execute("create table u (id int primary key)"),
+        lambda: db.transaction().begin(),
+        lambda: db.verify(),
+    ]
+    with pytest.raises(reifydb.KernelError, match="on purpose"):
+        tx.get("victim", 1)
+    for use in uses:
+        with pytest.raises(reifydb.KernelError, match="on purpose"):
+            use()
+    assert "lsn" in repr(db)
+    db.close()

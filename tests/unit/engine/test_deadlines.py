@@ -87,7 +87,7 @@ def test_deadlines_hold_after_traps_aborts_and_moves() -> None:
                 db.call(failing, *arguments)
             with pytest.raises(DeadlineError):
                 db.call("misbehave.loop", 1, 2)
-        db._move()
+        db._registry.move()
         with pytest.raises(DeadlineError):
             db.call("misbehave.loop", 1, 2)
 
@@ -259,7 +259,7 @@ def test_a_start_function_that_loops_when_an_instance_is_renewed_fails_its_guest
 def test_a_start_function_that_loops_in_a_fresh_store_fails_its_guest_only() -> None:
     with later() as db, safety_net(db):
         before = db.state_hash
-        db._move()
+        db._registry.move()
         assert db.state_hash == before
         db.call("misbehave.honest", 3, 4)
         with pytest.raises(TrappedError, match="start function"):

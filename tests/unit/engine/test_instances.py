@@ -18,7 +18,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def guest_of(db: reifydb.Database, name: str) -> Guest:
-    return db._installed[name].guest
+    return db._registry.installed[name].guest
 
 
 def trap(db: reifydb.Database, name: str, *arguments: int) -> None:
@@ -175,7 +175,7 @@ def test_a_move_keeps_everything(db: reifydb.Database) -> None:
         pointer = stack_pointer(db)()
         with no_trace(db):
             old = db._kernel.store
-            db._move()
+            db._registry.move()
             assert db._kernel.store is not old
             assert stack_pointer(db)() == pointer
             assert rows_of(db, "victim") == before
@@ -197,7 +197,7 @@ def test_a_move_carries_redo_that_the_log_has_not_fetched(tmp_path: Any) -> None
         for i in range(300):
             db.call("misbehave.honest", i, i)
             if i % 20 == 0:
-                db._move()
+                db._registry.move()
         expected = db.state_hash, db.lsn
     with reifydb.open(path) as db:
         assert (db.state_hash, db.lsn) == expected

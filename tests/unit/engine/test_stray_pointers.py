@@ -37,7 +37,7 @@ def ending(db: reifydb.Database, name: str, *arguments: int) -> object:
 def test_a_stray_pointer_leaves_no_trace(db: reifydb.Database, what: str, kind: int) -> None:
     with db.transaction() as tx:
         tx.insert_many("victim", [{"id": i, "n": i} for i in range(20)])
-    guest = db._installed["misbehave"].guest
+    guest = db._registry.installed["misbehave"].guest
     if what == "caller" and kind in (1, 2):  # an empty name is no byte: it fits at the end
         assert ending(db, "stray_caller", kind) is None
         return

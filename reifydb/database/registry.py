@@ -1,0 +1,215 @@
+"""What is installed: modules, and every transition by its name.
+
+One step between two batches: the functions of modules.py do the work, this is what they leave.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from reifydb.config import ModuleLimits, Options
+from reifydb.database.modules import (
+    Installed,
+    Module,
+    define_transition,
+    forget,
+    limits_from_json,
+    link,
+    missing_tables,
+    problems_of,
+    transition_numbers,
+    write_rows,
+)
+from reifydb.database.state import Row, State
+from reifydb.database.tables import MODULES
+from reifydb.database.transitions import PythonTransition, WasmTransition
+from reifydb.engine.deadlines import Watchdog
+from reifydb.engine.executor import Executor
+from reifydb.errors import ModuleError, RequestError, UnavailableError, UnknownNameError
+from reifydb.sandbox.compiler import compile_guest
+from reifydb.sandbox.guest import REPLACEMENTS_MAX
+from reifydb.sandbox.replies import CompiledGuest
+from reifydb.sandbox.workshop import Workshop
+
+_LOG = logging.getLogger("reifydb")
+
+INSTANCES_PER_MODULE = 3
+"""Trampoline, guest, bridge."""
+
+INSTANCES_MAX = INSTANCES_PER_MODULE * REPLACEMENTS_MAX
+"""So many dead instances in one store, and the kernel moves to a fresh one."""
+
+
+class Registry:
+    """The modules of one database. Everything in a turn.
+
+    Attributes:
+        installed: By name.
+        transitions: By full name, those of Python functions included.
+    """
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        state: State,
+        executor: Executor,
+        watchdog: Watchdog,
+        options: Options,
+    ) -> None:
+        self.workshop, self.state, self.watchdog = workshop, state, watchdog
+        self.kernel, self._executor, self.options = state.kernel, executor, options
+        self.installed: dict[str, Installed] = {}
+        self.transitions: dict[str, WasmTransition | PythonTransition] = {}
+        self._broken: dict[str, str] = {}  # modules that could not be started, and why
+
+    def reinstall(self, row: Row) -> None:
+        """Links a module at opening. One that fails now does not keep the data from being opened:
+        its transitions say why when they are called, until it is installed again.
+        """
+        limits = limits_from_json(str(row["limits"]))
+        wasm, name = row["wasm"], str(row["name"])
+        assert isinstance(wasm, bytes)
+        try:
+            compiled = compile_guest(wasm, limits, name, cache=self.workshop.cache)
+            numbers = transition_numbers(self, name, compiled.manifest)
+            self._adopt(link(self, compiled, limits, numbers), None)
+        except (ModuleError, UnavailableError) as error:
+            self._broken[name] = str(error)
+            _LOG.error("module %s could not be started: %s", name, error)
+
+    def install(
+        self, compiled: CompiledGuest, wasm: bytes, limits: ModuleLimits, *, apply_schema: bool
+    ) -> Module:
+        """Installs a compiled module, or replaces the one of its name; inside the open transaction.
+
+        Raises:
+            ModuleError: It is refused; everything is as it was.
+        """
+        old = self.installed.get(compiled.name)
+        catalog = self.state.catalog
+        try:
+            installed = self._check_and_link(compiled, wasm, limits, apply_schema=apply_schema)
+        except BaseException:
+            self.state.catalog = catalog
+            if old is not None:
+                self._restore(old)
+            raise
+        self._adopt(installed, old)
+        return installed.module
+
+    def remove(self, module: str) -> None:
+        """Removes a module; inside the open transaction.
+
+        Raises:
+            UnknownNameError: It is not installed.
+        """
+        installed = self.installed.get(module)
+        if installed is None:
+            raise UnknownNameError("module", module, self.installed)
+        self.state.delete_system(MODULES, module)
+        forget(self, installed)
+        for handle in installed.handles:
+            handle.retire(None)
+            del self.transitions[handle.name]
+            self._executor.guests.pop(handle.number, None)
+        del self.installed[module]
+        self._watch_deadlines()
+
+    def _check_and_link(
+        self, compiled: CompiledGuest, wasm: bytes, limits: ModuleLimits, *, apply_schema: bool
+    ) -> Installed:
+        manifest = compiled.manifest
+        if apply_schema:
+            missing = missing_tables(manifest, self.state.catalog)
+            self.state.catalog = self.state.create_tables(missing)
+        problems = problems_of(manifest, self.state.catalog)
+        problems += [
+            f"its transition {compiled.name}.{t.name} has the name of a Python transition"
+            for t in manifest.transitions
+            if isinstance(self.transitions.get(f"{compiled.name}.{t.name}"), PythonTransition)
+        ]
+        if problems:
+            raise ModuleError(f"module {compiled.name} does not fit this database", problems)
+        numbers = transition_numbers(self, compiled.name, manifest)
+        write_rows(self, compiled, wasm, limits, numbers)
+        return link(self, compiled, limits, numbers)
+
+    def _adopt(self, installed: Installed, old: Installed | None) -> None:
+        """Makes a linked module the one that is called."""
+        if old is not None:
+            forget(self, old, keep=[h.number for h in installed.handles])
+            for handle in old.handles:
+                self.transitions.pop(handle.name, None)
+                handle.retire(installed.module.transitions.get(handle.transition.name))
+                self._executor.guests.pop(handle.number, None)
+        self.installed[installed.module.name] = installed
+        self._broken.pop(installed.module.name, None)
+        for handle in installed.handles:
+            self.transitions[handle.name] = handle
+            self._executor.guests[handle.number] = installed.guest
+        self._watch_deadlines()
+
+    def _restore(self, old: Installed) -> None:
+        """After a failed installation: the kernel knows and runs again what it did before."""
+        for transition in old.module.transitions.values():
+            define_transition(self, transition, old.module.limits)
+        old.guest.link(self.kernel)
+
+    def _watch_deadlines(self) -> None:
+        self.watchdog.by_transition = {
+            handle.number: handle.deadline_ms
+            for installed in self.installed.values()
+            for handle in installed.handles
+        }
+
+    def renew_store(self) -> None:
+        """Moves to a fresh store when enough dead instances lie in this one."""
+        replaced = sum(i.guest.replacements for i in self.installed.values())
+        dead = self.kernel.store.instances - INSTANCES_PER_MODULE * len(self.installed)
+        if replaced >= REPLACEMENTS_MAX or dead >= INSTANCES_MAX:
+            self.move()
+
+    def move(self) -> None:
+        """Moves the kernel to a fresh store, between two batches.
+
+        Raises:
+            KernelError: The system refused; the engine has stopped.
+        """
+        self.watchdog.detach()
+        try:
+            self.kernel.move()
+        except BaseException as error:
+            self._executor.failed = f"the kernel could not move to a fresh store: {error}"
+            raise
+        self._executor.bind()
+        self.watchdog.attach(self.kernel)
+        for installed in self.installed.values():
+            installed.guest.replacements = 0
+
+    def find(self, name: str) -> WasmTransition | PythonTransition:
+        """The transition of this name.
+
+        Raises:
+            UnknownNameError: There is none.
+            ModuleError: Its module could not be started when the database was opened.
+        """
+        try:
+            return self.transitions[name]
+        except (KeyError, TypeError):
+            module = str(name).partition(".")[0]
+            if module in self._broken:
+                raise ModuleError(self._broken[module], hint="install it again") from None
+            raise UnknownNameError("transition", str(name), self.transitions) from None
+
+    def find_wasm(self, name: str) -> WasmTransition:
+        """The same, but not a Python transition.
+
+        Raises:
+            RequestError: It is one.
+        """
+        handle = self.find(name)
+        if isinstance(handle, PythonTransition):
+            raise RequestError(
+                f"{name} is a Python transition; batches run transitions of modules only"
+            )
+        return handle
