@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import reifydb
-from reifydb.database import database
+from reifydb.database import registry
 from reifydb.errors import AbortedError, DeadlineError, TrappedError
 from reifydb.sandbox.guest import Guest
 from tests.guests import wat
@@ -125,7 +125,7 @@ def test_memory_and_tables_grow_to_their_limit_only(db: reifydb.Database) -> Non
 
 @linux
 def test_after_enough_replacements_the_kernel_moves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "REPLACEMENTS_MAX", 20)
+    monkeypatch.setattr(registry, "REPLACEMENTS_MAX", 20)
     modules = wat.guest(wat.PASSIVE), wat.guest(wat.START, "started"), zig_guest("misbehave")
     with open_with(*modules) as db:
         db.call_many("misbehave.honest", [(i, i) for i in range(5000)])
@@ -155,7 +155,7 @@ def test_after_enough_replacements_the_kernel_moves(monkeypatch: pytest.MonkeyPa
 
 @linux
 def test_without_moves_address_space_would_be_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database.Database, "_renew_store", lambda db: None)
+    monkeypatch.setattr(registry.Registry, "renew_store", lambda self: None)
     with open_with(wat.guest(wat.PASSIVE)) as db:
         before = usage()
         for _ in range(100):
@@ -197,7 +197,8 @@ def test_a_move_carries_redo_that_the_log_has_not_fetched(tmp_path: Any) -> None
         for i in range(300):
             db.call("misbehave.honest", i, i)
             if i % 20 == 0:
-                db._registry.move()
+                with db._turns.lock:
+                    db._registry.move()
         expected = db.state_hash, db.lsn
     with reifydb.open(path) as db:
         assert (db.state_hash, db.lsn) == expected
@@ -212,7 +213,7 @@ def test_a_move_carries_redo_that_the_log_has_not_fetched(tmp_path: Any) -> None
 def test_installing_replacing_and_removing_for_ever_stays_flat(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(database, "REPLACEMENTS_MAX", 20)
+    monkeypatch.setattr(registry, "INSTANCES_MAX", 60)
     with open_with(zig_guest("misbehave")) as db:
         before = None
         stores = set()
