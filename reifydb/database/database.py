@@ -15,7 +15,7 @@ from typing import Self, overload
 
 from reifydb.config import ModuleLimits, Options
 from reifydb.database import guest_log
-from reifydb.database.feed import Feed, Redo
+from reifydb.database.feed import EXPECTED, Feed
 from reifydb.database.lifetime import open_databases
 from reifydb.database.modules import Module
 from reifydb.database.outcomes import Outcomes
@@ -170,13 +170,12 @@ class Database:
             if self._refusal is not None:
                 self._check_open()
             kernel = self._kernel
-            short = handle.short
-            if short is None or named:
+            if handle.short is None or named:
                 length = handle.lay(kernel.input, args, named)
             else:
+                pack, head, header, length = handle.short
                 try:
-                    short.pack(kernel.input, 0, short.head, short.header, *args)
-                    length = short.length
+                    pack(kernel.input, 0, head, header, *args)
                 except REFUSALS:
                     length = handle.lay(kernel.input, args, named)
             self._seed = seed = self._seed + 1
@@ -186,7 +185,7 @@ class Database:
             else:
                 status, value = handle.read_outcome(kernel.output)
             error = None if status == COMMITTED else self._failure(handle)
-            if flags & PRESSING or self._feed.state is not Redo.EXPECTED:
+            if flags & PRESSING or self._feed.state is not EXPECTED:
                 self._after_one(flags)
         finally:
             turns.lock.release()

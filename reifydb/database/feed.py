@@ -31,6 +31,9 @@ class Redo(IntEnum):
     WANTED = 2
 
 
+EXPECTED = Redo.EXPECTED
+
+
 class Feed:
     """Hands redo over. Everything but `fetch` in a turn.
 

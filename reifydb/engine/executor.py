@@ -71,7 +71,7 @@ class Executor:
         """After the kernel has moved: its functions are others."""
         call = self.kernel.call
         self._execute, self._resume = call["execute"], call["resume"]
-        self._execute_one = call["execute_one"].call_flagged
+        self._execute_one = call["execute_one"].flagged()
         self._call, self._retry = call["call"], call["retry"]
 
     # ------------------------------------------------------------------ batches

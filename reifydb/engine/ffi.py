@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import wasmtime
@@ -132,21 +132,27 @@ class RawFunction:
             return self._result.value
         raise self._ended(error)
 
-    def call_flagged(self, *values: int) -> int:
-        """The same for a function whose results are all negative and whose first argument is not:
-        one look tells whether it returned.
+    def flagged(self) -> Callable[[int, int, int], int]:
+        """The same, for three arguments, in one step less: for a function whose results are all
+        negative and whose first argument is not, so that one look tells whether it returned.
         """
-        self._pack(self._slots, 0, *values)
-        try:
-            error = self._invoke(*self._arguments)
-        except BaseException:
-            if self._trap.value is not None:
-                self._ended(None)
-            raise
-        result = self._result.value
-        if result < 0:
-            return result
-        raise self._ended(error)
+        pack, slots, invoke, result = self._pack, self._slots, self._invoke, self._result
+        context, func, values, count, trap = self._arguments
+
+        def call(first: int, second: int, third: int) -> int:
+            pack(slots, 0, first, second, third)
+            try:
+                error = invoke(context, func, values, count, trap)
+            except BaseException:  # as in `__call__`
+                if self._trap.value is not None:
+                    self._ended(None)
+                raise
+            flags = result.value
+            if flags < 0:
+                return flags
+            raise self._ended(error)
+
+        return call
 
     def _ended(self, error: int | None) -> CallEnded:
         if error is not None:

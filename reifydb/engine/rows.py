@@ -15,9 +15,9 @@ import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
+from typing import NamedTuple
 
 from reifydb.config import row_bytes_max
 from reifydb.engine.catalog import Column, Type
@@ -37,8 +37,7 @@ REFUSALS = (struct.error, TypeError, ValueError, OverflowError, IndexError)
 _LITTLE = sys.byteorder == "little"
 
 
-@dataclass(frozen=True, slots=True)
-class ShortLay:
+class ShortLay(NamedTuple):
     """One step that writes a head and a row of ints: `pack(buffer, 0, head, header, *values)`.
 
     It raises one of `REFUSALS` when the long way must say what is wrong. `length`: of both.
