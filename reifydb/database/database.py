@@ -166,6 +166,7 @@ class Database:
         elif turns.holder is not None or not turns.known.stack:
             turns.lock.release()
             turns.take_slowly()
+        flags = 0
         try:
             if self._refusal is not None:
                 self._check_open()
@@ -185,10 +186,12 @@ class Database:
             else:
                 status, value = handle.read_outcome(kernel.output)
             error = None if status == COMMITTED else self._failure(handle)
-            if flags & PRESSING or self._feed.state is not EXPECTED:
-                self._after_one(flags)
-        finally:
-            turns.lock.release()
+        finally:  # also when Ctrl-C comes just after the commit
+            try:
+                if flags & PRESSING or self._feed.state is not EXPECTED:
+                    self._after_one(flags)
+            finally:
+                turns.lock.release()
         if error is not None:
             raise error
         return value
@@ -202,6 +205,8 @@ class Database:
 
     def _after_one(self, flags: int) -> None:
         """After a single call: redo, log lines, dead instances."""
+        if self._refusal is not None:
+            return
         self._feed.after_commit()
         if flags & CALL_ENDED:
             self._registry.renew_store()

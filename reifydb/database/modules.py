@@ -45,6 +45,10 @@ class Module:
     transitions: Mapping[str, Transition]
     limits: ModuleLimits
 
+    def __repr__(self) -> str:
+        count = len(self.transitions)
+        return f"<reifydb.Module {self.name!r}, {count} transitions, sha256 {self.sha256[:12]}…>"
+
 
 @dataclass(frozen=True, slots=True)
 class Installed:
