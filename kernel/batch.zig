@@ -318,6 +318,7 @@ pub fn setResult(source: []const u8) layout.Error!void {
     if (checked.canonical) {
         const words = @as([*]u64, @ptrFromInt(payloadAt()))[0 .. length / 8];
         for (words, checked.row.words()) |*to, from| to.* = from;
+        words[0] &= 0xffff_ffff_ffff; // what is reserved is 0
     } else {
         var writer = row_format.Writer.begin(payloadAt(), call.transition.results.types.len, length);
         for (call.transition.results.types, 0..) |kind, i| writer.copy(i, kind, checked.row, i);

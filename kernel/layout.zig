@@ -133,6 +133,8 @@ pub const Control = extern struct {
     log_at: u64 = 0,
     /// How much of the batch in the input has been run.
     consumed: u64 = 0,
+    /// Bytes of redo ever written: tells the host how much of the buffer it has handed over already.
+    redo_total: u64 = 0,
 };
 
 pub var control: Control = .{};

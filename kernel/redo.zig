@@ -162,6 +162,7 @@ pub const Record = struct {
         std.mem.writeInt(u32, record.start[4..8], record.changes, .little);
         std.mem.writeInt(i64, record.start[8..16], control.time, .little);
         control.redo_len += size;
+        control.redo_total += size;
         return true;
     }
 };

@@ -371,7 +371,7 @@ fn gone(table: *Table, old: Row) bool {
 pub fn commit() bool {
     if (undo_len == 0) return false;
     var record = redo.Record.begin();
-    for (undo[0..undo_len], 0..) |entry, i| {
+    for (undo[0..undo_len]) |entry| {
         const table = entry.table;
         switch (entry.kind) {
             .insert, .update => {
@@ -396,7 +396,8 @@ pub fn commit() bool {
                     if (gone(table, old)) record.delete(table, old);
                 }
             },
-            .counter => if (isFirstCounter(i)) {
+            // Several counters of one table in one transaction are one change: after the first, the marks agree.
+            .counter => if (table.mark != table.committed_mark) {
                 record.counter(table);
                 table_format.commitMark(table);
             },
@@ -409,16 +410,6 @@ pub fn commit() bool {
     const any = record.end();
     sweep();
     return any;
-}
-
-/// Several counters of one table in one transaction are one change. Quadratic only in tables, not in rows: the first
-/// entry of a table is found soon.
-fn isFirstCounter(i: usize) bool {
-    const table = undo[i].table;
-    for (undo[0..i]) |earlier| if (earlier.kind == .counter) {
-        if (earlier.table == table) return false;
-    };
-    return true;
 }
 
 /// Frees what the transaction replaced, and takes tombstones out of the trees.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self, overload
@@ -89,7 +90,7 @@ class Database:
         self._admit = log.admit
         self._refusal: ReifyDBError | None = None
         self._turns = Turns(options.engine_wait_ms_max)
-        self._take = self._turns.take
+        self._log_lines: deque[bytes] = deque()
         self._watchdog = Watchdog(options.deadline_ms)
         self._kernel = Kernel(
             workshop.engine, workshop.kernel_code(), memory_bytes_max=options.memory_bytes_max
@@ -161,15 +162,14 @@ class Database:
         if not handle.query:
             self._admit()
         turns = self._turns
-        if turns.waiting or not turns.lock.acquire(False):
-            turns.take_slowly()
-        elif turns.holder is not None or not turns.known.stack:
-            turns.lock.release()
-            turns.take_slowly()
-        flags = 0
-        try:
+        if turns.waiting or turns.lock.locked() or not turns.known.stack:
+            turns.prepare()
+        with turns.lock:
+            if turns.holder is not None:
+                turns.settle()
             if self._refusal is not None:
                 self._check_open()
+            flags = 0
             kernel = self._kernel
             if handle.short is None or named:
                 length = handle.lay(kernel.input, args, named)
@@ -180,18 +180,18 @@ class Database:
                 except REFUSALS:
                     length = handle.lay(kernel.input, args, named)
             self._seed = seed = self._seed + 1
-            flags = self._executor.run_one(length, self._clock(), seed)
-            if handle.int_result:
-                status, value = _unpack_int_outcome(kernel.output)
-            else:
-                status, value = handle.read_outcome(kernel.output)
-            error = None if status == COMMITTED else self._failure(handle)
-        finally:  # also when Ctrl-C comes just after the commit
             try:
+                flags = self._executor.run_one(length, self._clock(), seed)
+                if handle.int_result:
+                    status, value = _unpack_int_outcome(kernel.output)
+                else:
+                    status, value = handle.read_outcome(kernel.output)
+                error = None if status == COMMITTED else self._failure(handle)
+            finally:  # Ctrl-C comes when the kernel has committed, not instead
                 if flags & PRESSING or self._feed.state is not EXPECTED:
                     self._after_one(flags)
-            finally:
-                turns.lock.release()
+        if self._log_lines:
+            self._pass_on_log_lines()
         if error is not None:
             raise error
         return value
@@ -204,14 +204,12 @@ class Database:
         return handle.failure(status, code, payload, self._executor.trap_reasons)
 
     def _after_one(self, flags: int) -> None:
-        """After a single call: redo, log lines, dead instances."""
-        if self._refusal is not None:
-            return
+        """After a single call, in its turn: redo, log lines, dead instances."""
         self._feed.after_commit()
         if flags & CALL_ENDED:
             self._registry.renew_store()
         if flags & LOG_WAITS:
-            self._pass_on_log_lines()
+            self._gather_log_lines()
 
     def call_many(self, transition: str, calls: Sequence[Sequence[object]], /) -> Outcomes:
         """Runs a transition once for each tuple of arguments: a transaction each, one crossing.
@@ -266,8 +264,9 @@ class Database:
         """Runs packed calls until all are done or the log is behind; those that are left."""
         if not handle.query:
             self._admit()
-        self._take()
-        try:
+        self._turns.prepare()
+        with self._turns.lock:
+            self._turns.settle()
             self._check_open()
             handle.check()
             batch = handle.run_head + piece
@@ -275,11 +274,10 @@ class Database:
                 parts, consumed = self._executor.run(batch, self._now_us(), self._next_seed())
             finally:  # Ctrl-C leaves the slices before it committed
                 self._feed.after_commit()
+                self._gather_log_lines()
             outcomes += parts
             self._registry.renew_store()
-            self._pass_on_log_lines()
-        finally:
-            self._turns.lock.release()
+        self._pass_on_log_lines()
         return batch[consumed:]
 
     def _call_python(
@@ -338,21 +336,19 @@ class Database:
 
         A key of several columns is a tuple in key order.
         """
-        self._take()
-        try:
+        self._turns.prepare()
+        with self._turns.lock:
+            self._turns.settle()
             self._check_open()
             return self._state.get(table, key)
-        finally:
-            self._turns.lock.release()
 
     def count(self, table: str) -> int:
         """Number of rows of a table. O(1)."""
-        self._take()
-        try:
+        self._turns.prepare()
+        with self._turns.lock:
+            self._turns.settle()
             self._check_open()
             return self._state.count(table)
-        finally:
-            self._turns.lock.release()
 
     def scan(
         self,
@@ -369,16 +365,15 @@ class Database:
 
         Their bytes are fetched at once (O(rows), in memory), and decoded as they are consumed.
         """
-        self._take()
-        try:
+        self._turns.prepare()
+        with self._turns.lock:
+            self._turns.settle()
             self._check_open()
             handle = self._state.catalog.get(table)
             request = scan_request(
                 handle, lower, upper, lower_exclusive, upper_exclusive, limit, reverse
             )
             pages = [] if request is None else self._state.scan_all(handle, *request)
-        finally:
-            self._turns.lock.release()
         decode = handle.rows.decode_many_mappings
         return (row for page in pages for row in decode(page))
 
@@ -394,7 +389,8 @@ class Database:
         from reifydb.sql import parse_schema
 
         creates = parse_schema(sql)
-        with Transaction(self) as tx, tx._turn():
+        with Transaction(self) as tx, self._turns.lock:
+            tx._check()
             made: list[Table] = []
             names = set(self._state.catalog.handles)
             for create in creates:
@@ -436,7 +432,8 @@ class Database:
         wasm = _read_module(source)
         limits = limits or ModuleLimits()
         compiled = compile_guest(wasm, limits, name, cache=self._workshop.cache)
-        with Transaction(self) as tx, tx._turn():
+        with Transaction(self) as tx, self._turns.lock:
+            tx._check()
             module = self._registry.install(compiled, wasm, limits, apply_schema=apply_schema)
             tx._commit()
             self._registry.renew_store()
@@ -448,7 +445,8 @@ class Database:
         Raises:
             UnknownNameError: It is not installed.
         """
-        with Transaction(self) as tx, tx._turn():
+        with Transaction(self) as tx, self._turns.lock:
+            tx._check()
             self._registry.remove(module)
             tx._commit()
             self._registry.renew_store()
@@ -531,12 +529,11 @@ class Database:
         Raises:
             VerifyError: One contradicts itself: a bug of ours.
         """
-        self._take()
-        try:
+        self._turns.prepare()
+        with self._turns.lock:
+            self._turns.settle()
             self._check_open()
             problem = self._kernel.verify()
-        finally:
-            self._turns.lock.release()
         if problem is not None:
             raise VerifyError(f"the state contradicts itself: {problem}")
 
@@ -607,19 +604,22 @@ class Database:
             self._check_open()
             self._feed.hand_over()
 
-    def _pass_on_log_lines(self) -> None:
-        """Last in a turn, which it interrupts: a handler takes its time, or uses the database."""
+    def _gather_log_lines(self) -> None:
+        """In a turn."""
         kernel = self._kernel
         length = kernel.log_len.value
-        if not length:
-            return
-        data = bytes(kernel.log[:length])
-        kernel.log_len.value = 0
-        self._turns.lock.release()
-        try:
+        if length:
+            self._log_lines.append(bytes(kernel.log[:length]))
+            kernel.log_len.value = 0
+
+    def _pass_on_log_lines(self) -> None:
+        """After a turn: a handler takes its time, or uses the database."""
+        while self._log_lines:
+            try:
+                data = self._log_lines.popleft()
+            except IndexError:  # another thread was faster
+                return
             guest_log.pass_on(data, self._transitions)
-        finally:
-            self._turns.lock.acquire()
 
 
 def _read_module(source: str | os.PathLike[str] | bytes) -> bytes:

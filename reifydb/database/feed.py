@@ -39,18 +39,17 @@ class Feed:
 
     Attributes:
         state: What the log knows of the redo that the kernel has; set by both threads.
-        last_lsn: Of the last commit that was handed over.
     """
 
     def __init__(self, kernel: Kernel, executor: Executor, log: CommitLog, turns: Turns) -> None:
         self._kernel, self._executor, self._log, self._turns = kernel, executor, log, turns
         self.state = Redo.NONE
-        self.last_lsn = 0
         self.closed = False
+        self._handed_over = 0  # of the bytes of redo that the kernel has ever written
+        self._under_way = (0, 0)  # the same, and the lsn, once the group at hand is appended
 
     def start(self) -> None:
         """Everything so far came from the log itself."""
-        self.last_lsn = self._kernel.lsn_cell.value
         self._log.fetch_from(self.fetch)
 
     def after_commit(self) -> None:
@@ -59,22 +58,33 @@ class Feed:
         if waiting > HAND_OVER_BYTES or self.state is Redo.WANTED:
             self.hand_over()
         elif waiting and self.state is Redo.NONE:
+            self._log.expect()  # first: an interrupt in between must not leave it untold
             self.state = Redo.EXPECTED
-            self._log.expect()
 
     def hand_over(self) -> None:
-        """Gives the log what the kernel has for it."""
+        """Gives the log what the kernel has for it.
+
+        Ctrl-C may come between any two steps. What says how far we are is the kernel's count and
+        the log's lsn; the rest is made good by the next hand-over.
+        """
         kernel = self._kernel
-        length = kernel.redo_len.value
         self.state = Redo.NONE
-        if not length or self._executor.failed is not None:  # a failed kernel's hash may be wrong
+        if self._executor.failed is not None:  # a failed kernel's hash may be wrong
             return
-        lsn = kernel.lsn_cell.value
-        first = self.last_lsn + 1
-        group = Group(first, lsn - first + 1, bytes(kernel.redo[:length]), kernel.state_hash)
+        length, total = kernel.redo_len.value, kernel.redo_total.value
+        appended, lsn = self._under_way
+        if self._log.lsn >= lsn:
+            self._handed_over = max(self._handed_over, appended)
+        known = length - (total - self._handed_over)
+        if known < length:
+            lsn = kernel.lsn_cell.value
+            first = self._log.lsn + 1
+            records = bytes(kernel.redo[known:length])
+            group = Group(first, lsn - first + 1, records, kernel.state_hash)
+            self._under_way = (total, lsn)
+            self._log.append(group)
+            self._handed_over = total
         kernel.redo_len.value = 0
-        self.last_lsn = lsn
-        self._log.append(group)
 
     def fetch(self) -> None:
         """On the log's own thread: has redo handed over, by whoever is at work or itself."""

@@ -28,7 +28,6 @@ def _forked() -> None:
                 "the database belongs to the parent process", hint="open it after the fork"
             )
         db._turns = Turns(db.options.engine_wait_ms_max)
-        db._take = db._turns.take
 
 
 def _close_all() -> None:

@@ -62,8 +62,8 @@ class State:
     def scan_all(self, handle: TableHandle, flags: int, bounds: bytes, limit: int) -> list[bytes]:
         """All pages of a scan, as of now."""
         kernel = self.kernel
-        kernel.call["begin"](0, 1)
         try:
+            kernel.call["begin"](0, 1)
             self.put(bounds)
             cursor = kernel.call["scan"](handle.number, flags, len(bounds), limit)
             if cursor < 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
@@ -17,6 +18,7 @@ from reifydb.engine.kernel import COMMITTED, INPUT_BYTES_MAX, OUTCOME
 from reifydb.errors import (
     AbortedError,
     ClosedError,
+    KernelError,
     LimitError,
     ReadOnlyError,
     ReifyDBError,
@@ -39,6 +41,26 @@ Row = dict[str, object]
 _T = TypeVar("_T")
 
 
+class Hold:
+    """That a transaction is open, for those who wait. It does not keep the transaction alive."""
+
+    __slots__ = ("_db", "_tx", "expires_s", "thread")
+
+    def __init__(self, tx: Transaction) -> None:
+        self._db, self._tx = tx._db, weakref.ref(tx)
+        self.thread, self.expires_s = 0, 0.0
+
+    def expire(self) -> None:
+        """Rolls it back, because it is too old or nobody has it any more. In a turn."""
+        if self._db._executor.failed is None:
+            self._db._kernel.call["rollback"]()
+        tx = self._tx()
+        if tx is not None:
+            ms = self._db.options.transaction_ms_max
+            tx._ended(f"rolled back: it was open for more than {ms:g} ms (transaction_ms_max)")
+        self._db._turns.leave()
+
+
 class Transaction:
     """One open transaction; `with db.transaction() as tx`. Commits when the block ends, unless it
     has ended itself, and rolls back when the block raises. For the thread that opened it.
@@ -52,6 +74,8 @@ class Transaction:
 
     def __init__(self, db: Database, *, query: bool = False) -> None:
         self._db, self._query = db, query
+        self._lock = db._turns.lock
+        self._serial = 0  # how often it began: scans of an earlier time are over
         self._open = False
         self._ended_as = "not begun"
         self._ended_here = False  # by its own `commit` or `rollback`
@@ -59,14 +83,24 @@ class Transaction:
         self._depth = 0  # Python transitions that run inside
         self.called = "the transaction"
         self.lsn: int | None = None
-        self.thread = 0
-        self.expires_s = 0.0
+        self._hold = Hold(self)
 
     # ------------------------------------------------------------------ begin and end
 
     def __enter__(self) -> Self:
-        self.begin()
-        return self
+        try:
+            self.begin()
+            return self
+        except BaseException:
+            self._undo_unfinished()
+            raise
+
+    def __del__(self) -> None:
+        # Nobody has it any more (Ctrl-C as its block was left, say): whoever comes next ends it.
+        # Not here: this runs in any thread, and in the middle of anything.
+        hold = getattr(self, "_hold", None)
+        if hold is not None:
+            hold.expires_s = 0.0
 
     def __exit__(
         self,
@@ -79,7 +113,11 @@ class Transaction:
                 with contextlib.suppress(ReifyDBError):  # what went wrong in the block says more
                     self.rollback()
         elif not self._ended_here:
-            self.commit()
+            try:
+                self.commit()
+            except BaseException:
+                self._undo_unfinished()
+                raise
 
     def begin(self) -> None:
         """Opens it: waits for the disk and for whoever has a transaction open."""
@@ -88,38 +126,61 @@ class Transaction:
         db = self._db
         if not self._query:
             db._admit()
-        db._take()
+        turns = db._turns
+        turns.prepare()
         try:
-            db._check_open()
-            kernel = db._kernel
-            kernel.call["begin"](db._now_us(), int(self._query))
-            db._turns.holder = self
-            self._open, self._ended_here, self.lsn = True, False, None
-            self._abandoned.clear()
-            self.thread = threading.get_ident()
-            self.expires_s = time.monotonic() + db.options.transaction_ms_max / 1000
-        finally:
-            db._turns.lock.release()
+            with turns.lock:
+                turns.settle()
+                db._check_open()
+                self._begin(db)
+        except BaseException:  # Ctrl-C as it began: nobody has it, so nobody would end it
+            self._undo_unfinished()
+            raise
+
+    def _undo_unfinished(self) -> None:
+        """Rolls back what was interrupted as it began or ended."""
+        if self._open:
+            with contextlib.suppress(ReifyDBError):
+                self.rollback()
+
+    def _begin(self, db: Database) -> None:
+        """In a turn."""
+        self._hold = hold = Hold(self)
+        hold.thread = threading.get_ident()
+        hold.expires_s = time.monotonic() + db.options.transaction_ms_max / 1000
+        self._abandoned.clear()
+        self._serial += 1
+        self._ended_here, self.lsn = False, None
+        self._open, db._turns.holder = True, hold
+        code = db._kernel.call["begin"](db._now_us(), int(self._query))
+        if code < 0:
+            self._close("never begun")
+            raise KernelError(f"the kernel did not begin a transaction: it answered {code}")
 
     def commit(self) -> None:
         """Makes its changes visible, all at once."""
-        with self._turn():
+        with self._lock:
+            self._check()
             self._refuse_inside("committed")
             self._commit()
 
     def _commit(self) -> None:
         """In a turn."""
-        before = self._db.lsn
-        self._db._kernel.call["commit"]()
-        self._close("committed")
-        self._ended_here = True
-        if self._db.lsn != before:
-            self.lsn = self._db.lsn
-        self._db._feed.after_commit()
+        kernel = self._db._kernel
+        before = kernel.lsn_cell.value
+        try:
+            kernel.call["commit"]()
+        finally:  # Ctrl-C comes when the kernel has committed, not instead
+            self._ended_here = True
+            self._close("committed")
+            self._db._feed.after_commit()
+        if kernel.lsn_cell.value != before:
+            self.lsn = kernel.lsn_cell.value
 
     def rollback(self) -> None:
         """Undoes all of it."""
-        with self._turn():
+        with self._lock:
+            self._check()
             self._refuse_inside("rolled back")
             self._db._kernel.call["rollback"]()
             self._close("rolled back")
@@ -132,20 +193,13 @@ class Transaction:
                 hint="let the transition return, or raise to undo what it did",
             )
 
-    def expire(self) -> None:
-        """Rolls it back because it is too old; in a turn of whoever waits."""
-        if self._db._executor.failed is None:
-            self._db._kernel.call["rollback"]()
-        ms = self._db.options.transaction_ms_max
-        self._close(f"rolled back: it was open for more than {ms:g} ms (transaction_ms_max)")
-
     def _close(self, ended_as: str) -> None:
-        self._open = False
-        self._ended_as = ended_as
+        self._ended(ended_as)
         self._db._turns.leave()
 
-    def _turn(self) -> _Turn:
-        return _Turn(self)
+    def _ended(self, ended_as: str) -> None:
+        self._open = False
+        self._ended_as = ended_as
 
     def _check(self) -> None:
         """In a turn: still open, and this thread's."""
@@ -154,10 +208,10 @@ class Transaction:
         self._db._check_open()
         if not self._open:
             raise ClosedError(f"the transaction has ended: {self._ended_as}")
-        if self.thread != threading.get_ident():
+        if self._hold.thread != threading.get_ident():
             raise RequestError("the transaction belongs to another thread")
-        if time.monotonic() >= self.expires_s:
-            self.expire()
+        if time.monotonic() >= self._hold.expires_s:
+            self._hold.expire()
             raise TransactionError(f"the transaction was {self._ended_as}")
 
     # ------------------------------------------------------------------ reading
@@ -167,12 +221,14 @@ class Transaction:
 
         A key of several columns is a tuple in key order.
         """
-        with self._turn():
+        with self._lock:
+            self._check()
             return self._db._state.get(table, key)
 
     def count(self, table: str) -> int:
         """Number of rows. O(1)."""
-        with self._turn():
+        with self._lock:
+            self._check()
             return self._db._state.count(table)
 
     def scan(
@@ -194,7 +250,8 @@ class Transaction:
         fetched at a time: what the transaction writes ahead of it is found, what it changes within
         it is not seen.
         """
-        with self._turn():
+        with self._lock:
+            self._check()
             handle = self._db._state.catalog.get(table)
             request = scan_request(
                 handle, lower, upper, lower_exclusive, upper_exclusive, limit, reverse
@@ -211,19 +268,24 @@ class Transaction:
                 )
             if number < 0:
                 raise self._refusal(number, handle, None)
-        return self._pages(handle, number)
+            serial = self._serial
+        return self._pages(handle, number, serial)
 
-    def _pages(self, handle: TableHandle, cursor: int) -> Iterator[Row]:
+    def _pages(self, handle: TableHandle, cursor: int, serial: int) -> Iterator[Row]:
         try:
             while True:
-                with self._turn():
+                with self._lock:
+                    self._check()
+                    if serial != self._serial:
+                        raise ClosedError("the scan belongs to a transaction that has ended")
                     page = self._db._state.page(handle, cursor, PAGE_BYTES)
                 if not page:
                     return
                 yield from handle.rows.decode_many_mappings(page)
         finally:
             # The collector may end a generator in any thread and in the middle of a turn.
-            self._abandoned.append(cursor)
+            if serial == self._serial:
+                self._abandoned.append(cursor)
 
     def _close_abandoned(self) -> None:
         while self._abandoned:
@@ -237,7 +299,8 @@ class Transaction:
         Raises:
             DuplicateKeyError, NotNullError, WrongTypeError, UnknownNameError: And nothing changed.
         """
-        with self._turn():
+        with self._lock:
+            self._check()
             handle = self._write(_INSERT, table, row)
             return handle.key_of(row, self._db._kernel.call["generated"]())
 
@@ -247,12 +310,14 @@ class Transaction:
         Raises:
             NotFoundError: There is none. Others as `insert`.
         """
-        with self._turn():
+        with self._lock:
+            self._check()
             self._write(_UPDATE, table, row)
 
     def upsert(self, table: str, row: Mapping[str, object]) -> None:
         """Updates the row with this primary key, or inserts it when there is none."""
-        with self._turn():
+        with self._lock:
+            self._check()
             self._write(_UPSERT, table, row)
 
     def delete(self, table: str, key: object) -> bool:
@@ -274,7 +339,8 @@ class Transaction:
     def delete_many(self, table: str, keys: Iterable[object]) -> int:
         """Deletes by primary keys. How many of these rows there were."""
         keys = _listed(keys, table, "keys")
-        with self._turn():
+        with self._lock:
+            self._check()
             handle = self._db._state.catalog.writable(table)
             if not keys:
                 return 0
@@ -293,7 +359,8 @@ class Transaction:
 
     def _write_many(self, how: int, table: str, rows: Iterable[Mapping[str, object]]) -> int:
         rows = _listed(rows, table, "rows")
-        with self._turn():
+        with self._lock:
+            self._check()
             handle = self._db._state.catalog.writable(table)
             if not rows:
                 return 0
@@ -359,8 +426,12 @@ class Transaction:
             raise ReadOnlyError(f"transition {handle.name} writes; this transaction may only read")
         if isinstance(handle, PythonTransition):
             return self._call_python(handle, args, named)
-        with self._turn():
-            return self._call_wasm(handle, args, named)
+        try:
+            with self._lock:
+                self._check()
+                return self._call_wasm(handle, args, named)
+        finally:
+            self._db._pass_on_log_lines()
 
     def _call_wasm(
         self, handle: WasmTransition, args: Sequence[object], named: Mapping[str, object]
@@ -375,7 +446,7 @@ class Transaction:
         status, code, _, length, _ = OUTCOME.unpack_from(output)
         payload = bytes(output[OUTCOME_BYTES : OUTCOME_BYTES + length])
         db._kernel.output_len.value = 0
-        db._pass_on_log_lines()
+        db._gather_log_lines()
         if status != COMMITTED:
             raise handle.failure(status, code, payload, db._executor.trap_reasons)
         return handle.read(payload, 0) if length else None
@@ -383,46 +454,28 @@ class Transaction:
     def _call_python(
         self, handle: PythonTransition, args: Sequence[object], named: Mapping[str, object]
     ) -> object:
-        with self._turn():
+        with self._lock:
+            self._check()
             self._savepoint()
         self._depth += 1
         try:
             value = handle.run(self, args, named)
         except BaseException:
             if self._open:
-                with self._turn():
+                with self._lock:
+                    self._check()
                     self._db._kernel.call["release"](1)
             raise
         finally:
             self._depth -= 1
-        with self._turn():
+        with self._lock:
+            self._check()
             self._db._kernel.call["release"](0)
         return value
 
     def abort(self, code: int, message: str = "") -> NoReturn:
         """Raises `AbortedError`: how a Python transition says no."""
         raise AbortedError(self.called, code, message)
-
-
-class _Turn:
-    """One operation of a transaction."""
-
-    __slots__ = ("_tx",)
-
-    def __init__(self, tx: Transaction) -> None:
-        self._tx = tx
-
-    def __enter__(self) -> None:
-        turns = self._tx._db._turns
-        turns.take_inside()
-        try:
-            self._tx._check()
-        except BaseException:
-            turns.lock.release()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self._tx._db._turns.lock.release()
 
 
 def _listed(values: Iterable[_T], table: object, noun: str) -> list[_T]:

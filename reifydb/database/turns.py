@@ -15,6 +15,9 @@ from typing import Protocol
 from reifydb.engine.stack import require_stack
 from reifydb.errors import BusyError, ReentrantError
 
+LOOK_S = 0.00005
+"""How often a thread that waits looks whether the lock is free."""
+
 GIVE_WAY_S = 0.0001
 """How long the engine is left to a thread that waits: it takes about so long to wake up."""
 
@@ -54,52 +57,46 @@ class Turns:
         self.waiting: set[int] = set()
         self.holder: Holder | None = None
 
-    def take(self) -> None:
-        """Takes a turn; `lock.release()` ends it. 0.1 µs when nobody is in the way.
+    def prepare(self) -> None:
+        """Waits until the lock is free, or nearly; `with turns.lock` and `settle` follow.
+
+        Only `with` takes a lock in such a way that Ctrl-C cannot come between taking it and
+        knowing so; but it waits without end. So the waiting is done here.
 
         Raises:
             ReentrantError: This thread has a transaction open.
             BusyError: Another one kept the engine for longer than `engine_wait_ms_max`.
             RequestError: The thread's stack is too small to run guests.
         """
-        if self.waiting or not self.lock.acquire(False):
-            self.take_slowly()
-        elif self.holder is not None or not self.known.stack:
-            self.lock.release()
-            self.take_slowly()
+        if self.waiting or self.lock.locked() or not self.known.stack:
+            self._prepare_slowly()
 
-    def take_slowly(self) -> None:
-        """`take` when something is in the way, or the thread is new. Without the lock."""
+    def _prepare_slowly(self) -> None:
         if not self.known.stack:
             require_stack()
             self.known.stack = True
+        me = threading.get_ident()
         if self.waiting:
             time.sleep(GIVE_WAY_S)
-        if not self.lock.acquire(False):
-            holder = self.holder
-            if holder is not None and holder.thread == threading.get_ident():
-                raise _reentrant()
-            self._wait_for_lock()
-        if self.holder is not None:
-            try:
-                self._wait_for_holder()
-            except BaseException:
-                self.lock.release()
-                raise
-
-    def take_inside(self) -> None:
-        """Takes a turn for an operation of the open transaction."""
-        if not self.lock.acquire(False):
-            self._wait_for_lock()
-
-    def _wait_for_lock(self) -> None:
-        me = threading.get_ident()
+        if not self.lock.locked():
+            return
+        holder = self.holder
+        if holder is not None and holder.thread == me and time.monotonic() < holder.expires_s:
+            raise _reentrant()
+        give_up_s = time.monotonic() + self._wait_s_max
         self.waiting.add(me)
         try:
-            if not self.lock.acquire(timeout=self._wait_s_max):
-                raise self._busy()
+            while self.lock.locked():
+                if time.monotonic() >= give_up_s:
+                    raise self._busy()
+                time.sleep(LOOK_S)
         finally:
             self.waiting.discard(me)
+
+    def settle(self) -> None:
+        """With the lock: waits for whoever has a transaction open. Raises as `prepare`."""
+        if self.holder is not None:
+            self._wait_for_holder()
 
     def leave(self) -> None:
         """The open transaction has ended. In a turn."""
@@ -109,12 +106,12 @@ class Turns:
     def _wait_for_holder(self) -> None:
         give_up_s = time.monotonic() + self._wait_s_max
         while (holder := self.holder) is not None:
-            if holder.thread == threading.get_ident():
-                raise _reentrant()
             now_s = time.monotonic()
             if now_s >= holder.expires_s:
                 holder.expire()
                 return
+            if holder.thread == threading.get_ident():
+                raise _reentrant()
             if now_s >= give_up_s:
                 raise self._busy()
             self._closed_one.wait(min(give_up_s, holder.expires_s) - now_s)

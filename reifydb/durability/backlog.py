@@ -88,9 +88,10 @@ class Backlog:
                 raise self._refusal()
             assert group.first_lsn == self.lsn + 1, "lsns are dense"
             assert group.commits > 0
-            self._queue.append((now, group))
-            self.lsn = group.first_lsn + group.commits - 1
+            item = now, group
             self._bytes += size
+            self.lsn = group.last_lsn
+            self._queue.append(item)  # right behind the lsn: an interrupt finds both or neither
             if not self._oldest_ns:
                 self._oldest_ns = now
                 self._admit_anew()

@@ -79,9 +79,10 @@ class Control(NamedTuple):
     caller_at: int
     log_at: int
     consumed: int
+    redo_total: int
 
 
-CONTROL = struct.Struct("<QIIQQQqQQQQIIIIQQQQQQQQQQQQ")
+CONTROL = struct.Struct("<QIIQQQqQQQQIIIIQQQQQQQQQQQQQ")
 OFFSETS = {name: struct.calcsize(CONTROL.format[: 1 + i]) for i, name in enumerate(Control._fields)}
 
 
@@ -161,6 +162,7 @@ class Kernel:
         self.operation = self._cell("operation", ctypes.c_uint32)
         self.lsn_cell = self._cell("lsn", ctypes.c_uint64)
         self.redo_len = self._cell("redo_len", ctypes.c_uint64)
+        self.redo_total = self._cell("redo_total", ctypes.c_uint64)
         self.output_len = self._cell("output_len", ctypes.c_uint64)
         self.log_len = self._cell("log_len", ctypes.c_uint64)
         self.caller_len = self._cell("caller_len", ctypes.c_uint32)
