@@ -152,7 +152,11 @@ class Transaction:
         self._serial += 1
         self._ended_here, self.lsn = False, None
         self._open, db._turns.holder = True, hold
-        code = db._kernel.call["begin"](db._now_us(), int(self._query))
+        begin, arguments = db._kernel.call["begin"], (db._now_us(), int(self._query))
+        code = begin(*arguments)
+        if code < 0:  # one that was interrupted as it ended, and that nobody has
+            db._kernel.call["rollback"]()
+            code = begin(*arguments)
         if code < 0:
             self._close("never begun")
             raise KernelError(f"the kernel did not begin a transaction: it answered {code}")
@@ -170,7 +174,8 @@ class Transaction:
         before = kernel.lsn_cell.value
         try:
             kernel.call["commit"]()
-        finally:  # Ctrl-C comes when the kernel has committed, not instead
+        finally:  # Ctrl-C comes when the kernel has committed, or just before it would
+            kernel.call["rollback"]()  # of nothing, unless it was before
             self._ended_here = True
             self._close("committed")
             self._db._feed.after_commit()

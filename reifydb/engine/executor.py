@@ -21,7 +21,7 @@ from reifydb.engine.kernel import (
     YIELDED,
     Kernel,
 )
-from reifydb.errors import KernelError, RequestError
+from reifydb.errors import BusyError, KernelError, RequestError
 
 FIRST_SLICE_CALLS = 64
 """A transition's first slice; then it grows as long as it stays below `slice_ms`."""
@@ -220,7 +220,11 @@ class Executor:
             return RequestError("the packed arguments are malformed: a row's length leads nowhere")
         if progress == UNKNOWN_TRANSITION:
             return RequestError("the transition is not installed any more")
-        return RequestError("a transaction is open")
+        # Whoever has a turn found that nobody has one open: it was interrupted as it ended.
+        self.kernel.call["rollback"]()
+        return BusyError(
+            "a transaction that was interrupted has just been undone", hint="try again"
+        )
 
     def _adapt(self, transition: int, calls: int, took_ns: int) -> int:
         """How many calls the next slice has; at most twice as many as the last."""
