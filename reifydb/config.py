@@ -5,7 +5,10 @@ Units stand last. `docs/limits.md` lists them; a test compares.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
+
+from reifydb.errors import RequestError
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
@@ -69,6 +72,34 @@ sql_nesting_max = 32
 # ------------------------------------------------------------------ settings of one open database
 
 
+def _check(settings: object) -> None:
+    """Refuses settings that are not numbers above zero of their kind, before they do harm.
+
+    Raises:
+        RequestError: Names the setting and what it must be.
+    """
+    for field in fields(settings):  # type: ignore[arg-type]
+        value = getattr(settings, field.name)
+        kinds = str(field.type)
+        if value is None and "None" in kinds:
+            continue
+        fits = (int, float) if "float" in kinds else (int,)
+        whole = "number" if float in fits else "whole number"
+        right = isinstance(value, fits) and not isinstance(value, bool) and math.isfinite(value)
+        least = 0 if field.name in MAY_BE_ZERO else 1 if fits == (int,) else None
+        if not right or value >= 1 << 62 or (value <= 0 if least is None else value < least):
+            above = "0 or more" if least == 0 else "above 0"
+            raise RequestError(f"{field.name} is {value!r}; it must be a finite {whole}, {above}")
+
+
+MAY_BE_ZERO = frozenset(
+    """flush_interval_ms reserve_bytes durability_lag_bytes_max durability_lag_ms_max
+    durability_stall_ms_max transaction_ms_max engine_wait_ms_max globals_max tables_max imports_max
+    locals_max table_elements_max rows_written_max rows_scanned_max""".split()
+)
+"""Settings for which nothing at all makes sense."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """Settings of an open database; each has the default that suits most.
@@ -99,6 +130,14 @@ class Options:
     deadline_ms: float = 1000.0
     memory_bytes_max: int = 1024 * GIB
     slice_ms: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Checks each of them.
+
+        Raises:
+            RequestError: One is not a number it could be.
+        """
+        _check(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +178,11 @@ class ModuleLimits:
     rows_written_max: int = 1_000_000
     rows_scanned_max: int = 10_000_000
     result_bytes_max: int = MIB
+
+    def __post_init__(self) -> None:
+        """Checks each of them.
+
+        Raises:
+            RequestError: One is not a number it could be.
+        """
+        _check(self)
