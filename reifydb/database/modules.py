@@ -196,26 +196,30 @@ def link(
     """
     manifest = compiled.manifest
     bindings = free_bindings(registry.installed.values(), len(manifest.relations))
-    for i, relation in enumerate(manifest.relations):
-        define_binding(registry, bindings.first + i, relation)
     transitions = {
         t.name: Transition(
             t.name, t.params, t.result, t.result_is_row, t.query, compiled.name, numbers[t.name]
         )
         for t in manifest.transitions
     }
-    for transition in transitions.values():
-        define_transition(registry, transition, limits)
     addresses = Addresses.of(registry.kernel)
     guest = Guest(
         registry.workshop, registry.watchdog, compiled, dict(numbers), bindings, addresses
     )
     try:
+        for i, relation in enumerate(manifest.relations):
+            define_binding(registry, bindings.first + i, relation)
+        for transition in transitions.values():
+            define_transition(registry, transition, limits)
         registry.kernel.link(guest)
-    except CallEnded as ended:
+    except BaseException as error:
+        # A binding may be of a table whose creation is about to be undone.
+        undefine(registry, bindings, numbers.values())
+        if not isinstance(error, CallEnded):
+            raise
         registry.kernel.restore_stack()
         raise ModuleError(
-            f"module {compiled.name} cannot be started", [f"its start function: {ended.reason}"]
+            f"module {compiled.name} cannot be started", [f"its start function: {error.reason}"]
         ) from None
     deadline_ms = (
         limits.deadline_ms if limits.deadline_ms is not None else registry.options.deadline_ms
@@ -261,15 +265,19 @@ def _define(registry: Registry, function: str, number: int, source: bytes) -> No
         raise ModuleError(f"the kernel refused the module: {function} answered {code}")
 
 
+def undefine(registry: Registry, bindings: Bindings, transitions: Iterable[int]) -> None:
+    """Makes the kernel forget bindings and transitions."""
+    for number in range(bindings.first, bindings.first + bindings.count):
+        _define(registry, "define_binding", number, b"")
+    for number in transitions:
+        _define(registry, "define_transition", number, b"")
+
+
 def forget(registry: Registry, installed: Installed, *, keep: Iterable[int] = ()) -> None:
     """Takes a module out of the kernel, but for transitions whose numbers are `keep`."""
     kept = set(keep)
-    bindings = installed.bindings
-    for number in range(bindings.first, bindings.first + bindings.count):
-        _define(registry, "define_binding", number, b"")
-    for handle in installed.handles:
-        if handle.number not in kept:
-            _define(registry, "define_transition", handle.number, b"")
+    gone = [handle.number for handle in installed.handles if handle.number not in kept]
+    undefine(registry, installed.bindings, gone)
     if installed.guest in registry.kernel.linked:
         registry.kernel.unlink(installed.guest)
 

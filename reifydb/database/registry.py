@@ -66,14 +66,14 @@ class Registry:
         """Links a module at opening. One that fails now does not keep the data from being opened:
         its transitions say why when they are called, until it is installed again.
         """
-        limits = limits_from_json(str(row["limits"]))
         wasm, name = row["wasm"], str(row["name"])
         assert isinstance(wasm, bytes)
         try:
+            limits = limits_from_json(str(row["limits"]))
             compiled = compile_guest(wasm, limits, name, cache=self.workshop.cache)
             numbers = transition_numbers(self, name, compiled.manifest)
             self._adopt(link(self, compiled, limits, numbers), None)
-        except (ModuleError, UnavailableError) as error:
+        except (ModuleError, RequestError, UnavailableError) as error:
             self._broken[name] = str(error)
             _LOG.error("module %s could not be started: %s", name, error)
 
