@@ -518,6 +518,14 @@ class Database:
             self._log.expect()  # its thread fetches it: waiting for a turn here could take long
         self._log.wait_durable(lsn, timeout_s)
 
+    async def wait_durable_async(
+        self, lsn: int | None = None, timeout_s: float | None = None
+    ) -> None:
+        """`wait_durable` for event loops: the loop goes on, a thread of its executor waits."""
+        import asyncio
+
+        await asyncio.to_thread(self.wait_durable, self.lsn if lsn is None else lsn, timeout_s)
+
     def flush(self) -> None:
         """Makes everything committed so far durable now."""
         self._give()

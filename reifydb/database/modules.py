@@ -189,7 +189,7 @@ def _int(value: object) -> int:
 def link(
     registry: Registry, compiled: CompiledGuest, limits: ModuleLimits, numbers: Mapping[str, int]
 ) -> Installed:
-    """Tells the kernel about a module and links its instances; the reverse is `unlink`.
+    """Tells the kernel about a module and links its instances; the reverse is `forget`.
 
     Raises:
         ModuleError: Its start function failed, or an instance could not be made.

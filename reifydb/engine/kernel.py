@@ -27,7 +27,6 @@ REDO_MARK = 1 << 20
 OUTPUT_BYTES_MAX = (1 << 20) + (8 << 20) + 4096
 REDO_BYTES_MAX = (1 << 20) + (64 << 20) + 4096
 LOG_BYTES_MAX = 64 << 10
-CALLER_BYTES_MAX = 256
 
 COMMITTED, ABORTED, TRAPPED, REFUSED, NOT_RUN = range(5)
 """Status of an outcome. The last is the host's own: the batch ended before the call ran."""
@@ -113,7 +112,7 @@ class Kernel:
         call: The kernel's functions by name.
         store: The present store.
         dispatch, exports, probe: What guests are linked to.
-        input, output, redo, log, caller: The kernel's buffers; valid until `move` or `close`.
+        input, output, redo, log: The kernel's buffers; valid until `move` or `close`.
         control_at: Where the control block lies in the kernel's memory.
     """
 
@@ -156,7 +155,6 @@ class Kernel:
         self.output = self.view(control.output_at, OUTPUT_BYTES_MAX)
         self.redo = self.view(control.redo_at, REDO_BYTES_MAX)
         self.log = self.view(control.log_at, LOG_BYTES_MAX)
-        self.caller = self.view(control.caller_at, CALLER_BYTES_MAX)
         self.running = self._cell("running", ctypes.c_uint64)
         self.transition = self._cell("transition", ctypes.c_uint32)
         self.operation = self._cell("operation", ctypes.c_uint32)
@@ -165,7 +163,6 @@ class Kernel:
         self.redo_total = self._cell("redo_total", ctypes.c_uint64)
         self.output_len = self._cell("output_len", ctypes.c_uint64)
         self.log_len = self._cell("log_len", ctypes.c_uint64)
-        self.caller_len = self._cell("caller_len", ctypes.c_uint32)
         self._memory_limit = self._cell("memory_limit", ctypes.c_uint64)
 
     def view(self, at: int, length: int) -> memoryview:
@@ -205,11 +202,6 @@ class Kernel:
     def restore_stack(self) -> None:
         """First of all after a trap: it unwound the kernel's frames without their epilogues."""
         self._set_stack(self._stack_top)
-
-    def set_caller(self, caller: bytes) -> None:
-        """Who the following transactions are by; at most `CALLER_BYTES_MAX` bytes of UTF-8."""
-        self.caller[: len(caller)] = caller
-        self.caller_len.value = len(caller)
 
     def verify(self) -> str | None:
         """Every structure checks itself; O(state). None, or what is wrong."""
@@ -253,7 +245,7 @@ class Kernel:
         old.close()
 
     def _release_buffers(self) -> None:
-        for name in ("control_view", "input", "output", "redo", "log", "caller"):
+        for name in ("control_view", "input", "output", "redo", "log"):
             getattr(self, name).release()
 
     def close(self) -> None:

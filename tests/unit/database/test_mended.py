@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -161,3 +162,19 @@ def test_after_the_kernel_has_failed_everything_is_refused_and_nobody_is_kept_wa
             use()
     assert "lsn" in repr(db)
     db.close()
+
+
+async def test_waiting_for_durability_leaves_the_event_loop_alone(tmp_path: Path) -> None:
+    options = reifydb.Options(flush_interval_ms=30)
+    with reifydb.open(tmp_path / "db", options=options) as db:
+        db.execute("create table t (id int primary key)")
+        waiting = asyncio.create_task(db.wait_durable_async(timeout_s=10))
+        turns = 0
+        while not waiting.done():
+            turns += 1
+            await asyncio.sleep(0.001)
+        await waiting
+        assert turns > 1
+        assert db.durable_lsn == db.lsn == 1
+        with pytest.raises(reifydb.RequestError):
+            await db.wait_durable_async(2)
