@@ -13,6 +13,8 @@ pub const key_bytes_max = 1024;
 pub const row_bytes_max = 8 * MiB;
 pub const columns_max = 256;
 pub const tables_max = 4096;
+/// Numbers are never used twice.
+pub const table_numbers_max = 1 << 20;
 pub const transitions_max = 16_384;
 pub const bindings_max = 16_384;
 pub const cursors_max = 64;
@@ -23,6 +25,10 @@ pub const caller_bytes_max = 256;
 pub const abort_message_bytes_max = 1024;
 pub const log_line_bytes_max = 1024;
 pub const result_bytes_max = 8 * MiB;
+pub const json_bytes_max = 1 * MiB;
+pub const json_nesting_max = 64;
+pub const json_number_digits_max = 1000;
+pub const indexes_max = 32;
 
 /// Beyond these marks a batch gives way to the host, so that one more transaction always has room.
 pub const redo_mark = 1 * MiB;
@@ -120,7 +126,10 @@ pub const Control = extern struct {
     fault_table: u32 = none_u32,
     fault_column: u32 = none_u32,
     fault_row: u32 = none_u32,
+    /// The secondary index of a duplicate or too long key; 0: the primary key.
+    fault_index: u32 = 0,
     caller_len: u32 = 0,
+    reserved: u32 = 0,
     calls_done: u64 = 0,
     memory_used: u64 = 0,
     memory_limit: u64 = std.math.maxInt(u64),
@@ -160,4 +169,5 @@ pub fn fault(table: u32, column: u32, row: u32) void {
     control.fault_table = table;
     control.fault_column = column;
     control.fault_row = row;
+    control.fault_index = 0;
 }

@@ -12,6 +12,7 @@ const row_format = @import("row.zig");
 const table_format = @import("table.zig");
 const transaction = @import("transaction.zig");
 const cursor = @import("cursor.zig");
+const indexes = @import("index.zig");
 const redo = @import("redo.zig");
 const registry = @import("registry.zig");
 const batch = @import("batch.zig");
@@ -134,7 +135,7 @@ export fn get(number: u32, length: u64) i64 {
     const key = given(length) catch |err| return layout.codeOf(err);
     const found = transaction.get(table, key) catch |err| return layout.codeOf(err);
     const row = found orelse return layout.codeOf(error.NotFound);
-    return @intCast(row.at);
+    return @intCast(cursor.shown(&table.layout.visible, row) catch |err| return layout.codeOf(err));
 }
 
 /// The input: positions of the rows' columns in the table, u16 each, padded to 8 bytes; then the rows.
@@ -182,12 +183,14 @@ export fn generated() i64 {
     return transaction.generated;
 }
 
-export fn scan(number: u32, flags: u32, length: u64, limit: u64) i32 {
+/// `index`: the number of a secondary index, 0 for the primary key.
+export fn scan(number: u32, index: u32, flags: u32, length: u64, limit: u64) i32 {
     control.operation = .scan;
     defer control.operation = .none;
     const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
     const bounds = given(length) catch |err| return layout.codeOf(err);
-    const opened = cursor.open(&table.identity, flags, bounds, limit) catch |err| return layout.codeOf(err);
+    const walked = if (index == 0) null else indexes.find(table, index) orelse return layout.codeOf(error.NoRelation);
+    const opened = cursor.open(&table.layout.visible, walked, flags, bounds, limit) catch |err| return layout.codeOf(err);
     return @intCast(opened);
 }
 
@@ -218,6 +221,38 @@ export fn create_table(length: u64) i32 {
     return 0;
 }
 
+/// The input: the table's new descriptor.
+export fn alter_table(length: u64) i32 {
+    const source = given(length) catch |err| return layout.codeOf(err);
+    return changeSchema(transaction.alterTable, .{source});
+}
+
+export fn drop_table(number: u32) i32 {
+    return changeSchema(transaction.dropTable, .{number});
+}
+
+/// The input: the index's descriptor. O(rows).
+export fn create_index(number: u32, length: u64) i32 {
+    const source = given(length) catch |err| return layout.codeOf(err);
+    return changeSchema(transaction.createIndex, .{ number, source });
+}
+
+export fn drop_index(number: u32, index: u32) i32 {
+    return changeSchema(transaction.dropIndex, .{ number, index });
+}
+
+fn changeSchema(comptime change: anytype, arguments: anytype) i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    if (!batch.host_open) return layout.codeOf(error.NoRelation);
+    const at_start = transaction.mark();
+    @call(.auto, change, arguments) catch |err| {
+        transaction.rollbackTo(at_start);
+        return layout.codeOf(err);
+    };
+    return 0;
+}
+
 export fn define_binding(number: u32, length: u64) i32 {
     const source = given(length) catch |err| return layout.codeOf(err);
     registry.defineBinding(number, source) catch |err| return layout.codeOf(err);
@@ -242,6 +277,12 @@ export fn replay(length: u64) i64 {
     };
 }
 
+/// Builds the secondary indexes: the log has been replayed. 0, or a code.
+export fn build_indexes() i32 {
+    indexes.buildAll() catch |err| return layout.codeOf(err);
+    return 0;
+}
+
 /// Puts the hash of the whole state into the control block.
 export fn hash_state() void {
     control.state_hash = table_format.state;
@@ -260,6 +301,7 @@ export fn verify() u64 {
 test {
     _ = @import("heap.zig");
     _ = @import("row.zig");
+    _ = @import("json.zig");
     _ = @import("key.zig");
     _ = @import("tree.zig");
     _ = @import("tests.zig");

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from reifydb.database.modules import Module
     from reifydb.database.outcomes import Outcome, Outcomes
     from reifydb.database.transaction import Transaction
+    from reifydb.engine.json_values import JSON_NULL
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "JSON_NULL",
     "Database",
     "Module",
     "ModuleLimits",
@@ -40,6 +42,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "JSON_NULL": ("reifydb.engine.json_values", "JSON_NULL"),
     "open": ("reifydb.database", "open_database"),
     "Database": ("reifydb.database", "Database"),
     "Module": ("reifydb.database.modules", "Module"),

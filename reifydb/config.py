@@ -23,8 +23,24 @@ row_bytes_max = 8 * MIB
 columns_max = 256
 """Columns of a table, parameters of a transition, columns of a result."""
 
+json_bytes_max = MIB
+"""One JSON value, in canonical form. It is checked and sorted as a whole, at some 100 MB a second,
+and nothing can interrupt that."""
+
+json_nesting_max = 64
+"""Arrays and objects within each other in a JSON value."""
+
+json_number_digits_max = 1000
+"""Digits of a number in JSON that is not whole: none is rounded, so that each is kept."""
+
 tables_max = 4096
 """Tables of a database, the system's included."""
+
+table_numbers_max = 1 << 20
+"""Tables ever made in a database: their numbers are never used twice."""
+
+indexes_max = 32
+"""Secondary indexes of a table: each write looks at all of them."""
 
 transitions_max = 16_384
 """Transitions of all installed modules together: the kernel's call table has a fixed size."""

@@ -22,9 +22,11 @@ from reifydb.database.modules import Module
 from reifydb.database.outcomes import Outcomes
 from reifydb.database.packed import check_packed, not_run, pieces
 from reifydb.database.registry import Registry
+from reifydb.database.scans import scan_request
+from reifydb.database.schema import SchemaChange
 from reifydb.database.state import Row, State
-from reifydb.database.tables import MODULES, numbered
-from reifydb.database.transaction import Transaction, scan_request
+from reifydb.database.tables import MODULES
+from reifydb.database.transaction import Transaction
 from reifydb.database.transitions import (
     INT_OUTCOME,
     OUTCOME_BYTES,
@@ -47,7 +49,6 @@ from reifydb.errors import (
     ModuleError,
     ReifyDBError,
     RequestError,
-    SchemaError,
     UnavailableError,
     VerifyError,
 )
@@ -115,6 +116,7 @@ class Database:
         """
         for group in self._log.replay():
             self._replay(group)
+        self._state.build_indexes()
         self._state.read_catalog()
         for row in self._state.rows_of(MODULES):
             self._registry.reinstall(row)
@@ -354,6 +356,7 @@ class Database:
         self,
         table: str,
         *,
+        index: str | None = None,
         lower: object = None,
         upper: object = None,
         lower_exclusive: bool = False,
@@ -361,9 +364,10 @@ class Database:
         limit: int | None = None,
         reverse: bool = False,
     ) -> Iterator[Row]:
-        """Rows in the order of their primary keys, all of one moment; bounds as `Transaction.scan`.
+        """Rows in the order of their primary keys, or of a secondary index, all of one moment.
 
-        Their bytes are fetched at once (O(rows), in memory), and decoded as they are consumed.
+        Bounds as `Transaction.scan`. Their bytes are fetched at once (O(rows), in memory), and
+        decoded as they are consumed.
         """
         self._turns.prepare()
         with self._turns.lock:
@@ -371,42 +375,40 @@ class Database:
             self._check_open()
             handle = self._state.catalog.get(table)
             request = scan_request(
-                handle, lower, upper, lower_exclusive, upper_exclusive, limit, reverse
+                handle, index, lower, upper, lower_exclusive, upper_exclusive, limit, reverse
             )
-            pages = [] if request is None else self._state.scan_all(handle, *request)
+            pages = [] if request is None else self._state.scan_all(handle, request)
         decode = handle.rows.decode_many_mappings
         return (row for page in pages for row in decode(page))
 
     # ------------------------------------------------------------------ schema and modules
 
     def execute(self, sql: str) -> None:
-        """Changes the schema: `create table` statements, all in one transaction or none.
+        """Changes the schema: tables, columns, indexes; all statements in one transaction or none.
+
+        `create index` takes O(rows), `drop` O(rows) as well, the others O(columns).
 
         Raises:
             SqlError: It cannot be parsed or is not supported; says where.
-            SchemaError: A table of this name is there already.
+            SchemaError: It does not fit what is there; lists what stands in the way.
+            UnknownNameError: There is no table, column or index of a name.
+            DuplicateKeyError: Rows that are there contradict a unique index.
         """
-        from reifydb.sql import parse_schema
+        from reifydb.sql import parse_statements
 
-        creates = parse_schema(sql)
+        statements = parse_statements(sql)
         with Transaction(self) as tx, self._turns.lock:
             tx._check()
-            made: list[Table] = []
-            names = set(self._state.catalog.handles)
-            for create in creates:
-                name = create.table.name
-                if name in names:
-                    if create.if_not_exists:
-                        continue
-                    raise SchemaError(
-                        f"there is a table {name} already", hint="create table if not exists"
-                    )
-                names.add(name)
-                number = self._state.catalog.next_number + len(made)
-                made.append(numbered(create.table, number))
-            catalog = self._state.create_tables(made)
-            tx._commit()
-            self._state.catalog = catalog
+            before, lsn = self._state.catalog, self._kernel.lsn_cell.value
+            change = SchemaChange(self._state, self._registry.bound)
+            try:
+                for statement in statements:
+                    change.apply(statement)
+                tx._commit()
+            except BaseException:
+                if self._kernel.lsn_cell.value == lsn:  # Ctrl-C may come after the commit
+                    self._state.catalog = before
+                raise
 
     def install(
         self,
@@ -423,7 +425,7 @@ class Database:
         Args:
             source: The path of a wasm binary, or the binary itself.
             name: What to call it; by default what its manifest says.
-            apply_schema: Create the tables of its own schema that are missing.
+            apply_schema: Create the tables and indexes of its own schema that are missing.
             limits: What it may use.
 
         Raises:
@@ -434,7 +436,7 @@ class Database:
         compiled = compile_guest(wasm, limits, name, cache=self._workshop.cache)
         with Transaction(self) as tx, self._turns.lock:
             tx._check()
-            module = self._registry.install(compiled, wasm, limits, apply_schema=apply_schema)
+            module = self._registry.install(compiled, wasm, limits, with_schema=apply_schema)
             tx._commit()
             self._registry.renew_store()
         return module

@@ -42,10 +42,11 @@ RUN_HEAD = struct.Struct("<II")
 
 RUNS_NO_GUEST = (
     "begin commit rollback get write delete count generated scan next close define_binding "
-    "define_transition create_table savepoint release abandon retry open hash_state end"
+    "define_transition create_table alter_table drop_table drop_index savepoint release abandon "
+    "retry open hash_state end"
 ).split()
-"""Short calls: they keep the GIL. `replay` and `verify` are long, `execute`, `resume` and `call`
-run guests."""
+"""Short calls: they keep the GIL. `replay`, `create_index` and the like are long, `execute`,
+`resume` and `call` run guests."""
 
 
 class Control(NamedTuple):
@@ -65,7 +66,9 @@ class Control(NamedTuple):
     fault_table: int
     fault_column: int
     fault_row: int
+    fault_index: int
     caller_len: int
+    reserved: int
     calls_done: int
     memory_used: int
     memory_limit: int
@@ -81,7 +84,7 @@ class Control(NamedTuple):
     redo_total: int
 
 
-CONTROL = struct.Struct("<QIIQQQqQQQQIIIIQQQQQQQQQQQQQ")
+CONTROL = struct.Struct("<QIIQQQqQQQQIIIIIIQQQQQQQQQQQQQ")
 OFFSETS = {name: struct.calcsize(CONTROL.format[: 1 + i]) for i, name in enumerate(Control._fields)}
 
 
