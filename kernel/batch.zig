@@ -127,7 +127,8 @@ pub fn proceed(budget: u64) Progress {
             loop.left = readU32(loop.at + 4);
             loop.at += 8;
         }
-        if (left == 0 or control.redo_len > layout.redo_mark or control.output_len > layout.output_mark) return .yielded;
+        const full = control.redo_len > layout.redo_mark or control.output_len > layout.output_mark;
+        if (left == 0 or full or control.delta_len > layout.delta_mark) return .yielded;
         left -= 1;
         runOne(registry.transitions[loop.transition].?);
     }

@@ -33,7 +33,14 @@ pub const indexes_max = 32;
 /// Beyond these marks a batch gives way to the host, so that one more transaction always has room.
 pub const redo_mark = 1 * MiB;
 pub const output_mark = 1 * MiB;
+pub const delta_mark = 1 * MiB;
 pub const log_bytes_max = 64 << 10;
+
+/// Changes of one commit, for all who listen together. A larger one makes them read anew.
+pub const delta_bytes_max = 16 * MiB;
+pub const walks_max = 64;
+/// Room that is kept for heads of chunks: one for each table and each walk, for some commits.
+pub const delta_heads_bytes = 1 * MiB;
 
 pub const input_bytes_max = 16 * MiB;
 pub const staging_bytes_max = 8 * MiB;
@@ -144,6 +151,10 @@ pub const Control = extern struct {
     consumed: u64 = 0,
     /// Bytes of redo ever written: tells the host how much of the buffer it has handed over already.
     redo_total: u64 = 0,
+    delta_at: u64 = 0,
+    delta_len: u64 = 0,
+    /// Not even a head fitted: whoever listens to anything must read anew.
+    delta_lost: u64 = 0,
 };
 
 pub var control: Control = .{};
@@ -153,6 +164,7 @@ pub var redo: [redo_bytes_max]u8 align(16) = undefined;
 pub var staging: [staging_bytes_max + 16]u8 align(16) = undefined;
 pub var caller: [caller_bytes_max]u8 = undefined;
 pub var log: [log_bytes_max]u8 align(8) = undefined;
+pub var delta: [delta_mark + delta_bytes_max + delta_heads_bytes]u8 align(16) = undefined;
 
 /// Fills in where the buffers lie. Once, before anything else.
 pub fn open() *Control {
@@ -162,6 +174,7 @@ pub fn open() *Control {
     control.staging_at = @intFromPtr(&staging);
     control.caller_at = @intFromPtr(&caller);
     control.log_at = @intFromPtr(&log);
+    control.delta_at = @intFromPtr(&delta);
     return &control;
 }
 

@@ -13,6 +13,7 @@ const table_format = @import("table.zig");
 const transaction = @import("transaction.zig");
 const cursor = @import("cursor.zig");
 const indexes = @import("index.zig");
+const delta = @import("delta.zig");
 const redo = @import("redo.zig");
 const registry = @import("registry.zig");
 const batch = @import("batch.zig");
@@ -42,7 +43,7 @@ export fn execute(length: u64, time: i64, seed: u64, budget: u64) u32 {
 }
 
 /// A batch of one call, in one crossing: what it says is in one word, with the highest bit set so that a caller can tell
-/// it from what lies there when wasm traps. Bits 0-7: progress; 8: there is redo; 9: there is much; 10: log lines.
+/// it from what lies there when wasm traps. Bits 0-7: progress; 8: there is redo; 9: there is much; 10: log lines; 12: deltas.
 export fn execute_one(length: u64, time_ns: i64, seed: u64) i64 {
     control.output_len = 0;
     const time = @divFloor(time_ns, 1000);
@@ -50,7 +51,9 @@ export fn execute_one(length: u64, time_ns: i64, seed: u64) i64 {
     const redo_waits: u64 = @intFromBool(control.redo_len > 0);
     const redo_presses: u64 = @intFromBool(control.redo_len > redo_hand_over);
     const log_waits: u64 = @intFromBool(control.log_len > 0);
-    return @bitCast(@as(u64, 1) << 63 | progress | redo_waits << 8 | redo_presses << 9 | log_waits << 10);
+    const deltas_wait: u64 = @intFromBool(control.delta_len > 0 or control.delta_lost > 0);
+    const waits = redo_waits << 8 | redo_presses << 9 | log_waits << 10 | deltas_wait << 12;
+    return @bitCast(@as(u64, 1) << 63 | progress | waits);
 }
 
 /// So much redo is handed over without waiting for the log to ask.
@@ -263,6 +266,39 @@ export fn define_transition(number: u32, length: u64) i32 {
     const source = given(length) catch |err| return layout.codeOf(err);
     registry.defineTransition(number, source) catch |err| return layout.codeOf(err);
     return 0;
+}
+
+// ---------------------------------------------------------------- deltas
+
+/// From now on, or no longer, each commit that changes the table leaves a chunk.
+export fn watch(number: u32, on: u32) i32 {
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    table.watched = on != 0;
+    return 0;
+}
+
+/// The last commit that changed a row of the table.
+export fn last_lsn(number: u32) i64 {
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    return @intCast(table.last_lsn);
+}
+
+/// Begins to read a table a little at a time. The walk's number, or a code.
+export fn walk_open(number: u32) i32 {
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    return @intCast(delta.open(table) catch |err| return layout.codeOf(err));
+}
+
+/// Reads about so many bytes on, as a chunk. 1: that was the end; 0, or a code.
+export fn walk_step(walk: u32, bytes: u64) i32 {
+    control.operation = .scan;
+    defer control.operation = .none;
+    if (batch.host_open) return layout.codeOf(error.LimitReached);
+    return @intFromBool(delta.step(walk, @intCast(bytes)) catch |err| return layout.codeOf(err));
+}
+
+export fn walk_close(walk: u32) void {
+    delta.close(walk);
 }
 
 // ---------------------------------------------------------------- recovery and checks

@@ -304,8 +304,14 @@ fn replayRecord(in: *In) ReplayError!void {
         }
         const table = table_format.get(@intCast(number)) orelse return error.Damaged;
         switch (kind) {
-            .put => try replayPut(table, try in.packedRow(table.layout.types)),
-            .delete => try replayDelete(table, try in.packedRow(table.key_types)),
+            .put => {
+                try replayPut(table, try in.packedRow(table.layout.types));
+                table.touch(layout.control.lsn + 1);
+            },
+            .delete => {
+                try replayDelete(table, try in.packedRow(table.key_types));
+                table.touch(layout.control.lsn + 1);
+            },
             .counter => {
                 table.mark = try in.zigzag();
                 table_format.commitMark(table);

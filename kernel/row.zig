@@ -65,6 +65,8 @@ const Head = extern struct { length: u32, columns: u16, flags: u16 };
 pub const flag_dead: u16 = 1;
 /// Written by the transaction that is open.
 pub const flag_fresh: u16 = 2;
+/// Of a fresh row: nothing had this key before the transaction.
+pub const flag_new_key: u16 = 4;
 
 pub const Row = struct {
     at: u64,

@@ -70,6 +70,21 @@ pub const Table = struct {
     mark: i64,
     /// The same as of the last commit.
     committed_mark: i64,
+    /// The last commit that changed a row here, and the one before it.
+    last_lsn: u64,
+    previous_lsn: u64,
+    /// The last commit that listeners were told of.
+    told_lsn: u64,
+    /// Somebody is told of every change; and how many walks go over it.
+    watched: bool,
+    walks: u32,
+
+    /// The commit that is about to get this lsn changes a row here.
+    pub inline fn touch(table: *Table, lsn: u64) void {
+        if (table.last_lsn == lsn) return;
+        table.previous_lsn = table.last_lsn;
+        table.last_lsn = lsn;
+    }
 
     /// The key columns of a row of the table.
     pub fn shape(table: *const Table) key.Shape {
@@ -264,6 +279,11 @@ pub fn create(source: []const u8) layout.Error!*Table {
         .hash = .{ 0, 0 },
         .mark = 0,
         .committed_mark = 0,
+        .last_lsn = 0,
+        .previous_lsn = 0,
+        .told_lsn = 0,
+        .watched = false,
+        .walks = 0,
     };
     hook(table);
     return table;

@@ -18,6 +18,7 @@ const table_format = @import("table.zig");
 const redo = @import("redo.zig");
 const tree = @import("tree.zig");
 const indexes = @import("index.zig");
+const delta = @import("delta.zig");
 const Index = indexes.Index;
 const Row = row_format.Row;
 const Table = table_format.Table;
@@ -262,6 +263,7 @@ fn newRow(binding: *const Binding, checked: row_format.Checked) Error!Row {
         replaced = slot.* & ~@as(u64, 1);
         slot.* = tree.leafOf(row);
     }
+    if (replaced == 0 or (Row{ .at = replaced }).has(row_format.flag_new_key)) row.set(row_format.flag_new_key);
     remember(.{ .subject = .{ .table = table }, .kind = .insert, .old = replaced, .new = row.at }, row.length());
     table.rows += 1;
     rows_written += 1;
@@ -303,6 +305,7 @@ fn updateRow(binding: *const Binding, checked: row_format.Checked, slot: *u64) E
         return err;
     };
     row.set(row_format.flag_fresh);
+    if (old.has(row_format.flag_new_key)) row.set(row_format.flag_new_key);
     slot.* = tree.leafOf(row);
     old.set(row_format.flag_dead);
     remember(.{ .subject = .{ .table = table }, .kind = .update, .old = old.at, .new = row.at }, row.length());
@@ -489,34 +492,24 @@ fn gone(table: *Table, old: Row) bool {
     return table_format.live(table.findRow(old)) == null;
 }
 
-/// Ends the transaction: hashes, redo, lsn. Cannot fail. True when it changed anything.
+/// Ends the transaction: hashes, redo, lsn, deltas. Cannot fail. True when it changed anything.
 pub fn commit() bool {
     if (undo_len == 0) return false;
+    const lsn = layout.control.lsn + 1;
+    var listened_to = false;
     var record = redo.Record.begin();
     for (undo[0..undo_len]) |entry| {
         const table = entry.subject.table; // but of the kinds that are about an index
         switch (entry.kind) {
-            .insert, .update => {
-                const new: Row = .{ .at = entry.new };
-                const is_live = !new.has(row_format.flag_dead);
-                if (is_live) {
-                    record.put(table, new);
-                    table.addHash(new);
+            .insert, .update, .delete => {
+                rehash(entry);
+                const change = settled(entry) orelse continue;
+                switch (change.operation) {
+                    .delete => record.delete(table, change.row),
+                    .insert, .update => record.put(table, change.row),
                 }
-                if (entry.kind == .update) {
-                    const old: Row = .{ .at = entry.old };
-                    if (!old.has(row_format.flag_fresh)) {
-                        table.subtractHash(old);
-                        if (!is_live and gone(table, old)) record.delete(table, old);
-                    }
-                }
-            },
-            .delete => {
-                const old: Row = .{ .at = entry.old };
-                if (!old.has(row_format.flag_fresh)) {
-                    table.subtractHash(old);
-                    if (gone(table, old)) record.delete(table, old);
-                }
+                table.touch(lsn);
+                if (delta.isListenedTo(table)) listened_to = true;
             },
             // Several counters of one table in one transaction are one change: after the first, the marks agree.
             .counter => if (table.mark != table.committed_mark) {
@@ -528,18 +521,86 @@ pub fn commit() bool {
                 record.created(table);
                 table_format.enter(table);
             },
-            .alter => record.altered(table),
+            .alter => {
+                record.altered(table);
+                delta.closeAll(table);
+            },
             .drop => {
                 record.dropped(table);
                 table_format.drop(table);
+                delta.closeAll(table);
             },
             .create_index => record.indexCreated(entry.subject.index),
             .drop_index => record.indexDropped(entry.subject.index),
         }
     }
     const any = record.end();
+    if (listened_to) tellListeners();
     sweep();
     return any;
+}
+
+/// What an entry comes to at the end, if it is the one that says what has become of its key: each key that has changed
+/// has exactly one.
+fn settled(entry: Undo) ?delta.Change {
+    const table = entry.subject.table;
+    const new: Row = .{ .at = entry.new };
+    const old: Row = .{ .at = entry.old };
+    if (entry.kind != .delete and !new.has(row_format.flag_dead)) {
+        return .{ .operation = if (new.has(row_format.flag_new_key)) .insert else .update, .row = new };
+    }
+    // Here the last version before the transaction is the one that counts.
+    if (entry.kind == .insert or old.has(row_format.flag_fresh) or !gone(table, old)) return null;
+    return .{ .operation = .delete, .row = old };
+}
+
+/// Brings a table's hash from the row before to the row now.
+fn rehash(entry: Undo) void {
+    const table = entry.subject.table;
+    const new: Row = .{ .at = entry.new };
+    const old: Row = .{ .at = entry.old };
+    if (entry.kind != .delete and !new.has(row_format.flag_dead)) table.addHash(new);
+    if (entry.kind != .insert and !old.has(row_format.flag_fresh)) table.subtractHash(old);
+}
+
+/// The changes of one table in the transaction that ends, those that delete first.
+const Changes = struct {
+    table: *const Table,
+    at: usize = 0,
+    deletes: bool = true,
+
+    pub fn next(changes: *Changes) ?delta.Change {
+        while (true) {
+            while (changes.at < undo_len) {
+                const entry = undo[changes.at];
+                changes.at += 1;
+                switch (entry.kind) {
+                    .insert, .update, .delete => if (entry.subject.table == changes.table) {
+                        const change = settled(entry) orelse continue;
+                        if ((change.operation == .delete) == changes.deletes) return change;
+                    },
+                    else => {},
+                }
+            }
+            if (!changes.deletes) return null;
+            changes.deletes = false;
+            changes.at = 0;
+        }
+    }
+};
+
+/// Each table once, at the first of its entries.
+fn tellListeners() void {
+    const lsn = layout.control.lsn;
+    for (undo[0..undo_len]) |entry| switch (entry.kind) {
+        .insert, .update, .delete => {
+            const table = entry.subject.table;
+            if (table.told_lsn == lsn or table.last_lsn != lsn or !delta.isListenedTo(table)) continue;
+            table.told_lsn = lsn;
+            delta.tell(table, Changes{ .table = table });
+        },
+        else => {},
+    };
 }
 
 /// Frees what the transaction replaced, and takes tombstones out of the trees.
@@ -547,11 +608,11 @@ fn sweep() void {
     for (undo[0..undo_len]) |entry| {
         const table = entry.subject.table; // but of the kinds that are about an index
         switch (entry.kind) {
-            .insert => (Row{ .at = entry.new }).clear(row_format.flag_fresh),
+            .insert => (Row{ .at = entry.new }).clear(row_format.flag_fresh | row_format.flag_new_key),
             .update => {
                 const new: Row = .{ .at = entry.new };
                 const old: Row = .{ .at = entry.old };
-                new.clear(row_format.flag_fresh);
+                new.clear(row_format.flag_fresh | row_format.flag_new_key);
                 for (table.all()) |index| if (!index.sameKey(old, new)) index.sweep(old);
                 heap.free(old.at, old.length());
             },

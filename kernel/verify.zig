@@ -44,7 +44,7 @@ fn verifyTable(table: *Table, bytes: *u64) ?[]const u8 {
     var row = it.first(&table.tree);
     while (row) |found| : (row = it.next()) {
         bytes.* += heap.blockBytes(found.length());
-        if (found.has(row_format.flag_dead | row_format.flag_fresh)) return "a row carries a mark of a transaction";
+        if (found.has(row_format.flag_dead | row_format.flag_fresh | row_format.flag_new_key)) return "a row carries a mark of a transaction";
         if (found.columns() > table.layout.columns) return "a row has too many columns";
         var column: u32 = 0;
         const checked = row_format.checkTypes(found.bytes(), table.layout.types[0..found.columns()], &column) catch

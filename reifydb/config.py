@@ -57,6 +57,12 @@ redo_transaction_bytes_max = 64 * MIB
 frame_bytes_max = redo_transaction_bytes_max + MIB
 """Body of one frame of the log. A reader refuses a longer one before it allocates anything."""
 
+delta_bytes_max = 16 * MIB
+"""Changes of one commit, encoded for all who listen together. After a larger one they read anew."""
+
+walks_max = 64
+"""Snapshots that are read at a time; further ones wait."""
+
 cause_bytes_max = 1024
 """Arguments of a transition as they are logged. Longer ones are left out."""
 
@@ -109,9 +115,10 @@ def _check(settings: object) -> None:
 
 
 MAY_BE_ZERO = frozenset(
-    """flush_interval_ms reserve_bytes durability_lag_bytes_max durability_lag_ms_max
-    durability_stall_ms_max transaction_ms_max engine_wait_ms_max globals_max tables_max imports_max
-    locals_max table_elements_max rows_written_max rows_scanned_max""".split()
+    """flush_interval_ms reserve_bytes delta_retention_bytes_max delta_retention_commits_max
+    durability_lag_bytes_max durability_lag_ms_max durability_stall_ms_max transaction_ms_max
+    engine_wait_ms_max globals_max tables_max imports_max locals_max table_elements_max
+    rows_written_max rows_scanned_max""".split()
 )
 """Settings for which nothing at all makes sense."""
 
@@ -133,6 +140,10 @@ class Options:
         deadline_ms: What one transition may take, unless its module was installed with another.
         memory_bytes_max: What the kernel may use for state.
         slice_ms: A batch gives way to the log writer and to Ctrl-C about this often.
+        outbox_commits_max: Deltas that wait for one subscriber; beyond it, it gets a new snapshot.
+        outbox_bytes_max: … or so many bytes of them.
+        delta_retention_commits_max: Deltas kept of each relation for subscribers that come back.
+        delta_retention_bytes_max: … or so many bytes of them.
     """
 
     durability_lag_ms_max: float = 10.0
@@ -146,6 +157,10 @@ class Options:
     deadline_ms: float = 1000.0
     memory_bytes_max: int = 1024 * GIB
     slice_ms: float = 1.0
+    outbox_commits_max: int = 1000
+    outbox_bytes_max: int = MIB
+    delta_retention_commits_max: int = 1000
+    delta_retention_bytes_max: int = MIB
 
     def __post_init__(self) -> None:
         """Checks each of them.

@@ -179,6 +179,7 @@ class Transaction:
             self._ended_here = True
             self._close("committed")
             self._db._feed.after_commit()
+            self._db._subscriptions.take()
         if kernel.lsn_cell.value != before:
             self.lsn = kernel.lsn_cell.value
 
