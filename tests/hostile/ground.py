@@ -12,7 +12,7 @@ from reifydb.errors import AbortedError, DeadlineError, TrappedError
 from sdk.zig.build import build_guest
 from tests.guests.databases import open_with
 
-DEADLINE_MS = 60
+DEADLINE_MS = 250
 ACCOUNTS, VICTIMS = 8, 200
 SCHEMA = """
 create table victim (id int primary key, n int not null);

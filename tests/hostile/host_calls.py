@@ -116,7 +116,7 @@ def attacks(name: str) -> list[tuple[int, ...]]:
     if len(fine) < 2:
         return [(value,) for value in NASTY] if fine else []
     found = dict.fromkeys(
-        fine[:i] + (first,) + fine[i + 1 : j] + (second,) + fine[j + 1 :]
+        (*fine[:i], first, *fine[i + 1 : j], second, *fine[j + 1 :])
         for i, j in combinations(range(len(fine)), 2)
         for first, second in product(NASTY, NASTY)
     )
@@ -185,7 +185,7 @@ _KEPT = (
 
 
 def _data(name: str | None) -> str:
-    """Memory, and `$prepare`, which puts there what honest calls point to. `insert` gets a new row."""
+    """Memory, and `$prepare`: what honest calls point to is there. `insert` gets a new row."""
     stores = " ".join(
         f"(i64.store (i32.const {at + 8 * i}) (i64.const {word}))"
         for at, *words in _KEPT

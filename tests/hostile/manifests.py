@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from reifydb.sandbox.binary import MANIFEST_SECTION, set_custom_section
+from reifydb.sandbox.binary import MANIFEST_SECTION, name_bytes, set_custom_section
 from tests.hostile.entry import Hostile
-from tests.unit.sandbox.samples import wat
+from tests.unit.sandbox.samples import section, wat
 
 
 def transition(**keys: Any) -> dict[str, Any]:
@@ -106,3 +106,56 @@ MANIFESTS = [
     for i, (content, problem) in enumerate(WRONG)
 ]
 """A module with each of them."""
+
+
+def _module_that(**keys: object) -> bytes:
+    return _with({"abi": 1, "name": "m", **keys})
+
+
+def _binds(table: str, *columns: tuple[str, str]) -> bytes:
+    bound = [{"name": name, "type": kind} for name, kind in columns]
+    return _module_that(relations=[{"name": table, "columns": bound}])
+
+
+def _twice() -> bytes:
+    return _module_that() + section(0, name_bytes(MANIFEST_SECTION) + b"{}")
+
+
+MISFITS = [
+    Hostile("no manifest", lambda: wat("(module (memory 1))"), "`reifydb pack` adds one"),
+    Hostile("two manifests", _twice, "it has 2 custom sections 'reifydb.manifest'"),
+    Hostile("a module cut off in its manifest", lambda: _module_that()[:-9], "are there"),
+    Hostile(
+        "a transition that is not exported",
+        lambda: _module_that(transitions=[{"name": "nowhere"}]),
+        "'nowhere' is in the manifest, but not exported",
+    ),
+    Hostile(
+        "a schema that is no SQL",
+        lambda: _module_that(schema="create tabel x (id int primary key)"),
+        "the module's schema cannot be applied",
+    ),
+    Hostile(
+        "a schema that does more than create tables",
+        lambda: _module_that(schema="create table x (id int primary key); drop table victim"),
+        "the module's schema cannot be applied",
+    ),
+    Hostile(
+        "a schema with another table of a name that is taken",
+        lambda: _module_that(schema="create table victim (id text primary key)"),
+        "with other columns than the module's schema",
+    ),
+    Hostile(
+        "a table of the system's",
+        lambda: _binds("reifydb_modules", ("name", "text")),
+        "which does not exist",
+    ),
+    Hostile("a table that is not there", lambda: _binds("gold", ("id", "int")), "does not exist"),
+    Hostile(
+        "a column of another type",
+        lambda: _binds("victim", ("id", "int"), ("n", "float")),
+        "victim.n as float; it is int",
+    ),
+    Hostile("a table without its key", lambda: _binds("victim", ("n", "int")), "primary key"),
+]
+"""Modules whose manifest is well-formed, or nearly, and does not fit."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reifydb.errors import ModuleError
-from reifydb.sandbox.host_functions import SIGNATURES
+from tests.hostile.corpus import CORPUS
 from tests.hostile.entry import OUTSIDE, STACK, Call, Hostile
 from tests.hostile.ground import Ground, ending, ending_of
 from tests.hostile.host_calls import (
@@ -134,6 +134,15 @@ def try_start(name: str) -> None:
 
 
 EACH = {"attacks": try_attacks, "dive": try_dive, "start": try_start}
-"""Trials that are made with each host function: name of the trial and of the function."""
+"""Trials that are made with each host function."""
 
-assert SIGNATURES
+
+def try_each(trial: str, name: str) -> None:
+    """One of them, with one host function."""
+    EACH[trial](name)
+
+
+def try_named(does: str) -> None:
+    """The entry of the corpus that does this."""
+    assert does in CORPUS
+    try_entry(CORPUS[does])

@@ -25,7 +25,6 @@ from tests.unit.sandbox.samples import (
     MANIFEST,
     MEMORY,
     bank,
-    body,
     functions,
     guest,
     module,
