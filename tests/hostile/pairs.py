@@ -95,7 +95,7 @@ class _Chunk:
         else:
             made = generate(seed)
             wasm, calls = made.wasm, made.calls
-        with _compiled_here(seed % CHILD_EVERY != 0):
+        with compiled_here(seed % CHILD_EVERY != 0):
             refusals = [self._install(ground, wasm) for ground in (one, other)]
         _same(*refusals)
         if refusals[0] is not None:
@@ -189,7 +189,7 @@ def _same(one: object, other: object) -> None:
 
 
 @contextmanager
-def _compiled_here(here: bool) -> Iterator[None]:
+def compiled_here(here: bool) -> Iterator[None]:
     """Compiles without a further process: this one is there to die."""
     if not here:
         yield
