@@ -171,6 +171,7 @@ pub fn Table(comptime name: []const u8, comptime RowType: type, comptime key: an
                 var length = try host.check(abi.next(self.number, self.buffer.ptr, self.buffer.len));
                 if (length > self.buffer.len) { // a row that is longer than the buffer
                     arena.release(self.buffer);
+                    self.buffer = self.buffer[0..0]; // it may be another's now: stays so if the arena is full
                     self.buffer = try arena.alloc(length);
                     length = try host.check(abi.next(self.number, self.buffer.ptr, self.buffer.len));
                 }
