@@ -92,19 +92,19 @@ test "random transactions equal a map, through savepoints, rollbacks and commits
             const text: ?[]const u8 = if (letter == null) null else name[0 .. 1 + random.uintLessThan(usize, 30)];
             const row = rowOf(&buffer, id, text);
             switch (random.uintLessThan(u8, 8)) {
-                0, 1 => if (transaction.write(.insert, &table.identity, row)) |_| {
+                0, 1 => if (transaction.write(.insert, &table.layout.visible, row)) |_| {
                     try testing.expect(!open.contains(id));
                     try open.put(id, letter);
                 } else |err| {
                     try testing.expectEqual(error.DuplicateKey, err);
                     try testing.expect(open.contains(id));
                 },
-                2, 3 => if (transaction.write(.update, &table.identity, row)) |_| {
+                2, 3 => if (transaction.write(.update, &table.layout.visible, row)) |_| {
                     try testing.expect(open.contains(id));
                     try open.put(id, letter);
                 } else |err| try testing.expectEqual(error.NotFound, err),
                 4 => {
-                    _ = try transaction.write(.upsert, &table.identity, row);
+                    _ = try transaction.write(.upsert, &table.layout.visible, row);
                     try open.put(id, letter);
                 },
                 5, 6 => {
@@ -156,11 +156,11 @@ test "what commits wrote is what replay reads, and replay refuses every cut of i
     transaction.begin(false);
     try transaction.createTable(descriptor(&bytes, 101));
     const table = table_format.get(101).?;
-    for (0..20) |id| _ = try transaction.write(.insert, &table.identity, rowOf(&buffer, @intCast(id), "name"));
+    for (0..20) |id| _ = try transaction.write(.insert, &table.layout.visible, rowOf(&buffer, @intCast(id), "name"));
     _ = transaction.commit();
     transaction.begin(false);
     _ = try transaction.delete(table, keyOf(&buffer, 3));
-    _ = try transaction.write(.update, &table.identity, rowOf(&buffer, 4, null));
+    _ = try transaction.write(.update, &table.layout.visible, rowOf(&buffer, 4, null));
     _ = transaction.commit();
     const length: usize = @intCast(layout.control.redo_len);
     const log = try testing.allocator.dupe(u8, layout.redo[0..length]);
@@ -195,6 +195,7 @@ fn forget(maybe: ?*table_format.Table) void {
         table.tree.removeRow(row);
         heap.free(row.at, row.length());
     }
-    table_format.leave(table);
+    table_format.unhook(table);
+    table_format.drop(table);
     table_format.destroy(table);
 }
