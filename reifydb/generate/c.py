@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from reifydb.engine.catalog import Column, Table
+from reifydb.engine.catalog import Column, Table, Type
 
 _HEADER = """\
 // The tables of schema.sql. Generated, not to be edited:
@@ -71,20 +71,28 @@ def generate_c(tables: Sequence[Table], schema: str) -> str:
     #define RELATIONS (entry)
     <BLANKLINE>
     """
-    names = _table_names(tables)
+    names = _c_names(table.name for table in tables)
+    indexes = iter(_c_names((i.name for table in tables for i in table.indexes), names))
     parts = [_HEADER, _define("SCHEMA", [_literal(line) for line in schema.splitlines(True)])]
-    parts += [_table(table, names[table.name]) for table in tables]
-    listed = " ".join(f"({names[table.name]})" for table in tables)
+    for table, name in zip(tables, names, strict=True):
+        parts.append(_table(table, name, [next(indexes) for _ in table.indexes]))
+    listed = " ".join(f"({name})" for name in names)
     parts.append(f"#define RELATIONS {listed}\n")
     return "\n".join(parts)
 
 
-def _table(table: Table, name: str) -> str:
+def _table(table: Table, name: str, indexes: Sequence[str]) -> str:
     columns = _columns(table, name)
     listed = f"{name.upper()}_COLUMNS"
     key = " ".join(columns[i] for i in table.key)
     macro, called = ("_TABLE", "") if name == table.name else ("_TABLE_AS", f'"{table.name}", ')
-    text = _define(listed, columns) + f"REIFYDB{macro}({name}, {called}{listed}, {key})\n"
+    text = _define(listed, columns) + f"REIFYDB{macro}({name}, {called}{listed}, {key}"
+    for index, index_name in zip(table.indexes, indexes, strict=True):
+        parts = " ".join(columns[i] for i in index.columns)
+        renamed = "" if index_name == index.name else f', "{index.name}"'
+        text += "," if index is table.indexes[0] else ""
+        text += f"\n    ({name}, {index_name}, {parts}{renamed})"
+    text += ")\n"
     if table.auto is not None:
         member = _member_names(table, name)[table.auto]
         text += f"REIFYDB_AUTO_INCREMENT({name}, {member})\n"
@@ -102,18 +110,16 @@ def _columns(table: Table, name: str) -> list[str]:
 
 
 def _type(column: Column) -> str:
-    return f"nullable({column.type.sql})" if column.nullable else column.type.sql
+    name = column.type.sql
+    if column.type is Type.DECIMAL:
+        name = f"decimal({column.precision}, {column.scale})"
+    return f"nullable({name})" if column.nullable else name
 
 
 def _member_names(table: Table, name: str) -> list[str]:
     """A table's columns as members; types of its own may not be hidden by a parameter."""
     own = {f"{name}_row", f"{name}_key"}
     return _c_names((column.name for column in table.columns), own)
-
-
-def _table_names(tables: Sequence[Table]) -> dict[str, str]:
-    names = [table.name for table in tables]
-    return dict(zip(names, _c_names(names), strict=True))
 
 
 def _c_names(names: Iterable[str], taken: Collection[str] = ()) -> list[str]:

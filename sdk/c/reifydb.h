@@ -74,6 +74,7 @@ typedef struct {
 
 // A string literal as text.
 #define REIFYDB_TEXT(literal) ((reifydb_text){"" literal, sizeof(literal) - 1})
+#define REIFYDB_JSON(literal) ((reifydb_json){"" literal, sizeof(literal) - 1})
 
 // A value that may be null; {0} is null, {true, value} is not.
 #define REIFYDB_NULLABLE_(name, type) \
@@ -441,6 +442,11 @@ REIFYDB_LONG_(json, reifydb_json)
 #define REIFYDB_END_(...) REIFYDB_END__(__VA_ARGS__)
 #define REIFYDB_END__(...) __VA_ARGS__##_END
 
+// The same for lists whose items have lists in them: a macro does not expand within itself.
+#define REIFYDB_OUTER_EACH_(what, list) REIFYDB_OUTER_END_(what##_A list)
+#define REIFYDB_OUTER_END_(...) REIFYDB_OUTER_END__(__VA_ARGS__)
+#define REIFYDB_OUTER_END__(...) __VA_ARGS__##_END
+
 // The name of a column outside: the member's, unless a third word says otherwise.
 #define REIFYDB_NAME_(...) REIFYDB_NAME_PICK_(__VA_ARGS__, REIFYDB_NAME_3_, REIFYDB_NAME_2_, )(__VA_ARGS__)
 #define REIFYDB_NAME_PICK_(type, member, third, pick, ...) pick
@@ -698,9 +704,9 @@ __attribute__((unused)) static int32_t reifydb_open_(reifydb_cursor *cursor, int
     REIFYDB_WRITE_(name, update) \
     REIFYDB_WRITE_(name, upsert) \
     enum { name##_index_0_, REIFYDB_EACH_(REIFYDB_INDEX_NUMBER, __VA_ARGS__) name##_indexes_ }; \
-    REIFYDB_EACH_(REIFYDB_INDEX, __VA_ARGS__) \
+    REIFYDB_OUTER_EACH_(REIFYDB_INDEX, __VA_ARGS__) \
     __asm__(".macro reifydb_table_" #name "\n" REIFYDB_EMIT_("{\"name\":\"" table "\",\"columns\":") \
-        "reifydb_row_" #name "\n" REIFYDB_EMIT_(REIFYDB_EACH_(REIFYDB_INDEX_JSON, __VA_ARGS__) "}") ".endm\n");
+        "reifydb_row_" #name "\n" REIFYDB_EMIT_(REIFYDB_OUTER_EACH_(REIFYDB_INDEX_JSON, __VA_ARGS__) "}") ".endm\n");
 
 // Indexes are a list of (table, index, columns): `(entry, entry_by_author, (text, author) (int, at))`;
 // as a fourth word its name outside, when it has another one here.

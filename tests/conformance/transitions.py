@@ -9,6 +9,7 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 LIST = tomllib.loads((FOLDER / "transitions.toml").read_text(encoding="utf-8"))
+DECIMAL = "decimal(10,2)"
 MODULES: dict[str, Any] = LIST["modules"]
 
 
@@ -40,6 +41,7 @@ class Transition:
 def _column(text: str) -> Column:
     """A column as the list writes it: "name type", perhaps with marks."""
     name, kind, *marks = text.split()
+    kind = kind.replace("decimal", DECIMAL)
     return Column(name, kind, "null" in marks, "secret" in marks)
 
 
@@ -89,6 +91,7 @@ def _transitions() -> list[Transition]:
 
 
 TRANSITIONS = _transitions()
+BY_NAME = {f"{t.module}.{t.name}": t for t in TRANSITIONS}
 
 
 def signature(transition: Transition) -> str:

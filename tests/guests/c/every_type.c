@@ -18,12 +18,18 @@ ECHO(echo_float, float)
 ECHO(echo_text, text)
 ECHO(echo_bytes, bytes)
 ECHO(echo_timestamp, timestamp)
+ECHO(echo_decimal, decimal(10, 2))
+ECHO(echo_uuid, uuid)
+ECHO(echo_json, json)
 ECHO(echo_bool_null, nullable(bool))
 ECHO(echo_int_null, nullable(int))
 ECHO(echo_float_null, nullable(float))
 ECHO(echo_text_null, nullable(text))
 ECHO(echo_bytes_null, nullable(bytes))
 ECHO(echo_timestamp_null, nullable(timestamp))
+ECHO(echo_decimal_null, nullable(decimal(10, 2)))
+ECHO(echo_uuid_null, nullable(uuid))
+ECHO(echo_json_null, nullable(json))
 
 REIFYDB_QUERY(echo_row, row(every_type), EVERY_TYPE_COLUMNS) {
     *result = (every_type_row){REIFYDB_FIELDS(EVERY_TYPE_COLUMNS)};
@@ -164,8 +170,11 @@ static int32_t many(every_type_row rows[32], reifydb_text a, int64_t from, int64
             .t = t,
             .d = {(const uint8_t *)t.data, t.length},
             .at = {-i},
+            .price = {25 * i},
+            .j = REIFYDB_JSON("{ \"b\": 1, \"a\": [ ] }"),
             .at_null = {true, reifydb_now()},
         };
+        for (size_t k = 0; k < sizeof rows[i].u.bytes; k++) rows[i].u.bytes[k] = (uint8_t)i;
         if (i % 3 != 0) rows[i].n_null = (reifydb_nullable_int){true, from};
         if (i % 2 == 0) rows[i].t_null = (reifydb_nullable_text){true, t};
     }
@@ -214,6 +223,22 @@ REIFYDB_TRANSITION(put_pair, float, (int, low) (timestamp, high) (float, value))
     TRY(found);
     if (found > 0) *result = old.value;
     return pair_upsert(&(pair_row){low, high, value});
+}
+
+REIFYDB_TRANSITION(put_item, none, ITEM_COLUMNS) {
+    return item_upsert(&(item_row){REIFYDB_FIELDS(ITEM_COLUMNS)});
+}
+
+REIFYDB_QUERY(get_item, row(item), (int, id)) {
+    return item_need(id, result);
+}
+
+REIFYDB_TRANSITION(put_units, none, (int, id) (int, units)) {
+    return item_upsert(&(item_row){.id = id, .price = {true, {units}}});
+}
+
+REIFYDB_TRANSITION(put_tags, none, (int, id) (text, tags)) {
+    return item_upsert(&(item_row){.id = id, .tags = {true, {tags.data, tags.length}}});
 }
 
 // ------------------------------------------------------------------ memory
@@ -336,6 +361,90 @@ SCAN_ONE(scan_from, lower, false)
 SCAN_ONE(scan_up_to, upper, false)
 SCAN_ONE(scan_after_prefix, lower, true)
 SCAN_ONE(scan_before_prefix, upper, true)
+
+// The numbers of the items that a cursor finds, as text.
+static int32_t listed_items(reifydb_cursor *rows, reifydb_text *numbers) {
+    item_row row;
+    builder text;
+    int32_t found;
+    TRY(build(&text, 4096));
+    while ((found = item_next(rows, &row)) > 0) {
+        if (text.length > 0) TRY(append(&text, REIFYDB_TEXT(" ")));
+        TRY(append_number(&text, row.id));
+    }
+    *numbers = built(&text);
+    return found;
+}
+
+REIFYDB_QUERY(items_by, text, (int, order) (bool, descending) (int, limit)) {
+    reifydb_cursor rows;
+    int32_t most = (int32_t)limit;
+    switch (order) {
+    case 0: TRY(item_scan(&rows, &(item_range){.descending = descending, .limit = most})); break;
+    case 1: TRY(item_by_colour_scan(&rows, &(item_by_colour_range){.descending = descending, .limit = most})); break;
+    case 2: TRY(item_by_code_scan(&rows, &(item_by_code_range){.descending = descending, .limit = most})); break;
+    default: TRY(item_by_price_scan(&rows, &(item_by_price_range){.descending = descending, .limit = most}));
+    }
+    return listed_items(&rows, result);
+}
+
+REIFYDB_QUERY(items_of_colour, text, (nullable(text), colour) (bool, descending) (int, limit)) {
+    reifydb_cursor rows;
+    item_by_colour_range range = {
+        .prefix = {colour}, .prefix_columns = 1, .descending = descending, .limit = (int32_t)limit};
+    TRY(item_by_colour_scan(&rows, &range));
+    return listed_items(&rows, result);
+}
+
+REIFYDB_QUERY(items_of_size, text, (nullable(text), colour) (int, size)) {
+    reifydb_cursor rows;
+    TRY(item_by_colour_scan(&rows, &(item_by_colour_range){.prefix = {colour, size}, .prefix_columns = 2}));
+    return listed_items(&rows, result);
+}
+
+REIFYDB_QUERY(items_between, text,
+    (nullable(text), colour1) (int, size1) (nullable(text), colour2) (int, size2) (bool, descending)) {
+    reifydb_cursor rows;
+    item_by_colour_range range = {
+        .lower = {colour1, size1},
+        .lower_columns = 2,
+        .upper = {colour2, size2},
+        .upper_columns = 2,
+        .descending = descending,
+    };
+    TRY(item_by_colour_scan(&rows, &range));
+    return listed_items(&rows, result);
+}
+
+REIFYDB_QUERY(items_dearer, text, (decimal(10, 2), price) (bool, descending)) {
+    reifydb_cursor rows;
+    item_by_price_range range = {
+        .lower = {{true, price}}, .lower_columns = 1, .lower_exclusive = true, .descending = descending};
+    TRY(item_by_price_scan(&rows, &range));
+    return listed_items(&rows, result);
+}
+
+REIFYDB_QUERY(item_of_code, row(item), (uuid, code)) {
+    reifydb_cursor rows;
+    item_by_code_range range = {.prefix = {{true, code}}, .prefix_columns = 1, .limit = 1};
+    TRY(item_by_code_scan(&rows, &range));
+    int32_t found = item_next(&rows, result);
+    return found > 0 ? 0 : found < 0 ? found : REIFYDB_NOT_FOUND;
+}
+
+REIFYDB_TRANSITION(recolour, int, (nullable(text), colour) (nullable(text), other)) {
+    reifydb_cursor rows;
+    item_row row;
+    int32_t found;
+    item_by_colour_range range = {.prefix = {colour}, .prefix_columns = 1, .buffer_bytes = 64};
+    TRY(item_by_colour_scan(&rows, &range));
+    while ((found = item_next(&rows, &row)) > 0) {
+        row.colour = other;
+        TRY(item_update(&row));
+        *result += 1;
+    }
+    return found;
+}
 
 REIFYDB_QUERY(same_pairs, int) {
     reifydb_cursor outer, inner;
@@ -501,4 +610,4 @@ REIFYDB_QUERY(mul_or_abort, int, (int, a) (int, b)) {
     return reifydb_mul(a, b, result);
 }
 
-REIFYDB_MODULE("every_type", SCHEMA, (note) (every_type) (pair))
+REIFYDB_MODULE("every_type", SCHEMA, (note) (every_type) (pair) (item))

@@ -6,6 +6,7 @@ const schema = @import("every_type/schema.zig");
 const every = schema.every_type;
 const note = schema.note;
 const pair = schema.pair;
+const item = schema.item;
 
 fn nothing() void {}
 
@@ -71,12 +72,18 @@ fn many(comptime operation: Many, a: []const u8, from: i64, to: i64, t: []const 
         .t = t,
         .d = .{ .data = t },
         .at = .{ .micros = -@as(i64, @intCast(i)) },
+        .price = .{ .units = 25 * @as(i64, @intCast(i)) },
+        .u = .{ .bytes = @splat(@intCast(i)) },
+        .j = .{ .text = "{ \"b\": 1, \"a\": [ ] }" },
         .flag_null = null,
         .n_null = if (i % 3 == 0) null else from,
         .x_null = null,
         .t_null = if (i % 2 == 0) t else null,
         .d_null = null,
         .at_null = reifydb.now(),
+        .price_null = null,
+        .u_null = null,
+        .j_null = null,
     };
     switch (operation) {
         .insert => try every.insertMany(given),
@@ -157,6 +164,66 @@ fn scanFrom(a: []const u8, descending: bool) ![]const u8 {
 
 fn scanUpTo(a: []const u8, descending: bool) ![]const u8 {
     return listed(.{ .upper = .{a}, .descending = descending });
+}
+
+/// The numbers of the items that a scan finds, as text.
+fn listedItems(options: anytype) ![]const u8 {
+    const out = try reifydb.alloc(4096);
+    var len: usize = 0;
+    var rows = try item.scan(options);
+    defer rows.close();
+    while (try rows.next()) |row| {
+        const piece = try std.fmt.bufPrint(out[len..], "{s}{d}", .{ if (len > 0) " " else "", row.id });
+        len += piece.len;
+    }
+    return out[0..len];
+}
+
+fn itemsBy(order: i64, descending: bool, limit: i64) ![]const u8 {
+    return switch (order) {
+        0 => listedItems(.{ .descending = descending, .limit = small(limit) }),
+        1 => listedItems(.{ .index = "item_by_colour", .descending = descending, .limit = small(limit) }),
+        2 => listedItems(.{ .index = "item_by_code", .descending = descending, .limit = small(limit) }),
+        else => listedItems(.{ .index = "item_by_price", .descending = descending, .limit = small(limit) }),
+    };
+}
+
+fn itemsOfColour(colour: ?[]const u8, descending: bool, limit: i64) ![]const u8 {
+    return listedItems(.{ .index = "item_by_colour", .prefix = .{colour}, .descending = descending, .limit = small(limit) });
+}
+
+fn itemsOfSize(colour: ?[]const u8, size: i64) ![]const u8 {
+    return listedItems(.{ .index = "item_by_colour", .prefix = .{ colour, size } });
+}
+
+fn itemsBetween(colour1: ?[]const u8, size1: i64, colour2: ?[]const u8, size2: i64, descending: bool) ![]const u8 {
+    return listedItems(.{
+        .index = "item_by_colour",
+        .lower = .{ colour1, size1 },
+        .upper = .{ colour2, size2 },
+        .descending = descending,
+    });
+}
+
+fn itemsDearer(price: reifydb.Decimal(10, 2), descending: bool) ![]const u8 {
+    return listedItems(.{ .index = "item_by_price", .after = price, .descending = descending });
+}
+
+fn itemOfCode(code: reifydb.Uuid) !item.Row {
+    var rows = try item.scan(.{ .index = "item_by_code", .prefix = code, .limit = 1 });
+    return try rows.next() orelse error.NotFound;
+}
+
+fn recolour(colour: ?[]const u8, other: ?[]const u8) !i64 {
+    var seen: i64 = 0;
+    var rows = try item.scan(.{ .index = "item_by_colour", .prefix = .{colour}, .buffer_bytes = @as(usize, 64) });
+    defer rows.close();
+    while (try rows.next()) |row| : (seen += 1) {
+        var changed = row;
+        changed.colour = other;
+        try item.update(changed);
+    }
+    return seen;
 }
 
 /// How many pairs of rows have the same `n`: a cursor inside a cursor.
@@ -293,6 +360,22 @@ fn putPair(low: i64, high: reifydb.Timestamp, value: f64) !f64 {
     return if (old) |row| row.value else 0;
 }
 
+fn putItem(row: item.Row) !void {
+    try item.upsert(row);
+}
+
+fn getItem(id: i64) !item.Row {
+    return item.need(id);
+}
+
+fn putUnits(id: i64, units: i64) !void {
+    try item.upsert(.{ .id = id, .colour = null, .size = 0, .price = .{ .units = units }, .code = null, .tags = null });
+}
+
+fn putTags(id: i64, tags: []const u8) !void {
+    try item.upsert(.{ .id = id, .colour = null, .size = 0, .price = null, .code = null, .tags = .{ .text = tags } });
+}
+
 const Facts = struct { now: reifydb.Timestamp, random: i64, caller: []const u8 };
 
 fn facts() !Facts {
@@ -420,7 +503,7 @@ pub const panic = reifydb.panic;
 pub const module = reifydb.module(.{
     .name = "every_type",
     .schema = @embedFile("every_type/schema.sql"),
-    .relations = .{ note, every, pair },
+    .relations = .{ note, every, pair, item },
     .transitions = .{
         .nothing = reifydb.transition(nothing, .{}),
         .echo_bool = echo(bool),
@@ -429,12 +512,18 @@ pub const module = reifydb.module(.{
         .echo_text = echo([]const u8),
         .echo_bytes = echo(reifydb.Bytes),
         .echo_timestamp = echo(reifydb.Timestamp),
+        .echo_decimal = echo(reifydb.Decimal(10, 2)),
+        .echo_uuid = echo(reifydb.Uuid),
+        .echo_json = echo(reifydb.Json),
         .echo_bool_null = echo(?bool),
         .echo_int_null = echo(?i64),
         .echo_float_null = echo(?f64),
         .echo_text_null = echo(?[]const u8),
         .echo_bytes_null = echo(?reifydb.Bytes),
         .echo_timestamp_null = echo(?reifydb.Timestamp),
+        .echo_decimal_null = echo(?reifydb.Decimal(10, 2)),
+        .echo_uuid_null = echo(?reifydb.Uuid),
+        .echo_json_null = echo(?reifydb.Json),
         .echo_row = reifydb.query(echoRow, .{}),
         .insert = reifydb.transition(insert, .{}),
         .update = reifydb.transition(update, .{}),
@@ -457,6 +546,17 @@ pub const module = reifydb.module(.{
         .scan_up_to = reifydb.query(scanUpTo, .{ "a", "descending" }),
         .scan_after_prefix = reifydb.query(scanAfterPrefix, .{ "a", "descending" }),
         .scan_before_prefix = reifydb.query(scanBeforePrefix, .{ "a", "descending" }),
+        .items_by = reifydb.query(itemsBy, .{ "order", "descending", "limit" }),
+        .items_of_colour = reifydb.query(itemsOfColour, .{ "colour", "descending", "limit" }),
+        .items_of_size = reifydb.query(itemsOfSize, .{ "colour", "size" }),
+        .items_between = reifydb.query(itemsBetween, .{ "colour1", "size1", "colour2", "size2", "descending" }),
+        .items_dearer = reifydb.query(itemsDearer, .{ "price", "descending" }),
+        .item_of_code = reifydb.query(itemOfCode, .{"code"}),
+        .recolour = reifydb.transition(recolour, .{ "colour", "other" }),
+        .put_item = reifydb.transition(putItem, .{}),
+        .get_item = reifydb.query(getItem, .{"id"}),
+        .put_units = reifydb.transition(putUnits, .{ "id", "units" }),
+        .put_tags = reifydb.transition(putTags, .{ "id", "tags" }),
         .same_pairs = reifydb.query(samePairs, .{}),
         .clear = reifydb.transition(clear, .{}),
         .chase = reifydb.transition(chase, .{"last"}),

@@ -16,12 +16,18 @@
     "    t text not null,\\n" \
     "    d bytes not null,\\n" \
     "    at timestamp not null,\\n" \
+    "    price decimal(10,2) not null,\\n" \
+    "    u uuid not null,\\n" \
+    "    j json not null,\\n" \
     "    flag_null bool,\\n" \
     "    n_null int,\\n" \
     "    x_null float,\\n" \
     "    t_null text,\\n" \
     "    d_null bytes,\\n" \
     "    at_null timestamp,\\n" \
+    "    price_null decimal(10,2),\\n" \
+    "    u_null uuid,\\n" \
+    "    j_null json,\\n" \
     "    primary key (a, b)\\n" \
     ");\\n" \
     "\\n" \
@@ -36,7 +42,20 @@
     "    high timestamp,\\n" \
     "    value float not null,\\n" \
     "    primary key (low, high)\\n" \
-    ");\\n"
+    ");\\n" \
+    "\\n" \
+    "create table item (\\n" \
+    "    id int primary key,\\n" \
+    "    colour text,\\n" \
+    "    size int not null,\\n" \
+    "    price decimal(10,2),\\n" \
+    "    code uuid,\\n" \
+    "    tags json\\n" \
+    ");\\n" \
+    "\\n" \
+    "create index item_by_colour on item (colour, size);\\n" \
+    "create unique index item_by_code on item (code);\\n" \
+    "create index item_by_price on item (price);\\n"
 
 #define EVERY_TYPE_COLUMNS \
     (text, a) \
@@ -47,12 +66,18 @@
     (text, t) \
     (bytes, d) \
     (timestamp, at) \
+    (decimal(10, 2), price) \
+    (uuid, u) \
+    (json, j) \
     (nullable(bool), flag_null) \
     (nullable(int), n_null) \
     (nullable(float), x_null) \
     (nullable(text), t_null) \
     (nullable(bytes), d_null) \
-    (nullable(timestamp), at_null)
+    (nullable(timestamp), at_null) \
+    (nullable(decimal(10, 2)), price_null) \
+    (nullable(uuid), u_null) \
+    (nullable(json), j_null)
 REIFYDB_TABLE(every_type, EVERY_TYPE_COLUMNS, (text, a) (int, b))
 
 #define NOTE_COLUMNS \
@@ -68,4 +93,16 @@ REIFYDB_AUTO_INCREMENT(note, id)
     (float, value)
 REIFYDB_TABLE(pair, PAIR_COLUMNS, (int, low) (timestamp, high))
 
-#define RELATIONS (every_type) (note) (pair)
+#define ITEM_COLUMNS \
+    (int, id) \
+    (nullable(text), colour) \
+    (int, size) \
+    (nullable(decimal(10, 2)), price) \
+    (nullable(uuid), code) \
+    (nullable(json), tags)
+REIFYDB_TABLE(item, ITEM_COLUMNS, (int, id),
+    (item, item_by_colour, (nullable(text), colour) (int, size))
+    (item, item_by_code, (nullable(uuid), code))
+    (item, item_by_price, (nullable(decimal(10, 2)), price)))
+
+#define RELATIONS (every_type) (note) (pair) (item)
