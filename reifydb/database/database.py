@@ -51,8 +51,7 @@ from reifydb.errors import (
     UnavailableError,
     VerifyError,
 )
-from reifydb.sandbox.compiler import compile_guest
-from reifydb.sandbox.workshop import Workshop
+from reifydb.sandbox.workshop import Workshop, give_back
 
 SEED_MASK = (1 << 62) - 1
 """Seeds count up from below this, and never reach what a signed word cannot hold."""
@@ -431,7 +430,7 @@ class Database:
         """
         wasm = _read_module(source)
         limits = limits or ModuleLimits()
-        compiled = compile_guest(wasm, limits, name, cache=self._workshop.cache)
+        compiled = self._workshop.compiled(wasm, limits, name)
         with Transaction(self) as tx, self._turns.lock:
             tx._check()
             module = self._registry.install(compiled, wasm, limits, apply_schema=apply_schema)
@@ -568,6 +567,8 @@ class Database:
         finally:
             with self._turns.lock:
                 self._kernel.close()
+        if self._executor.failed is None:
+            give_back(self._workshop)
 
     def _abandon(self) -> None:
         """Drops a database whose opening failed."""

@@ -26,7 +26,6 @@ from reifydb.database.transitions import PythonTransition, WasmTransition
 from reifydb.engine.deadlines import Watchdog
 from reifydb.engine.executor import Executor
 from reifydb.errors import ModuleError, RequestError, UnavailableError, UnknownNameError
-from reifydb.sandbox.compiler import compile_guest
 from reifydb.sandbox.guest import REPLACEMENTS_MAX
 from reifydb.sandbox.replies import CompiledGuest
 from reifydb.sandbox.workshop import Workshop
@@ -70,7 +69,7 @@ class Registry:
         assert isinstance(wasm, bytes)
         try:
             limits = limits_from_json(str(row["limits"]))
-            compiled = compile_guest(wasm, limits, name, cache=self.workshop.cache)
+            compiled = self.workshop.compiled(wasm, limits, name)
             numbers = transition_numbers(self, name, compiled.manifest)
             self._adopt(link(self, compiled, limits, numbers), None)
         except (ModuleError, RequestError, UnavailableError) as error:

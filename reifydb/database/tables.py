@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from reifydb.engine.catalog import Column, Table, Type
 from reifydb.engine.keys import KeyCodec
-from reifydb.engine.rows import RowCodec
+from reifydb.engine.rows import row_codec
 from reifydb.errors import RequestError, UnknownNameError
 
 FIRST_TABLE = 16
@@ -56,9 +56,9 @@ class TableHandle:
     def __init__(self, table: Table) -> None:
         self.table, self.name, self.number = table, table.name, table.number
         what = f"table {table.name}"
-        self.rows = RowCodec(table.columns, what=what)
+        self.rows = row_codec(table.columns, what=what)
         self.keys = KeyCodec(table.key_columns, what=what)
-        self._keys = RowCodec(table.key_columns, what=what)
+        self._keys = row_codec(table.key_columns, what=what)
         self.names = tuple(c.name for c in table.columns)
         self.auto = None if table.auto is None else table.columns[table.auto].name
         self.key_names = tuple(c.name for c in table.key_columns)
@@ -112,11 +112,11 @@ class Projection:
 
     def __init__(self, table: Table, names: Sequence[str]) -> None:
         positions = [table.position(name) for name in names]
-        columns = [table.columns[i] for i in positions if i is not None]
+        columns = tuple(table.columns[i] for i in positions if i is not None)
         self.count = len(columns)
         head = struct.pack(f"<{self.count}H", *positions)
         self.head = head + bytes(-len(head) % 8)
-        self.codec = RowCodec(columns, what=f"table {table.name}")
+        self.codec = row_codec(columns, what=f"table {table.name}")
 
     def encode(self, row: Mapping[str, object]) -> bytes:
         """One row, whose names are those of this projection in this order."""

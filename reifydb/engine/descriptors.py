@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from reifydb.engine.catalog import Table
-from reifydb.engine.rows import RowCodec
+from reifydb.engine.rows import row_codec
 
 _HEADER = struct.Struct("<IHHHHI")
 _NO_AUTO = 0xFFFF
@@ -30,5 +30,5 @@ def table_descriptor(table: Table) -> bytes:
     )
     head += bytes(len(head) % 2) + struct.pack(f"<{k}H", *table.key)
     head += bytes(-len(head) % 8)
-    codec = RowCodec(table.columns, what=f"defaults of table {table.name}")
+    codec = row_codec(table.columns, what=f"defaults of table {table.name}")
     return head + codec.encode([column.default for column in table.columns])

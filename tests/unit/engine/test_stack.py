@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 
 import pytest
@@ -33,6 +34,7 @@ def with_probe(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], reifydb.Datab
     """Opens a database whose bridges have another probe."""
 
     def opened(wat: str) -> reifydb.Database:
+        monkeypatch.setattr(workshop, "_idle", deque(maxlen=0))
         monkeypatch.setattr(workshop, "probe_wat", lambda: wat)
         db = open_with(zig_guest("misbehave"))
         with db.transaction() as tx:
