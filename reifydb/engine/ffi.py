@@ -194,19 +194,30 @@ class Exports(dict[str, Any]):
     when it is first asked for: most of the kernel's forty functions are not, in a short life.
     """
 
-    def __init__(self, store: Store, code: Code, instance: wasmtime.Instance) -> None:
+    def __init__(self, store: Store, code: Code, instance: c.wasmtime_instance_t) -> None:
         super().__init__()
         self.store, self.code, self._instance = store, code, instance
+        self._raw: dict[str, c.wasmtime_extern_t] = {}
+
+    def raw(self, name: str) -> c.wasmtime_extern_t:
+        """The same as C has it: a kind and two numbers, which own nothing.
+
+        Raises:
+            KeyError: There is nothing of this name.
+        """
+        found = self._raw.get(name)
+        if found is None:
+            found, encoded = c.wasmtime_extern_t(), name.encode()
+            context, instance = self.store.store._context(), ctypes.byref(self._instance)
+            if not c.wasmtime_instance_export_get(
+                context, instance, encoded, len(encoded), ctypes.byref(found)
+            ):
+                raise KeyError(name)
+            self._raw[name] = found
+        return found
 
     def __missing__(self, name: str) -> Any:
-        found, raw = c.wasmtime_extern_t(), name.encode()
-        context, instance = self.store.store._context(), self._instance._instance
-        there = c.wasmtime_instance_export_get(
-            context, ctypes.byref(instance), raw, len(raw), ctypes.byref(found)
-        )
-        if not there:
-            raise KeyError(name)
-        made = self[name] = wrap_extern(found)
+        made = self[name] = wrap_extern(self.raw(name))
         return made
 
     def function(self, name: str, *, keep_gil: bool = False) -> RawFunction:
@@ -260,12 +271,22 @@ class Store:
             CallEnded: A start function trapped, or a segment does not fit.
             KeyError: Something that is imported is not there.
         """
-        needed = [imports[module][name] for module, name in code.imports]
+        needed = [imports[module].raw(name) for module, name in code.imports]
+        externs = (c.wasmtime_extern_t * len(needed))(*needed)
+        instance, trap = c.wasmtime_instance_t(), ctypes.POINTER(c.wasm_trap_t)()
         self.instances += 1
-        try:
-            instance = wasmtime.Instance(self.store, code.module, needed)
-        except (wasmtime.Trap, wasmtime.WasmtimeError) as failure:
-            raise CallEnded(failure) from None
+        error = c.wasmtime_instance_new(
+            self.store._context(),
+            code.module.ptr(),
+            externs,
+            len(needed),
+            ctypes.byref(instance),
+            ctypes.byref(trap),
+        )
+        if error:
+            raise CallEnded(wasmtime.WasmtimeError._from_ptr(error))
+        if trap:
+            raise CallEnded(wasmtime.Trap._from_ptr(trap))
         return Exports(self, code, instance)
 
     def set_deadline(self, ticks: int) -> None:

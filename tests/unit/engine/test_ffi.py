@@ -171,12 +171,14 @@ def test_memory_is_where_the_base_says(store: Store, exports: Exports) -> None:
     assert store.memory_base(exports["memory"]) == base
 
 
-def test_what_is_imported_must_be_there(store: Store, engine: wasmtime.Engine) -> None:
+def test_what_is_imported_must_be_there(
+    store: Store, exports: Exports, engine: wasmtime.Engine
+) -> None:
     wanting = wasmtime.Module(engine, '(module (import "a" "f" (func)))')
     code = Code(engine, bytes(wanting.serialize()))
     assert code.imports == [("a", "f")]
     with pytest.raises(KeyError):
-        store.instantiate(code, a={})
+        store.instantiate(code, a=exports)
     with pytest.raises(KeyError):
         store.instantiate(code)
 
