@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from reifydb.engine.catalog import Transition, Type
 from reifydb.engine.executor import DEADLINE, TRAP_FIRST
 from reifydb.engine.kernel import ABORTED, COMMITTED, NOT_RUN, OUTCOME, REFUSED, RUN_HEAD
-from reifydb.engine.rows import Buffer, row_codec
+from reifydb.engine.rows import row_codec
+from reifydb.engine.values import Buffer
 from reifydb.errors import (
     AbortedError,
     DeadlineError,

@@ -18,10 +18,11 @@ class KeyCodec:
     Args:
         columns: The key's columns in key order.
         what: Names the thing in errors: `table account`.
+        nullable: Null is a value like others, within a tuple: bounds of a secondary index.
     """
 
-    def __init__(self, columns: Sequence[Column], *, what: str) -> None:
-        self.columns, self.what = tuple(columns), what
+    def __init__(self, columns: Sequence[Column], *, what: str, nullable: bool = False) -> None:
+        self.columns, self.what, self.nullable = tuple(columns), what, nullable
         self._rows = [
             row_codec(self.columns[:n], what=f"{what}, key") for n in range(1, len(columns) + 1)
         ]
@@ -71,17 +72,17 @@ class KeyCodec:
 
     def _values(self, key: object) -> Sequence[object]:
         values = key if isinstance(key, tuple | list) else (key,)
-        if None in values[: len(self.columns)]:
+        if not self.nullable and None in values[: len(self.columns)]:
             column = self.columns[[v is None for v in values].index(True)]
             raise WrongTypeError(
-                f"{self.what}, key, column {column.name}: expected {column.type.sql}, got null",
+                f"{self.what}, key, column {column.name}: expected {column.sql_type}, got null",
                 hint="a key is never null",
             )
         return values
 
     def _wrong_count(self, values: Sequence[object], least: str) -> RequestError:
         n = len(self.columns)
-        listed = ", ".join(f"{c.name} {c.type.sql}" for c in self.columns)
+        listed = ", ".join(f"{c.name} {c.sql_type}" for c in self.columns)
         return RequestError(
             f"{self.what}, key: expected {least}{n} value{'' if n == 1 else 's'},"
             f" got {len(values)}",

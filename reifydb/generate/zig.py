@@ -25,6 +25,8 @@ _TYPES = {
     Type.TEXT: "[]const u8",
     Type.BYTES: "reifydb.Bytes",
     Type.TIMESTAMP: "reifydb.Timestamp",
+    Type.UUID: "reifydb.Uuid",
+    Type.JSON: "reifydb.Json",
 }
 
 _KEYWORDS = frozenset(
@@ -96,7 +98,11 @@ def _table(table: Table, row: str) -> str:
 
 
 def _type(column: Column) -> str:
-    return ("?" if column.nullable else "") + _TYPES[column.type]
+    if column.type is Type.DECIMAL:
+        kind = f"reifydb.Decimal({column.precision}, {column.scale})"
+    else:
+        kind = _TYPES[column.type]
+    return ("?" if column.nullable else "") + kind
 
 
 def _row_names(tables: Sequence[Table]) -> dict[str, str]:
