@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from reifydb.errors import AbortedError, DeadlineError, TrappedError
 from sdk.zig.build import build_guest
+
+from reifydb.errors import AbortedError, DeadlineError, TrappedError
 from tests.guests.databases import open_with
 
 DEADLINE_MS = 250

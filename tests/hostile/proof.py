@@ -91,8 +91,10 @@ class Part:
         """For a terminal."""
         lines = [
             f"{self.name}",
-            f"{'done':>10} {'µs cpu':>8} {'µs wall':>8} {'MiB':>6} {'GiB reserved':>12} "
-            f"{'mappings':>8} {'moves':>6}",
+            (
+                f"{'done':>10} {'µs cpu':>8} {'µs wall':>8} {'MiB':>6} {'GiB reserved':>12} "
+                f"{'mappings':>8} {'moves':>6}"
+            ),
         ]
         lines += [
             f"{s.done:>10,} {s.cpu_us:>8,.0f} {s.wall_us:>8,.0f} {s.resident >> 20:>6,} "
