@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from sdk.zig.build import build_guest
-
 from reifydb.errors import AbortedError, DeadlineError, TrappedError
+from sdk.build import build_guest
 from tests.guests.databases import open_with
 
 DEADLINE_MS = 250

@@ -10,7 +10,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from sdk.zig.build import build_guest
+
+from sdk.build import build_guest
 
 ROOT = Path(__file__).resolve().parents[2]
 BANK = ROOT / "examples/wasm/bank/bank.zig"
