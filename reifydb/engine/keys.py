@@ -10,7 +10,8 @@ from reifydb.errors import RequestError, WrongTypeError
 
 
 class KeyCodec:
-    """Keys of given columns. A key of one column may be given bare, without a tuple.
+    """Keys of given columns. A key of one column may be given bare, without a tuple; a list is one
+    of values as well, but where the only column is JSON: there it is the value.
 
     Built once per table; O(columns²), for there is a codec per length of prefix. Safe from several
     threads.
@@ -27,6 +28,8 @@ class KeyCodec:
             row_codec(self.columns[:n], what=f"{what}, key") for n in range(1, len(columns) + 1)
         ]
         self._full = self._rows[-1]
+        only_json = len(self.columns) == 1 and self.columns[0].type is Type.JSON
+        self._several = (tuple,) if only_json else (tuple, list)
         self._bare_int = len(self.columns) == 1 and self.columns[0].type is Type.INT
 
     def encode(self, key: object) -> bytes:
@@ -71,7 +74,7 @@ class KeyCodec:
         return tuple([row[i] for i in positions])
 
     def _values(self, key: object) -> Sequence[object]:
-        values = key if isinstance(key, tuple | list) else (key,)
+        values = key if isinstance(key, self._several) else (key,)
         if not self.nullable and None in values[: len(self.columns)]:
             column = self.columns[[v is None for v in values].index(True)]
             raise WrongTypeError(
