@@ -137,6 +137,14 @@ def test_the_readme_names_only_commands_that_there_are() -> None:
     assert named <= set(re.findall(r"^([a-z]+)\)$", script, re.MULTILINE))
 
 
+def test_the_pages_name_only_tests_that_there_are() -> None:
+    pages = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").rglob("*.md"))
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    named = set(re.findall(r"`(test_[a-z0-9_]+)`", pages))
+    assert named
+    assert named <= set(re.findall(r"def (test_\w+)\(", tests))
+
+
 def test_the_pages_link_only_to_files_that_there_are() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     missing = [

@@ -75,7 +75,11 @@ ENDLESS = [
     _zig("endless writes of a thousand rows", _fails("loop_of_writes", ends=DEADLINE)),
     _zig("endless scans", _fails("loop_of_scans", ends=DEADLINE)),
     _zig("endless log lines", _fails("loop_of_logs", ends=DEADLINE)),
-    _zig("an endless loop after an abort", _fails("loop_after_abort", ends="aborted: 7")),
+    _zig(
+        "an endless loop after an abort",
+        _fails("loop_after_abort", ends="aborted: 7"),
+        deadline_ms=SHORT_MS,
+    ),
     _text(
         "an endless loop of filling memory",
         _run(

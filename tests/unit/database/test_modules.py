@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -232,6 +233,20 @@ def test_a_start_function_cannot_write(db: reifydb.Database) -> None:
     assert db.count("victim") == before
     db.call("guest.nothing")
     db.verify()
+
+
+def test_a_start_function_s_log_line_has_no_other_call_s_name(
+    db: reifydb.Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    imports = '(import "reifydb.v1" "log" (func $log (param i32 i32 i32) (result i32)))'
+    body = """(data (i32.const 300) "hello") (start $begin)
+      (func $begin (drop (call $log (i32.const 20) (i32.const 300) (i32.const 5))))
+      (func (export "nothing") (result i32) (i32.const 0))"""
+    db.call("counter.look")
+    with caplog.at_level(logging.INFO, logger="reifydb.guest"):
+        db.install(wat.guest(wat.Guest(body, ("nothing",), prelude=imports + wat.PRELUDE)))
+        db.call("counter.look")
+    assert [record.getMessage() for record in caplog.records] == ["a start function: hello"]
 
 
 def test_another_table_of_the_same_name_is_no_table_of_the_module() -> None:
