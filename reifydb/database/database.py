@@ -55,8 +55,7 @@ from reifydb.errors import (
     UnavailableError,
     VerifyError,
 )
-from reifydb.sandbox.compiler import compile_guest
-from reifydb.sandbox.workshop import Workshop
+from reifydb.sandbox.workshop import Workshop, give_back
 
 SEED_MASK = (1 << 62) - 1
 """Seeds count up from below this, and never reach what a signed word cannot hold."""
@@ -209,6 +208,11 @@ class Database:
         payload = bytes(output[OUTCOME_BYTES : OUTCOME_BYTES + length])
         return handle.failure(status, code, payload, self._executor.trap_reasons)
 
+    def _after_commit(self) -> None:
+        """In a turn, after something may have been committed: redo and deltas."""
+        self._feed.after_commit()
+        self._subscriptions.take()
+
     def _after_one(self, flags: int) -> None:
         """After a single call, in its turn: redo, deltas, log lines, dead instances."""
         self._feed.after_commit()
@@ -285,8 +289,7 @@ class Database:
             try:
                 parts, consumed = self._executor.run(batch, self._now_us(), self._next_seed())
             finally:  # Ctrl-C leaves the slices before it committed
-                self._feed.after_commit()
-                self._subscriptions.take()
+                self._after_commit()
                 self._gather_log_lines()
             outcomes += parts
             self._registry.renew_store()
@@ -465,7 +468,7 @@ class Database:
         """
         wasm = _read_module(source)
         limits = limits or ModuleLimits()
-        compiled = compile_guest(wasm, limits, name, cache=self._workshop.cache)
+        compiled = self._workshop.compiled(wasm, limits, name)
         with Transaction(self) as tx, self._turns.lock:
             tx._check()
             module = self._registry.install(compiled, wasm, limits, with_schema=apply_schema)
@@ -608,6 +611,8 @@ class Database:
         finally:
             with self._turns.lock:
                 self._kernel.close()
+        if self._executor.failed is None:
+            give_back(self._workshop)
 
     def _abandon(self) -> None:
         """Drops a database whose opening failed."""

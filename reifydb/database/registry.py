@@ -30,7 +30,6 @@ from reifydb.database.transitions import PythonTransition, WasmTransition
 from reifydb.engine.deadlines import Watchdog
 from reifydb.engine.executor import Executor
 from reifydb.errors import ModuleError, RequestError, UnavailableError, UnknownNameError
-from reifydb.sandbox.compiler import compile_guest
 from reifydb.sandbox.guest import REPLACEMENTS_MAX
 from reifydb.sandbox.replies import CompiledGuest
 from reifydb.sandbox.workshop import Workshop
@@ -74,7 +73,7 @@ class Registry:
         assert isinstance(wasm, bytes)
         try:
             limits = limits_from_json(str(row["limits"]))
-            compiled = compile_guest(wasm, limits, name, cache=self.workshop.cache)
+            compiled = self.workshop.compiled(wasm, limits, name)
             numbers = transition_numbers(self, name, compiled.manifest)
             kept = row["bindings"]
             if kept is None:  # by a version that did not keep them, nor let columns change

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from reifydb.engine.catalog import Column, Table, Type
 from reifydb.engine.keys import KeyCodec
-from reifydb.engine.rows import RowCodec
+from reifydb.engine.rows import row_codec
 from reifydb.errors import RequestError, UnknownNameError
 
 FIRST_TABLE = 16
@@ -52,9 +52,9 @@ class TableHandle:
     def __init__(self, table: Table) -> None:
         self.table, self.name, self.number = table, table.name, table.number
         what = f"table {table.name}"
-        self.rows = RowCodec(table.columns, what=what)
+        self.rows = row_codec(table.columns, what=what)
         self.keys = KeyCodec(table.key_columns, what=what)
-        self._keys = RowCodec(table.key_columns, what=what)
+        self._keys = row_codec(table.key_columns, what=what)
         self.names = tuple(c.name for c in table.columns)
         self.auto = None if table.auto is None else table.columns[table.auto].name
         self.key_names = tuple(c.name for c in table.key_columns)
@@ -138,7 +138,7 @@ class Projection:
         self.count = len(columns)
         head = struct.pack(f"<{self.count}H", *places)
         self.head = head + bytes(-len(head) % 8)
-        self.codec = RowCodec(columns, what=f"table {table.name}")
+        self.codec = row_codec(columns, what=f"table {table.name}")
 
     def encode(self, row: Mapping[str, object]) -> bytes:
         """One row, whose names are those of this projection in this order."""

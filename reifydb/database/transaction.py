@@ -54,6 +54,7 @@ class Hold:
         """Rolls it back, because it is too old or nobody has it any more. In a turn."""
         if self._db._executor.failed is None:
             self._db._kernel.call["rollback"]()
+            self._db._after_commit()  # it may have been interrupted as it committed
         tx = self._tx()
         if tx is not None:
             ms = self._db.options.transaction_ms_max
@@ -176,10 +177,9 @@ class Transaction:
             kernel.call["commit"]()
         finally:  # Ctrl-C comes when the kernel has committed, or just before it would
             kernel.call["rollback"]()  # of nothing, unless it was before
+            self._db._after_commit()  # while it is open: then whoever ends it does the same
             self._ended_here = True
             self._close("committed")
-            self._db._feed.after_commit()
-            self._db._subscriptions.take()
         if kernel.lsn_cell.value != before:
             self.lsn = kernel.lsn_cell.value
 
@@ -189,6 +189,7 @@ class Transaction:
             self._check()
             self._refuse_inside("rolled back")
             self._db._kernel.call["rollback"]()
+            self._db._after_commit()  # it may have been interrupted as it committed
             self._close("rolled back")
             self._ended_here = True
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping
 
 from reifydb.engine.catalog import Column, Index, Table, Type
-from reifydb.engine.rows import RowCodec
+from reifydb.engine.rows import row_codec
 from reifydb.engine.values import default_value
 
 _HEADER = struct.Struct("<IHHHHI")
@@ -46,7 +46,7 @@ def _flags(column: Column | None, *, is_key: bool) -> int:
 def _defaults(table: Table, columns: Mapping[int, Column], count: int) -> bytes:
     """A row of all columns; those that were dropped are null."""
     nothing = Column("dropped", Type.INT)
-    codec = RowCodec(
+    codec = row_codec(
         [columns.get(at, nothing) for at in range(count)], what=f"defaults of table {table.name}"
     )
     return codec.encode(

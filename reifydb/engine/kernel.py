@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from reifydb.engine.ffi import CallEnded, Code, Engine, Exports, RawFunction, Store
+from reifydb.engine.ffi import CallEnded, Code, Engine, Exports, Functions, Store
 from reifydb.engine.pages import move_pages
 from reifydb.errors import KernelError
 
@@ -145,11 +145,9 @@ class Kernel:
         self.exports: Exports = self.store.instantiate(self.code.kernel, dispatch=self.dispatch)
         stack = self.store.instantiate(self.code.stack, k=self.exports)
         self.probe: Exports = self.store.instantiate(self.code.probe)
-        self.call: dict[str, RawFunction] = self.store.functions(
-            self.exports, keep_gil=RUNS_NO_GUEST
-        )
-        self._set_stack = self.store.function(stack["set"], keep_gil=True)
-        self._stack_top = self.store.function(stack["get"], keep_gil=True)()
+        self.call = Functions(self.exports, keep_gil=RUNS_NO_GUEST)
+        self._set_stack = stack.function("set", keep_gil=True)
+        self._stack_top = stack.function("get", keep_gil=True)()
         self.memory = self.exports["memory"]
         self.base = self.store.memory_base(self.memory)
         self.control_at = self.call["open"]()

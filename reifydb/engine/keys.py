@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reifydb.engine.catalog import Column, Type
-from reifydb.engine.rows import RowCodec
+from reifydb.engine.rows import row_codec
 from reifydb.errors import RequestError, WrongTypeError
 
 
@@ -24,7 +24,7 @@ class KeyCodec:
     def __init__(self, columns: Sequence[Column], *, what: str, nullable: bool = False) -> None:
         self.columns, self.what, self.nullable = tuple(columns), what, nullable
         self._rows = [
-            RowCodec(self.columns[:n], what=f"{what}, key") for n in range(1, len(columns) + 1)
+            row_codec(self.columns[:n], what=f"{what}, key") for n in range(1, len(columns) + 1)
         ]
         self._full = self._rows[-1]
         self._bare_int = len(self.columns) == 1 and self.columns[0].type is Type.INT

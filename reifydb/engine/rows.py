@@ -15,7 +15,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import partial
+from functools import lru_cache, partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -397,6 +397,20 @@ class RowCodec:
     def signature(self) -> str:
         """The columns as errors show them: `bank.transfer(source int, target int)`."""
         return self._errors.signature
+
+
+CODECS_KEPT_MAX = 1024
+"""So many codecs are kept in the process, for the next table or transition of the same columns."""
+
+
+def row_codec(columns: Sequence[Column], *, what: str, arguments: bool = False) -> RowCodec:
+    """A `RowCodec`, made once: making it takes ten times as long as finding it."""
+    return _kept(tuple(columns), what, arguments)
+
+
+@lru_cache(CODECS_KEPT_MAX)
+def _kept(columns: tuple[Column, ...], what: str, arguments: bool) -> RowCodec:
+    return RowCodec(columns, what=what, arguments=arguments)
 
 
 _PLAIN = {tuple, list}

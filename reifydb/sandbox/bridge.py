@@ -11,6 +11,7 @@ guest points to is copied *before* the kernel is entered, what it gets *after*.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reifydb.config import abort_message_bytes_max, log_line_bytes_max, transitions_max
@@ -228,7 +229,7 @@ def trampoline_wat(names: tuple[str, ...]) -> str:
 
 def bridge_wat(
     names: tuple[str, ...],
-    transitions: dict[str, int],
+    transitions: Mapping[str, int],
     state: GuestState,
     at: Addresses,
     bindings: Bindings,
@@ -292,7 +293,7 @@ def _reset(state: GuestState) -> tuple[str, str]:
         reset.append("(call $guest_start)")
     datas, fill = [], []
     for i, (address, content) in enumerate(state.segments):
-        escaped = "".join(f"\\{byte:02x}" for byte in content)
+        escaped = "\\" + content.hex("\\")
         datas.append(f'(data $image{i} "{escaped}")')
         fill.append(
             f"(memory.init $g $image{i} (i32.const {_signed(address)}) (i32.const 0) "

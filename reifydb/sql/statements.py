@@ -15,8 +15,13 @@ What they name need not exist as far as this module knows: that is for the datab
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
+from reifydb.config import KIB
 from reifydb.engine.catalog import Column, Table
+
+KEPT_CHARACTERS_MAX = 64 * KIB
+"""Up to this length scripts are remembered: tests make the same tables a thousand times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ Statement = (
 def parse_statements(sql: str) -> tuple[Statement, ...]:
     """The statements of a script, in its order; `alter table` with several actions is several.
 
-    O(length): about 0.1 ms per column.
+    O(length): about 0.1 ms per column; one of the last few scripts is remembered.
 
     Args:
         sql: Statements separated by `;`. None at all is fine.
@@ -113,6 +118,14 @@ def parse_statements(sql: str) -> tuple[Statement, ...]:
     >>> parse_statements("drop table if exists t")
     (DropTable(table='t', if_exists=True),)
     """
+    short = isinstance(sql, str) and len(sql) <= KEPT_CHARACTERS_MAX
+    return _parse_kept(sql) if short else _parse(sql)
+
+
+def _parse(sql: str) -> tuple[Statement, ...]:
     from reifydb.sql.definitions import parse_script  # the parser takes 0.2 s to load
 
     return tuple(statement for statement, _ in parse_script(sql))
+
+
+_parse_kept = lru_cache(16)(_parse)

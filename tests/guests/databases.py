@@ -89,7 +89,7 @@ def stack_pointer(db: reifydb.Database) -> Callable[[], int]:
     """Reads the kernel's shadow stack pointer, in its present store."""
     kernel = db._kernel
     functions = kernel.store.instantiate(kernel.code.stack, k=kernel.exports)
-    return kernel.store.function(functions["get"], keep_gil=True)
+    return functions.function("get", keep_gil=True)
 
 
 def rows_of(db: reifydb.Database, table: str) -> dict[object, dict[str, object]]:

@@ -141,9 +141,3 @@ def test_fresh_instances_answer_what_the_text_says(
         elif transition:
             host.call(transition)
             assert host.tables["victim"].rows == {(1,): [1, 2]}
-
-
-def test_the_refused_are_well_formed() -> None:
-    # Each has its one mistake and no other: the text compiles to a module.
-    for text in (*wat.REFUSED.values(), wat.START_TRAPS, wat.START_LOOPS, wat.START_WRITES):
-        assert wat.guest(text).startswith(b"\0asm")
