@@ -93,7 +93,7 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {
         "PATH": path,
         "PYTHONPATH": str(ROOT),
-        "SDK": str(ROOT / "sdk" / "zig"),
+        "SDK": str(ROOT / "sdk"),
     }
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60
