@@ -58,30 +58,81 @@ def version() -> None:
 
 @command.group()
 def generate() -> None:
-    """Make source text for guests from a schema."""
+    """Make source text from a schema."""
 
 
-@generate.command("zig")
-@click.option(
+_schema = click.option(
     "--schema",
-    required=True,
     metavar="FILE.sql",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The schema: create table statements.",
+    help="The schema: create table and create index statements.",
 )
-@click.option(
+_output = click.option(
     "-o",
     "--output",
-    metavar="FILE.zig",
+    metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where the source goes; standard output when left out.",
 )
-def generate_zig(schema: Path, output: Path | None) -> None:
-    """Typed rows in Zig, one struct for each table."""
+_check = click.option(
+    "--check",
+    is_flag=True,
+    help="Write nothing; exit with 1 unless the output is there and up to date.",
+)
+
+
+@generate.command("zig")
+@_schema
+@_output
+@_check
+def generate_zig(schema: Path | None, output: Path | None, check: bool) -> None:
+    """Typed rows for guests in Zig, one struct for each table."""
     from reifydb.generate.zig import generate_zig as zig
 
-    source = zig(_tables(schema))
-    if output is None:
+    if schema is None:
+        raise click.UsageError("Missing option '--schema'.")
+    _deliver(zig(_tables(schema)), output, check=check)
+
+
+@generate.command("python")
+@_schema
+@click.option(
+    "--module",
+    "modules",
+    multiple=True,
+    metavar="FILE.wasm",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A module whose transitions to type; without --schema, its tables too.",
+)
+@_output
+@_check
+def generate_python(
+    schema: Path | None, modules: tuple[Path, ...], output: Path | None, check: bool
+) -> None:
+    """Typed rows, tables and transitions for programs in Python."""
+    from reifydb.cli.manifests import read_manifest, tables_of
+    from reifydb.generate.python import generate_python as python
+
+    if schema is None and not modules:
+        raise click.UsageError("Missing option '--schema' or '--module'.")
+    manifests = dict(read_manifest(path) for path in modules)
+    if len(manifests) < len(modules):
+        raise click.ClickException("two modules have the same name")
+    tables = tables_of(manifests) if schema is None else _tables(schema)
+    found = {name: manifest.transitions for name, manifest in manifests.items()}
+    _deliver(python(tables, found), output, check=check)
+
+
+def _deliver(source: str, output: Path | None, *, check: bool) -> None:
+    """Writes or prints generated source, or compares it with what is there."""
+    if check:
+        if output is None:
+            raise click.UsageError("'--check' needs '--output': what to compare with.")
+        there = output.read_text(encoding="utf-8") if output.exists() else None
+        if there != source:
+            what = "is not there" if there is None else "is not what would be generated now"
+            raise click.ClickException(f"{output} {what}: run the command without --check")
+    elif output is None:
         click.echo(source, nl=False)
     else:
         output.write_text(source, encoding="utf-8", newline="\n")
