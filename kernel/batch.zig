@@ -87,9 +87,18 @@ pub fn execute(length: usize, time: i64, seed: u64, budget: u64) Progress {
 fn abandonLeftOver() void {
     transaction.rollback();
     cursor.closeAll();
+    leave();
+    control.operation = .none;
+}
+
+/// No call runs any more: a start function that runs now finds nothing of the last one's, and draws the same numbers
+/// whenever it runs.
+fn leave() void {
     call.active = false;
     control.running = 0;
-    control.operation = .none;
+    control.args_len = 0;
+    transaction.doomed = false;
+    random_state = 0;
 }
 
 /// Reads through all heads, so that a malformed batch is refused before any of it has run.
@@ -208,7 +217,6 @@ fn undo(status: Status, code: i32) void {
     control.operation = .rollback;
     if (call.nested) {
         transaction.rollbackTo(call.start);
-        transaction.doomed = false;
         endNested();
     } else {
         transaction.rollback();
@@ -224,8 +232,7 @@ fn settle(status: Status, code: i32, payload: u32) void {
     const head: *Outcome = @ptrCast(@alignCast(&layout.output[at]));
     head.* = .{ .status = status, .code = code, .lsn = control.lsn, .length = payload, .reserved = 0 };
     control.output_len = at + @sizeOf(Outcome) + row_format.padded(payload);
-    call.active = false;
-    control.running = 0;
+    leave();
     if (!call.nested) {
         loop.at += call.args_bytes;
         control.consumed = loop.at;
@@ -257,13 +264,12 @@ pub fn retry() u32 {
     serial -= 1; // the same random numbers again
     if (call.nested) {
         transaction.rollbackTo(call.start);
-        transaction.doomed = false;
         endNested();
     } else {
         transaction.rollback();
         cursor.closeAll();
     }
-    call.active = false;
+    leave();
     return 0;
 }
 
@@ -374,7 +380,8 @@ pub fn writeLog(level: u32, text: []const u8) void {
         return;
     }
     const head: *LogHead = @ptrCast(@alignCast(&layout.log[control.log_len]));
-    head.* = .{ .level = level, .length = @intCast(kept.len), .transition = control.transition, .reserved = 0 };
+    const transition = if (call.active) control.transition else layout.none_u32; // a start function's line
+    head.* = .{ .level = level, .length = @intCast(kept.len), .transition = transition, .reserved = 0 };
     @memcpy(layout.log[control.log_len + @sizeOf(LogHead) ..][0..kept.len], kept);
     control.log_len += size;
 }

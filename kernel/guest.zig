@@ -16,9 +16,15 @@ inline fn staged(length: u32) []const u8 {
     return layout.staging[0..length];
 }
 
-fn bindingOf(number: u32) Error!*const Binding {
+/// Outside of a call a start function runs, and the open transaction and its cursors are somebody else's.
+fn callRuns() Error!void {
     if (transaction.doomed) return error.Aborted;
-    if (!batch.call.active or number >= layout.bindings_max) return error.NoRelation;
+    if (!batch.call.active) return error.NoRelation;
+}
+
+fn bindingOf(number: u32) Error!*const Binding {
+    try callRuns();
+    if (number >= layout.bindings_max) return error.NoRelation;
     return registry.bindings[number] orelse error.NoRelation;
 }
 
@@ -74,7 +80,7 @@ export fn guest_count(number: u32) i64 {
 }
 
 export fn guest_generated() i64 {
-    return transaction.generated;
+    return if (batch.call.active) transaction.generated else 0;
 }
 
 export fn guest_scan(number: u32, index: u32, flags: u32, length: u32, limit: u32) i32 {
@@ -91,7 +97,7 @@ export fn guest_scan(number: u32, index: u32, flags: u32, length: u32, limit: u3
 export fn guest_next(number: u32, capacity: u32) i32 {
     control.operation = .scan;
     defer control.operation = .none;
-    if (transaction.doomed) return layout.codeOf(error.Aborted);
+    callRuns() catch |err| return layout.codeOf(err);
     const got = cursor.next(number, cursor.staged_page[0..@min(capacity, cursor.staged_page.len)]) catch |err| return layout.codeOf(err);
     return @intCast(@max(got.bytes, got.needed));
 }
@@ -101,7 +107,7 @@ export fn guest_page() u64 {
 }
 
 export fn guest_close(number: u32) i32 {
-    if (transaction.doomed) return layout.codeOf(error.Aborted);
+    callRuns() catch |err| return layout.codeOf(err);
     cursor.close(number) catch |err| return layout.codeOf(err);
     return 0;
 }

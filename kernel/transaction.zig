@@ -300,7 +300,7 @@ fn updateRow(binding: *const Binding, checked: row_format.Checked, slot: *u64) E
         heap.free(row.at, row.length());
         return;
     }
-    for (table.all()) |index| if (!index.sameKey(old, row)) index.check(row, 0) catch |err| {
+    if (table.indexes_len > 0) checkMoves(table, old, row) catch |err| {
         heap.free(row.at, row.length());
         return err;
     };
@@ -310,6 +310,16 @@ fn updateRow(binding: *const Binding, checked: row_format.Checked, slot: *u64) E
     old.set(row_format.flag_dead);
     remember(.{ .subject = .{ .table = table }, .kind = .update, .old = old.at, .new = row.at }, row.length());
     rows_written += 1;
+    if (table.indexes_len > 0) try move(table, old, row);
+}
+
+/// Whether a new version of a row may stand where it would in the secondary indexes.
+noinline fn checkMoves(table: *Table, old: Row, row: Row) Error!void {
+    for (table.all()) |index| if (!index.sameKey(old, row)) try index.check(row, 0);
+}
+
+/// Hangs a new version into the secondary indexes, in the old one's place or beside it.
+noinline fn move(table: *Table, old: Row, row: Row) Error!void {
     for (table.all()) |index| {
         if (index.sameKey(old, row)) index.replace(row) else try hangIn(index, row);
     }
@@ -542,7 +552,7 @@ pub fn commit() bool {
 
 /// What an entry comes to at the end, if it is the one that says what has become of its key: each key that has changed
 /// has exactly one.
-fn settled(entry: Undo) ?delta.Change {
+inline fn settled(entry: Undo) ?delta.Change {
     const table = entry.subject.table;
     const new: Row = .{ .at = entry.new };
     const old: Row = .{ .at = entry.old };
@@ -555,7 +565,7 @@ fn settled(entry: Undo) ?delta.Change {
 }
 
 /// Brings a table's hash from the row before to the row now.
-fn rehash(entry: Undo) void {
+inline fn rehash(entry: Undo) void {
     const table = entry.subject.table;
     const new: Row = .{ .at = entry.new };
     const old: Row = .{ .at = entry.old };
@@ -603,6 +613,10 @@ fn tellListeners() void {
     };
 }
 
+noinline fn sweepMoves(table: *Table, old: Row, new: Row) void {
+    for (table.all()) |index| if (!index.sameKey(old, new)) index.sweep(old);
+}
+
 /// Frees what the transaction replaced, and takes tombstones out of the trees.
 fn sweep() void {
     for (undo[0..undo_len]) |entry| {
@@ -613,7 +627,7 @@ fn sweep() void {
                 const new: Row = .{ .at = entry.new };
                 const old: Row = .{ .at = entry.old };
                 new.clear(row_format.flag_fresh | row_format.flag_new_key);
-                for (table.all()) |index| if (!index.sameKey(old, new)) index.sweep(old);
+                if (table.indexes_len > 0) sweepMoves(table, old, new);
                 heap.free(old.at, old.length());
             },
             .delete => {

@@ -158,7 +158,9 @@ inline fn firstBytes(word: u64, count: u64) u64 {
     return if (count == 0) 0 else word & ~@as(u64, 0) << @intCast(64 - 8 * count);
 }
 
+// Not on the stack: with safety checks on, each would be filled there first.
 var scratch: key.Buffer = undefined; // key of a row below the node at hand
+var row_key: key.Buffer = undefined; // key of the row that is looked for
 
 pub const Tree = struct {
     root: u64 = 0,
@@ -222,9 +224,12 @@ pub const Tree = struct {
     /// Where the leaf of this row's key hangs.
     pub fn findRow(tree: *Tree, row: Row) ?*u64 {
         if (tree.word) return tree.findWord(tree.rowWord(row));
-        var own: key.Buffer = undefined;
-        const len = tree.keyOf(row, &own);
-        return tree.find(&own, len);
+        return tree.findLong(row);
+    }
+
+    noinline fn findLong(tree: *Tree, row: Row) ?*u64 {
+        const len = tree.keyOf(row, &row_key);
+        return tree.find(&row_key, len);
     }
 
     /// How many bytes of the node's prefix agree with the key from `depth` on. Leaves the whole prefix, when it is
@@ -323,9 +328,8 @@ pub const Tree = struct {
     }
 
     pub fn removeRow(tree: *Tree, row: Row) void {
-        var own: key.Buffer = undefined;
-        const len = tree.keyOf(row, &own);
-        tree.remove(&own, len);
+        const len = tree.keyOf(row, &row_key);
+        tree.remove(&row_key, len);
     }
 
     /// Frees all nodes, and with `free_rows` the rows too. Needs no memory and no depth of stack.

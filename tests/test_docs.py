@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from reifydb import config
-from sdk.zig.build import build_guest
+from sdk.build import build_guest
 
 ROOT = Path(__file__).resolve().parent.parent
 BANK = ROOT / "examples" / "wasm" / "bank" / "bank.zig"
@@ -93,7 +93,7 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {
         "PATH": path,
         "PYTHONPATH": str(ROOT),
-        "SDK": str(ROOT / "sdk" / "zig"),
+        "SDK": str(ROOT / "sdk"),
         # Found by name instead of by what is installed, which may be an older version of it.
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTEST_PLUGINS": "reifydb.pytest_plugin",

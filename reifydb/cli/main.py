@@ -61,20 +61,20 @@ def generate() -> None:
     """Make source text from a schema."""
 
 
-_schema = click.option(
+_schema_option = click.option(
     "--schema",
     metavar="FILE.sql",
     type=click.Path(path_type=Path, dir_okay=False),
     help="The schema: create table and create index statements.",
 )
-_output = click.option(
+_output_option = click.option(
     "-o",
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where the source goes; standard output when left out.",
 )
-_check = click.option(
+_check_option = click.option(
     "--check",
     is_flag=True,
     help="Write nothing; exit with 1 unless the output is there and up to date.",
@@ -82,20 +82,31 @@ _check = click.option(
 
 
 @generate.command("zig")
-@_schema
-@_output
-@_check
+@_schema_option
+@_output_option
+@_check_option
 def generate_zig(schema: Path | None, output: Path | None, check: bool) -> None:
     """Typed rows for guests in Zig, one struct for each table."""
     from reifydb.generate.zig import generate_zig as zig
 
-    if schema is None:
-        raise click.UsageError("Missing option '--schema'.")
-    _deliver(zig(_tables(schema)), output, check=check)
+    tables, _ = _read_schema(schema)
+    _deliver(zig(tables), output, check=check)
+
+
+@generate.command("c")
+@_schema_option
+@_output_option
+@_check_option
+def generate_c(schema: Path | None, output: Path | None, check: bool) -> None:
+    """Typed rows for guests in C, one struct for each table, and the schema for the module."""
+    from reifydb.generate.c import generate_c as c
+
+    tables, sql = _read_schema(schema)
+    _deliver(c(tables, sql), output, check=check)
 
 
 @generate.command("python")
-@_schema
+@_schema_option
 @click.option(
     "--module",
     "modules",
@@ -104,8 +115,8 @@ def generate_zig(schema: Path | None, output: Path | None, check: bool) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="A module whose transitions to type; without --schema, its tables too.",
 )
-@_output
-@_check
+@_output_option
+@_check_option
 def generate_python(
     schema: Path | None, modules: tuple[Path, ...], output: Path | None, check: bool
 ) -> None:
@@ -113,12 +124,11 @@ def generate_python(
     from reifydb.cli.manifests import read_manifest, tables_of
     from reifydb.generate.python import generate_python as python
 
-    if schema is None and not modules:
-        raise click.UsageError("Missing option '--schema' or '--module'.")
     manifests = dict(read_manifest(path) for path in modules)
     if len(manifests) < len(modules):
         raise click.ClickException("two modules have the same name")
-    tables = tables_of(manifests) if schema is None else _tables(schema)
+    of_modules = schema is None and manifests
+    tables = tables_of(manifests) if of_modules else _read_schema(schema)[0]
     found = {name: manifest.transitions for name, manifest in manifests.items()}
     _deliver(python(tables, found), output, check=check)
 
@@ -138,12 +148,15 @@ def _deliver(source: str, output: Path | None, *, check: bool) -> None:
         output.write_text(source, encoding="utf-8", newline="\n")
 
 
-def _tables(schema: Path) -> list[Table]:
-    """The tables of a schema file, each there once."""
+def _read_schema(schema: Path | None) -> tuple[list[Table], str]:
+    """The tables of a schema file, each there once, and its text."""
     from reifydb.sql.create_table import parse_schema
 
+    if schema is None:
+        raise click.UsageError("Missing option '--schema'.")
     try:
-        statements = parse_schema(schema.read_text(encoding="utf-8"))
+        sql = schema.read_text(encoding="utf-8")
+        statements = parse_schema(sql)
     except UnicodeDecodeError:
         raise click.ClickException(f"{schema}: not UTF-8") from None
     except ReifyDBError as error:
@@ -155,7 +168,7 @@ def _tables(schema: Path) -> list[Table]:
             raise click.ClickException(f"{schema}: table {name} is there twice")
     if not tables:
         raise click.ClickException(f"{schema}: there is no create table in it")
-    return tables
+    return tables, sql
 
 
 def _failed(message: str, code: int = 1) -> int:

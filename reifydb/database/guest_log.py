@@ -7,6 +7,7 @@ import struct
 from collections.abc import Mapping
 
 from reifydb.database.transitions import PythonTransition, WasmTransition
+from reifydb.engine.kernel import NONE
 
 _HEAD = struct.Struct("<IIII")
 _LOG = logging.getLogger("reifydb.guest")
@@ -20,6 +21,7 @@ def pass_on(data: bytes, transitions: Mapping[str, WasmTransition | PythonTransi
         for handle in list(transitions.values())
         if isinstance(handle, WasmTransition)
     }
+    names[NONE] = "a start function"
     at = 0
     while at < len(data):
         level, size, number, _ = _HEAD.unpack_from(data, at)

@@ -47,10 +47,12 @@ def json_bytes(value: object) -> bytes:
     """The text of a JSON value: canonical but for negative zeroes, which the kernel turns.
 
     Raises:
-        MisfitError: It is no JSON value; says where in it.
+        MisfitError: It is no JSON value; says where in it. None is none: in a row it is null.
     """
     if value is JSON_NULL:
         return b"null"
+    if value is None:
+        raise MisfitError("json", value)
     _check(value)
     text = _encode(value)
     try:

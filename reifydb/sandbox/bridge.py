@@ -293,7 +293,7 @@ def _reset(state: GuestState) -> tuple[str, str]:
         reset.append("(call $guest_start)")
     datas, fill = [], []
     for i, (address, content) in enumerate(state.segments):
-        escaped = "".join(f"\\{byte:02x}" for byte in content)
+        escaped = "\\" + content.hex("\\")
         datas.append(f'(data $image{i} "{escaped}")')
         fill.append(
             f"(memory.init $g $image{i} (i32.const {_signed(address)}) (i32.const 0) "

@@ -31,6 +31,9 @@ SUFFIX, UNFINISHED = ".code", ".new"
 UNFINISHED_S_MAX = 3600
 """A file that never got its name is left over from a process that died, and removed after this."""
 
+UNSEEN_SHARE = 64
+"""So large a part of `bytes_max` one process may write before it looks at all entries again."""
+
 _HEADER = struct.Struct("<8s32sQ")
 _MAGIC = b"reifycc1"
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -44,11 +47,14 @@ class Cache:
 
     Args:
         folder: Where; it is made when the first entry is put. None: no cache.
-        bytes_max: When all entries together are larger, those unused for longest are removed.
+        bytes_max: When all entries together are larger, those unused for longest are removed. To
+            look costs O(entries), so it is done with the first that is put, and then after each
+            64th of this that was written.
     """
 
     def __init__(self, folder: Path | None, *, bytes_max: int = compile_cache_bytes_max) -> None:
         self.folder, self.bytes_max = folder, bytes_max
+        self._unseen_bytes = bytes_max  # written since it was pruned; other processes prune as well
 
     def get(self, key: str) -> bytes | None:
         """The bytes that were put under `key`, None when there are none to be trusted."""
@@ -64,7 +70,10 @@ class Cache:
             self._make()
             with self._opened() as folder:
                 self._write(folder, key, content)
-                self._prune(folder)
+                self._unseen_bytes += len(content) + _HEADER.size
+                if self._unseen_bytes >= self.bytes_max // UNSEEN_SHARE:
+                    self._unseen_bytes = 0
+                    self._prune(folder)
 
     def cached(self, key: str, make: Callable[[], bytes]) -> bytes:
         """What is kept under `key`; else what `make` returns, kept from now on."""

@@ -193,48 +193,6 @@ START_WRITES = Guest(
 )
 """Calls the host while no transaction is open."""
 
-_HONEST = '(func (export "honest") (result i32) (i32.const 0))'
-
-
-def _honest(body: str, prelude: str | None = None) -> Guest:
-    return Guest(body + _HONEST, ("honest",), prelude=prelude)
-
-
-REFUSED = {
-    "an import of another module": _honest("", '(import "env" "f" (func)) (memory 1)'),
-    "a host function that is not there": _honest(
-        "", '(import "reifydb.v1" "fly" (func (result i32))) (memory 1)'
-    ),
-    "a host function with another type": _honest(
-        "", '(import "reifydb.v1" "now" (func (result i32))) (memory 1)'
-    ),
-    "an imported memory": _honest("", '(import "reifydb.v1" "memory" (memory 1))'),
-    "an imported global": _honest("", '(import "reifydb.v1" "now" (global i64)) (memory 1)'),
-    "no memory": _honest("", ""),
-    "two memories": _honest("(memory 1)"),
-    "a memory of 64 bits": _honest("", "(memory i64 1)"),
-    "a shared memory": _honest("", "(memory 1 2 shared)"),
-    "a memory larger than its limit": _honest("", "(memory 60000)"),
-    "a table larger than its limit": _honest("(table 10000000 funcref)"),
-    "SIMD": _honest("(func (drop (i32x4.splat (i32.const 1))))"),
-    "a tail call": _honest("(func $f (return_call $f))"),
-    "an exception tag": _honest("(tag $t) (func (throw $t))"),
-    "a typed function reference": _honest(
-        "(type $f (func)) (func (param (ref $f)) (call_ref $f (local.get 0)))"
-    ),
-    "a garbage-collected struct": _honest("(type $s (struct (field i32)))"),
-    "an external reference": _honest("(func (param externref))"),
-    "a transition with a parameter": Guest(
-        '(func (export "honest") (param i32) (result i32) (i32.const 0))', ("honest",)
-    ),
-    "a transition without a result": Guest('(func (export "honest"))', ("honest",)),
-    "a transition that is a global": Guest(
-        '(global (export "honest") i32 (i32.const 0))', ("honest",)
-    ),
-    "a transition that is not exported": Guest("", ("honest",)),
-}
-"""Modules that an installation must refuse, by what is wrong with them."""
-
 
 def guest(text: Guest, name: str = "guest") -> bytes:
     """The module's bytes, with its manifest in the custom section `reifydb.manifest`."""

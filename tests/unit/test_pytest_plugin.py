@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sdk.zig.build import build_guest
+from sdk.build import build_guest
 
 ROOT = Path(__file__).resolve().parents[2]
 BANK = ROOT / "examples/wasm/bank/bank.zig"

@@ -8,7 +8,7 @@ import pytest
 
 import reifydb
 from reifydb.cli.main import main
-from sdk.zig.build import build_guest
+from sdk.build import build_guest
 
 BANK = Path(__file__).parents[3] / "examples/wasm/bank/bank.zig"
 SCHEMA = "create table account (id int primary key, owner text not null, balance int not null);"
@@ -92,7 +92,7 @@ def test_a_module_without_a_manifest_exits_with_1(
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("language", ["zig", "python"])
+@pytest.mark.parametrize("language", ["zig", "c", "python"])
 def test_check_compares_and_writes_nothing(
     language: str, schema: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,6 +109,17 @@ def test_check_compares_and_writes_nothing(
     assert "made is not what would be generated now" in capsys.readouterr().err
     assert output.read_text() == before
     assert main(["generate", language, "--schema", str(schema), "--check"]) == 2
+
+
+def test_generate_c_prints_or_writes(
+    schema: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["generate", "c", "--schema", str(schema)]) == 0
+    printed = capsys.readouterr().out
+    assert "REIFYDB_TABLE(account, ACCOUNT_COLUMNS, (int, id))" in printed
+    output = tmp_path / "schema.h"
+    assert main(["generate", "c", "--schema", str(schema), "-o", str(output)]) == 0
+    assert output.read_text() == printed
 
 
 @pytest.mark.parametrize(

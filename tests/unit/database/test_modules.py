@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,17 +39,6 @@ def module(look: int = 5, body: str = "", prelude: str = wat.PRELUDE, **changes:
       (func (export "look") (result i32) (call $answer (i64.const {look})))
       {body})"""
     return wat.with_manifest(bytes(wasmtime.wat2wasm(text)), {**MANIFEST, **changes})
-
-
-def changed(path: str, value: Any) -> dict[str, Any]:
-    """The manifest with another value at a path such as `relations.0.columns.1.type`."""
-    manifest = copy.deepcopy(MANIFEST)
-    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-    at: Any = manifest
-    for part in parents:
-        at = at[part]
-    at[last] = value
-    return manifest
 
 
 def numbers(db: reifydb.Database, name: str) -> dict[str, int]:
@@ -230,64 +217,6 @@ def test_every_problem_is_listed(db: reifydb.Database) -> None:
         "victim.id as text; it is int",
     ):
         db.install(module(relations=relations))
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        ("abi", 2),
-        ("abi", "1"),
-        ("name", "Not a name"),
-        ("name", ""),
-        ("relations", None),
-        ("relations.0.columns.0.type", "integer"),
-        ("relations.0.columns.0.name", "id; drop table victim"),
-        ("relations.0.columns", []),
-        ("transitions.0.name", "nowhere"),
-        ("transitions.0.params", [{"name": "x", "type": "nothing"}]),
-        ("transitions.0.params", [{"name": "x", "type": "int"}] * 2),
-        ("transitions.1.name", "write"),
-        ("transitions.1.result", "int"),
-        ("transitions.1.query", 1),
-        ("schema", "create tabel victim"),
-    ],
-)
-def test_a_malformed_manifest_is_refused(db: reifydb.Database, path: str, value: Any) -> None:
-    with refused(db):
-        db.install(module(**changed(path, value)), apply_schema=True)
-
-
-def test_what_is_no_manifest_or_no_module_is_refused(db: reifydb.Database) -> None:
-    plain = bytes(wasmtime.wat2wasm("(module (memory 1))"))
-    section = b"reifydb.manifest"
-    broken = bytes([len(section)]) + section + b"{"
-    for binary in (
-        b"",
-        b"\0asm",
-        b"not wasm at all",
-        plain,
-        plain + b"\0" + bytes([len(broken)]) + broken,
-        module()[:-9],
-        wat.with_manifest(module(), MANIFEST),
-        wat.with_manifest(plain, json.loads("[1]")),
-    ):
-        with refused(db):
-            db.install(binary)
-
-
-@pytest.mark.parametrize("what", wat.REFUSED)
-def test_binaries_that_go_beyond_the_abi_are_refused(db: reifydb.Database, what: str) -> None:
-    with refused(db):
-        db.install(wat.guest(wat.REFUSED[what]))
-
-
-def test_an_unknown_import_is_named(db: reifydb.Database) -> None:
-    prelude = wat.PRELUDE + '(import "reifydb.v1" "fly" (func (result i32)))'
-    imports, rest = [], []
-    for line in prelude.splitlines():
-        (imports if "(import" in line else rest).append(line)
-    with refused(db, "fly"):
-        db.install(module(prelude="\n".join(imports + rest).replace(wat.PRELUDE, "")))
 
 
 def test_a_start_function_that_traps_is_refused(db: reifydb.Database) -> None:

@@ -518,3 +518,11 @@ def test_a_table_descriptor_says_what_may_be_null() -> None:
     assert encoded[24:26] == b"\0\0"
     assert encoded[26:32] == bytes(6)
     assert len(encoded) % 8 == 0
+
+
+def test_none_is_null_in_every_column() -> None:
+    for kind in Type:
+        for beside in (TEXT, INT):
+            codec = of(kind, beside)
+            row = codec.encode((None, "x" if beside is TEXT else 1))
+            assert codec.decode(row)[0] is None, kind

@@ -13,7 +13,7 @@ import pytest
 from reifydb.cli.main import main
 from reifydb.engine.catalog import Column, Table, Transition, Type
 from reifydb.generate import generate_python
-from sdk.zig.build import build_guest
+from sdk.build import build_guest
 
 ROOT = Path(__file__).resolve().parents[3]
 BANK = ROOT / "examples/wasm/bank/bank.zig"

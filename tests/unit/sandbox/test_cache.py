@@ -261,6 +261,23 @@ def test_what_is_larger_than_everything_is_not_kept(tmp_path: Path) -> None:
     assert cache.get("small") is not None
 
 
+def test_a_put_does_not_look_at_all_entries_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    prune = Cache._prune
+    monkeypatch.setattr(
+        Cache, "_prune", lambda cache, folder: (looks.append(1), prune(cache, folder))
+    )
+    cache = Cache(tmp_path / "code", bytes_max=640_000)
+    for i in range(200):
+        cache.put(f"key {i}", b"x" * 1000)
+    assert 2 <= len(looks) <= 200 * 1100 // 10_000 + 1
+    for i in range(700):
+        cache.put(f"another {i}", b"x" * 1000)
+    assert sum(path.stat().st_size for path in entries(cache)) <= 640_000 * 65 // 64 + 1100
+
+
 def test_files_of_dead_writers_are_removed(cache: Cache) -> None:
     cache.put("key", CODE)
     assert cache.folder is not None
@@ -269,7 +286,7 @@ def test_files_of_dead_writers_are_removed(cache: Cache) -> None:
     young.write_bytes(b"half")
     long_ago = time.time() - module.UNFINISHED_S_MAX - 60
     os.utime(old, (long_ago, long_ago))
-    cache.put("other", CODE)
+    Cache(cache.folder).put("other", CODE)
     assert not old.exists()
     assert young.exists()
 

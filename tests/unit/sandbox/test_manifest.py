@@ -6,7 +6,6 @@ import json
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from reifydb.engine.catalog import Column, Relation, RelationIndex, Transition, Type
 from reifydb.errors import ModuleError
 from reifydb.sandbox.manifest import Manifest, manifest_json, parse_manifest
+from tests.hostile.manifests import WRONG
 
 
 def parse(document: object) -> Manifest:
@@ -79,91 +79,6 @@ def test_parameters_may_be_secret() -> None:
     assert manifest.transitions[0].params == (
         Column("pin", Type.TEXT, nullable=False, secret=True),
     )
-
-
-def transition(**keys: Any) -> dict[str, Any]:
-    return {"abi": 1, "transitions": [{"name": "t", **keys}]}
-
-
-def relation(**keys: Any) -> dict[str, Any]:
-    columns = [{"name": "id", "type": "int"}]
-    return {"abi": 1, "relations": [{"name": "r", "columns": columns, **keys}]}
-
-
-INT = {"type": "int"}
-WRONG: list[tuple[object, str]] = [
-    (b"", "not JSON"),
-    (b"{", "not JSON"),
-    (b"\xff{}", "byte 0 is not UTF-8"),
-    ('{"abi": 1}'.encode("utf-16"), "byte 0 is not UTF-8"),
-    (b"\xef\xbb\xbf{}", "not JSON"),
-    (b"[" * 100_000, "nested too deeply"),
-    (b'{"abi": NaN}', "NaN is no JSON value"),
-    (b'{"abi": -Infinity}', "-Infinity is no JSON value"),
-    (b'{"abi": 1, "abi": 1}', "the key 'abi' appears twice"),
-    (b'{"abi": ' + b"1" * 5000 + b"}", "not JSON"),
-    (b" " * 300_000, "manifest_bytes_max is 262,144"),
-    ([], "$: a list where an object must stand"),
-    (None, "$: null where an object must stand"),
-    ({}, "$: 'abi' is missing"),
-    ({"abi": 2}, "$.abi: 2 is not supported; it must be 1"),
-    ({"abi": "1"}, "$.abi: '1' is not supported"),
-    ({"abi": True}, "$.abi: True is not supported"),
-    ({"abi": 1.0}, "$.abi: 1.0 is not supported"),
-    ({"abi": 1, "relation": []}, "unknown key 'relation'; did you mean 'relations'?"),
-    ({"abi": 1, "name": "Bank"}, "$.name: 'Bank' is no name"),
-    ({"abi": 1, "name": "a" * 64}, "is no name"),
-    ({"abi": 1, "name": "bank\n"}, "is no name"),
-    ({"abi": 1, "name": 5}, "$.name: 5 is no name"),
-    ({"abi": 1, "schema": 5}, "$.schema: 5 where a string must stand"),
-    (b'{"abi": 1, "schema": "\\ud800"}', "$.schema: half a surrogate pair"),
-    ({"abi": 1, "relations": {}}, "$.relations: an object where a list must stand"),
-    ({"abi": 1, "relations": ["r"]}, "$.relations[0]: 'r' where an object must stand"),
-    (relation(name="É"), "$.relations[0].name: '\\xc9' is no name"),
-    (relation(columns=[]), "$.relations[0].columns: a relation binds at least one column"),
-    (relation(key=1), "$.relations[0]: unknown key 'key'"),
-    (
-        relation(columns=[{"name": "a", **INT}] * 2),
-        "$.relations[0].columns[1].name: there is a column 'a' already",
-    ),
-    (
-        relation(columns=[{"name": f"c{i}", **INT} for i in range(257)]),
-        "257 entries; at most 256 are possible",
-    ),
-    (
-        relation(columns=[{"name": "a", **INT, "secret": True}]),
-        "$.relations[0].columns[0]: unknown key 'secret'",
-    ),
-    (
-        relation(columns=[{"name": "a", "type": "integer"}]),
-        "$.relations[0].columns[0].type: there is no type 'integer'; did you mean 'int'?",
-    ),
-    (relation(columns=[{"name": "a", "type": 2}]), "2 where the name of a type must stand"),
-    (relation(columns=[{"name": "a"}]), "$.relations[0].columns[0]: 'type' is missing"),
-    (relation(columns=[INT]), "$.relations[0].columns[0]: 'name' is missing"),
-    (
-        relation(columns=[{"name": "a", **INT, "nullable": 1}]),
-        "$.relations[0].columns[0].nullable: 1 where true or false must stand",
-    ),
-    ({"abi": 1, "relations": [{"name": "r"}]}, "$.relations[0]: 'columns' is missing"),
-    (
-        {"abi": 1, "relations": relation()["relations"] * 2},
-        "$.relations[1].name: there is a relation 'r' already",
-    ),
-    (
-        {"abi": 1, "transitions": [{"name": "t"}, {"name": "t"}]},
-        "$.transitions[1].name: there is a transition 't' already",
-    ),
-    ({"abi": 1, "transitions": [{}] * 20_000}, "20,000 entries; at most 16,384"),
-    (transition(param=[]), "unknown key 'param'; did you mean 'params'?"),
-    (transition(query="no"), "$.transitions[0].query: 'no' where true or false must stand"),
-    (transition(params=[{"name": "a", **INT}] * 2), "params[1].name: there is a column 'a'"),
-    (transition(result="int"), "$.transitions[0].result: 'int' where an object must stand"),
-    (transition(result={}), "$.transitions[0].result: 'type' is missing"),
-    (transition(result={"type": "int", "name": "x"}), "result: unknown key 'name'"),
-    (transition(result={"columns": []}), "a row has at least one column"),
-    (transition(result={"columns": [{"name": "a", **INT}], **INT}), "result: unknown key 'type'"),
-]
 
 
 @pytest.mark.parametrize(("content", "expected"), WRONG, ids=[e for _, e in WRONG])

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 import wasmtime
 
-from sdk.zig.build import build_guest
 from tests.guests import wat
+from tests.guests.databases import guest
 from tests.unit.sdk.fake_host import AbortedError, Column, FakeHost, Table
-from tests.unit.sdk.test_zig_sdk import GUESTS
 
 VALUES = {"phase": 3, "kind": 0, "bytes": 4096, "operation": 0, "code": 5}
 
@@ -24,7 +23,7 @@ def tables() -> dict[str, Table]:
 
 @pytest.fixture(scope="module")
 def misbehave_module() -> bytes:
-    return build_guest(GUESTS / "misbehave.zig").read_bytes()
+    return guest("misbehave", "zig")
 
 
 @pytest.fixture
@@ -142,9 +141,3 @@ def test_fresh_instances_answer_what_the_text_says(
         elif transition:
             host.call(transition)
             assert host.tables["victim"].rows == {(1,): [1, 2]}
-
-
-def test_the_refused_are_well_formed() -> None:
-    # Each has its one mistake and no other: the text compiles to a module.
-    for text in (*wat.REFUSED.values(), wat.START_TRAPS, wat.START_LOOPS, wat.START_WRITES):
-        assert wat.guest(text).startswith(b"\0asm")
