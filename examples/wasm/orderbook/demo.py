@@ -1,6 +1,8 @@
 """A few orders, looked at one by one, then many, and what came of them.
 
-    python examples/wasm/orderbook/demo.py [--orders 20000] [--guest orderbook.c]
+    python demo.py [--orders N] [--guest FILE]
+
+The guest is `orderbook.zig` unless `orderbook.c` is given: what is printed is the same.
 """
 
 from __future__ import annotations
@@ -12,12 +14,12 @@ from decimal import Decimal
 from pathlib import Path
 from time import perf_counter
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 import reifydb
 from sdk.build import build_guest
 
+HERE = Path(__file__).resolve().parent
 BATCH = 1000
 
 
@@ -81,7 +83,9 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--orders", type=int, default=20_000)
-    parser.add_argument("--guest", default="orderbook.zig", choices=["orderbook.zig", "orderbook.c"])
+    parser.add_argument(
+        "--guest", default="orderbook.zig", choices=["orderbook.zig", "orderbook.c"]
+    )
     given = parser.parse_args()
     with reifydb.open(":memory:") as db:
         db.install(build_guest(HERE / given.guest), apply_schema=True)
