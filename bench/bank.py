@@ -9,7 +9,7 @@ from typing import Any
 
 import reifydb
 from bench.measure import ROOT
-from sdk.zig.build import build_guest
+from sdk.build import build_guest
 
 OPENING_BALANCE = 1_000_000_000
 """Nobody runs out of money, so that every transfer commits."""

@@ -136,7 +136,8 @@ pub fn proceed(budget: u64) Progress {
             loop.left = readU32(loop.at + 4);
             loop.at += 8;
         }
-        if (left == 0 or control.redo_len > layout.redo_mark or control.output_len > layout.output_mark) return .yielded;
+        const full = control.redo_len > layout.redo_mark or control.output_len > layout.output_mark;
+        if (left == 0 or full or control.delta_len > layout.delta_mark) return .yielded;
         left -= 1;
         runOne(registry.transitions[loop.transition].?);
     }
@@ -144,19 +145,19 @@ pub fn proceed(budget: u64) Progress {
 
 fn runOne(transition: *Transition) void {
     const size = readU32(loop.at);
-    const source = layout.input[loop.at..][0..size];
     call = .{ .transition = transition, .args_bytes = size };
-    checkArguments(transition, source) catch |err| {
+    const args = checkArguments(transition, layout.input[loop.at..][0..size]) catch |err| {
         settle(.refused, layout.codeOf(err), 0);
         return;
     };
     begin(transition);
-    enter(transition, source);
+    enter(transition, args);
 }
 
-fn checkArguments(transition: *const Transition, source: []const u8) layout.Error!void {
+/// The arguments as the guest gets them: as they came, or a copy with canonical JSON.
+fn checkArguments(transition: *const Transition, source: []const u8) layout.Error![]const u8 {
     var column: u32 = 0;
-    if (transition.params.isPlain(source)) return;
+    if (transition.params.isPlain(source)) return source;
     const checked = row_format.checkTypes(source, transition.params.types, &column) catch |err| {
         layout.fault(layout.none_u32, column, 0);
         return err;
@@ -165,7 +166,13 @@ fn checkArguments(transition: *const Transition, source: []const u8) layout.Erro
         layout.fault(layout.none_u32, @intCast(i), 0);
         return error.NotNull;
     };
+    if (!checked.loose_json) return source;
+    const made = try row_format.checkCanonical(source, transition.params.types, &column);
+    @memcpy(canonical_args[0..made.row.length()], made.row.bytes());
+    return canonical_args[0..made.row.length()];
 }
+
+var canonical_args: [layout.row_bytes_max]u8 align(16) = undefined;
 
 fn begin(transition: *const Transition) void {
     transaction.begin(transition.query);
@@ -273,8 +280,7 @@ pub fn callNested(number: u32, length: usize, seed: u64) layout.Error!void {
     if (!host_open) return error.NoRelation;
     if (number >= layout.transitions_max or length > layout.input_bytes_max) return error.NoRelation;
     const transition = registry.transitions[number] orelse return error.NoRelation;
-    const source = layout.input[0..length];
-    try checkArguments(transition, source);
+    const args = try checkArguments(transition, layout.input[0..length]);
     if (transaction.read_only and !transition.query) return error.ReadOnly;
     const was: Counters = .{
         .read_only = transaction.read_only,
@@ -297,7 +303,7 @@ pub fn callNested(number: u32, length: usize, seed: u64) layout.Error!void {
         .start = transaction.mark(),
         .was = was,
     };
-    enter(transition, source);
+    enter(transition, args);
 }
 
 /// Puts back what is the host's. Not at the end of `callNested`: a trap would unwind it.

@@ -9,6 +9,7 @@ const key = @import("key.zig");
 const row_format = @import("row.zig");
 const table_format = @import("table.zig");
 const tree = @import("tree.zig");
+const Index = @import("index.zig").Index;
 const Row = row_format.Row;
 const Binding = table_format.Binding;
 const Error = layout.Error;
@@ -23,6 +24,8 @@ const Cursor = struct {
     open: bool = false,
     nested: bool = false,
     binding: *const Binding,
+    /// What is walked; null: the primary key.
+    index: ?*Index,
     descending: bool,
     left: u64, // rows until the limit
     /// The next row's key does not lie before this (strictly: lies behind it), in the cursor's direction.
@@ -35,6 +38,10 @@ const Cursor = struct {
     has_end: bool,
     end_exclusive: bool,
     finished: bool,
+
+    fn walked(cursor: *const Cursor) *tree.Tree {
+        return if (cursor.index) |index| &index.tree else &cursor.binding.table.tree;
+    }
 };
 
 var cursors: [layout.cursors_max]Cursor = undefined;
@@ -66,14 +73,16 @@ pub fn begin() void {
     rows_scanned_max = std.math.maxInt(u64);
 }
 
-/// Opens a cursor over the primary key. `bounds`: the lower, then the upper key or key prefix, as `flags` say.
-pub fn open(binding: *const Binding, flags: u32, bounds: []const u8, limit: u64) Error!u32 {
+/// Opens a cursor over an index, by default the primary key. `bounds`: the lower, then the upper key or key prefix, as
+/// `flags` say.
+pub fn open(binding: *const Binding, index: ?*Index, flags: u32, bounds: []const u8, limit: u64) Error!u32 {
     if (flags > 31) return error.InvalidRow;
     const number = for (&cursors, 0..) |*cursor, i| {
         if (i >= open_count or !cursor.open) break i;
     } else return error.LimitReached;
     const cursor = &cursors[number];
     cursor.binding = binding;
+    cursor.index = index;
     cursor.descending = flags & flag_descending != 0;
     cursor.left = if (limit == 0) std.math.maxInt(u64) else limit;
     cursor.finished = false;
@@ -87,7 +96,7 @@ pub fn open(binding: *const Binding, flags: u32, bounds: []const u8, limit: u64)
         const buffer = if (is_start) &cursor.from else &cursor.end;
         const len = if (is_start) &cursor.from_len else &cursor.end_len;
         len.* = 0;
-        if (flags & bound != 0) len.* = try boundKey(binding, bounds, &at, buffer);
+        if (flags & bound != 0) len.* = try boundKey(binding, index, bounds, &at, buffer);
     }
     if (at != bounds.len) return error.InvalidRow;
     cursor.strictly = flags & first != 0 and flags & (first << 2) != 0;
@@ -99,19 +108,28 @@ pub fn open(binding: *const Binding, flags: u32, bounds: []const u8, limit: u64)
     return @intCast(number);
 }
 
-fn boundKey(binding: *const Binding, bounds: []const u8, at: *usize, out: *key.Buffer) Error!usize {
+fn boundKey(binding: *const Binding, index: ?*Index, bounds: []const u8, at: *usize, out: *key.Buffer) Error!usize {
     const table = binding.table;
+    const types = if (index) |one| one.types else table.key_types;
+    const positions = if (index) |one| one.positions else table.key_positions;
     if (bounds.len < at.* + row_format.head_bytes) return error.InvalidRow;
     const row: Row = .{ .at = @intFromPtr(bounds.ptr) + at.* };
     const columns = row.columns();
-    if (columns == 0 or columns > table.key_types.len) return error.InvalidRow;
+    if (columns == 0 or columns > types.len) return error.InvalidRow;
     var column: u32 = 0;
-    const checked = row_format.checkTypes(bounds[at.*..], table.key_types[0..columns], &column) catch |err| {
-        layout.fault(table.number, if (column == layout.none_u32) column else table.key_positions[column], 0);
+    const checked = row_format.checkCanonical(bounds[at.*..], types[0..columns], &column) catch |err| {
+        layout.fault(table.number, if (column == layout.none_u32) column else positions[column], 0);
         return err;
     };
-    for (0..columns) |i| if (checked.row.isNull(i)) return error.NotNull;
-    at.* += checked.row.length();
+    for (0..columns) |i| {
+        const nullable = if (index) |one| one.secondary.nullable[i] else false;
+        if (!nullable and checked.row.isNull(i)) {
+            layout.fault(table.number, positions[i], 0);
+            return error.NotNull;
+        }
+    }
+    at.* += checked.source_bytes;
+    if (index) |one| return key.encodeBound(one.tree.shape, checked.row, out);
     return key.encode(table.keyShape(), columns, checked.row, out);
 }
 
@@ -137,7 +155,7 @@ fn page(comptime descending: bool, cursor: *Cursor, out: []u8) Error!Page {
     var written: usize = 0;
     var last: ?Row = null;
     if (cursor.finished or cursor.left == 0) return .{ .bytes = 0, .needed = 0 };
-    const index = &cursor.binding.table.tree;
+    const index = cursor.walked();
     var it = tree.Iterator(descending).init();
     var found = if (cursor.from_len == 0 and !cursor.strictly)
         it.first(index)
@@ -165,16 +183,14 @@ fn page(comptime descending: bool, cursor: *Cursor, out: []u8) Error!Page {
 }
 
 fn stopAt(cursor: *Cursor, row: Row, strictly: bool) void {
-    const table = cursor.binding.table;
-    cursor.from_len = key.encode(table.shape(), table.key_types.len, row, &cursor.from) catch unreachable;
+    cursor.from_len = cursor.walked().keyOf(row, &cursor.from);
     cursor.strictly = strictly;
 }
 
 var own_key: key.Buffer = undefined;
 
 fn isBehind(comptime descending: bool, cursor: *const Cursor, row: Row) bool {
-    const table = cursor.binding.table;
-    const own = key.encode(table.shape(), table.key_types.len, row, &own_key) catch unreachable;
+    const own = cursor.walked().keyOf(row, &own_key);
     const len = @min(own, cursor.end_len);
     return switch (std.mem.order(u8, own_key[0..len], cursor.end[0..cursor.end_len])) {
         .eq => cursor.end_exclusive,
@@ -187,7 +203,7 @@ fn isBehind(comptime descending: bool, cursor: *const Cursor, row: Row) bool {
 
 /// Bytes of a row as its binding sees it.
 pub fn projectedBytes(binding: *const Binding, row: Row) usize {
-    if (binding.identity and row.columns() == binding.table.columns) return row.length();
+    if (binding.shows(row)) return row.length();
     var size = row_format.fixedBytes(binding.columns.types.len);
     for (binding.columns.types, binding.positions) |kind, position| {
         if (!row_format.isVariable(kind)) continue;
@@ -198,12 +214,12 @@ pub fn projectedBytes(binding: *const Binding, row: Row) usize {
 }
 
 fn source(binding: *const Binding, row: Row, position: u16) Row {
-    return if (position < row.columns()) row else binding.table.defaults;
+    return if (position < row.columns()) row else binding.table.layout.defaults;
 }
 
 /// Writes a row as its binding sees it to `at`, where there is room for `projectedBytes`.
 pub fn project(binding: *const Binding, row: Row, at: u64) Row {
-    if (binding.identity and row.columns() == binding.table.columns) {
+    if (binding.shows(row)) {
         const words = row.words();
         const copied = @as([*]u64, @ptrFromInt(at))[0..words.len];
         for (copied, words) |*to, from| to.* = from;
@@ -215,4 +231,14 @@ pub fn project(binding: *const Binding, row: Row, at: u64) Row {
         writer.copy(i, kind, source(binding, row, position), position);
     }
     return writer.row;
+}
+
+/// Where a row that is not as its binding sees it is projected to; also a page of a guest's scan.
+pub var staged_page: [layout.row_bytes_max]u8 align(16) = undefined;
+
+/// The address of a row as its binding sees it: itself, or a projection that is good until the next one.
+pub fn shown(binding: *const Binding, row: Row) Error!u64 {
+    if (binding.shows(row)) return row.at;
+    if (projectedBytes(binding, row) > staged_page.len) return error.RowTooLong;
+    return project(binding, row, @intFromPtr(&staged_page)).at;
 }

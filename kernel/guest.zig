@@ -12,9 +12,6 @@ const Binding = table_format.Binding;
 const Error = layout.Error;
 const control = &layout.control;
 
-/// Where a projected row is put for the bridge to copy; also a page of a scan.
-var page: [layout.row_bytes_max]u8 align(16) = undefined;
-
 inline fn staged(length: u32) []const u8 {
     return layout.staging[0..length];
 }
@@ -48,9 +45,7 @@ fn get(number: u32, length: u32) Error!i64 {
     const binding = try bindingOf(number);
     if (@as(*const u32, @ptrCast(&layout.staging)).* != length) return error.InvalidRow; // one row, no more
     const row = try transaction.get(binding.table, staged(length)) orelse return error.NotFound;
-    if (binding.identity and row.columns() == binding.table.columns) return @intCast(row.at);
-    if (cursor.projectedBytes(binding, row) > page.len) return error.RowTooLong;
-    return @intCast(cursor.project(binding, row, @intFromPtr(&page)).at);
+    return @intCast(try cursor.shown(binding, row));
 }
 
 fn write(how: transaction.Write, number: u32, length: u32) i32 {
@@ -92,8 +87,9 @@ export fn guest_scan(number: u32, index: u32, flags: u32, length: u32, limit: u3
     control.operation = .scan;
     defer control.operation = .none;
     const binding = bindingOf(number) catch |err| return layout.codeOf(err);
-    if (index != 0) return layout.codeOf(error.NoRelation);
-    const opened = cursor.open(binding, flags, staged(length), limit) catch |err| return layout.codeOf(err);
+    if (index > binding.indexes.len) return layout.codeOf(error.NoRelation);
+    const walked = if (index == 0) null else binding.indexes[index - 1];
+    const opened = cursor.open(binding, walked, flags, staged(length), limit) catch |err| return layout.codeOf(err);
     return @intCast(opened);
 }
 
@@ -102,12 +98,12 @@ export fn guest_next(number: u32, capacity: u32) i32 {
     control.operation = .scan;
     defer control.operation = .none;
     callRuns() catch |err| return layout.codeOf(err);
-    const got = cursor.next(number, page[0..@min(capacity, page.len)]) catch |err| return layout.codeOf(err);
+    const got = cursor.next(number, cursor.staged_page[0..@min(capacity, cursor.staged_page.len)]) catch |err| return layout.codeOf(err);
     return @intCast(@max(got.bytes, got.needed));
 }
 
 export fn guest_page() u64 {
-    return @intFromPtr(&page);
+    return @intFromPtr(&cursor.staged_page);
 }
 
 export fn guest_close(number: u32) i32 {

@@ -6,22 +6,39 @@ const row_format = @import("row.zig");
 const Row = row_format.Row;
 const Type = row_format.Type;
 
-/// Room for a key, and eight bytes more so that a tree may load whole words.
-pub const Buffer = [layout.key_bytes_max + 16]u8;
+/// Room for a key of an index (its columns, then the primary key), and eight bytes more so that a tree may load whole
+/// words.
+pub const Buffer = [2 * layout.key_bytes_max + 16]u8;
 
 /// Which columns of a row make the key.
 pub const Shape = struct {
     types: []const Type,
     positions: []const u16,
+    /// What else a secondary index needs; null: the primary key.
+    secondary: ?*const Secondary = null,
 
     /// The key is one column of eight bytes: it fits a register, and so do comparisons.
     pub fn isWord(shape: Shape) bool {
-        return shape.types.len == 1 and switch (shape.types[0]) {
-            .int, .timestamp, .float => true,
-            else => false,
+        return shape.secondary == null and shape.types.len == 1 and switch (shape.types[0]) {
+            .bool, .text, .bytes, .uuid, .json => false,
+            .int, .timestamp, .float, _ => true, // the others are decimals
         };
     }
 };
+
+/// What makes keys of a secondary index out of its columns: a byte before each column that may be null, and the primary
+/// key behind them where they alone may stand twice.
+pub const Secondary = struct {
+    unique: bool,
+    nullable: []const bool,
+    primary: Shape,
+    /// Of the table: rows may be too short to have a column.
+    defaults: *const Row,
+};
+
+/// Nulls come last.
+const before_value: u8 = 1;
+const in_place_of_null: u8 = 2;
 
 const sign: u64 = 1 << 63;
 
@@ -38,28 +55,82 @@ pub inline fn wordOf(kind: Type, slot: u64) u64 {
 pub fn encode(shape: Shape, count: usize, row: Row, out: *Buffer) error{KeyTooLong}!usize {
     var at: usize = 0;
     for (shape.types[0..count], shape.positions[0..count]) |kind, position| {
-        switch (kind) {
-            .bool => {
-                if (at + 1 > layout.key_bytes_max) return error.KeyTooLong;
-                out[at] = @intCast(row.slot(position).* & 1);
-                at += 1;
-            },
-            .int, .timestamp, .float => {
-                if (at + 8 > layout.key_bytes_max) return error.KeyTooLong;
-                std.mem.writeInt(u64, out[at..][0..8], wordOf(kind, row.slot(position).*), .big);
-                at += 8;
-            },
-            else => at = try encodeBytes(row.tail(position), at, out),
-        }
+        at = try encodeValue(kind, row, position, at, layout.key_bytes_max, out);
     }
     return at;
 }
 
-fn encodeBytes(value: []const u8, start: usize, out: *Buffer) error{KeyTooLong}!usize {
+pub const Encoded = struct {
+    len: usize,
+    /// No other row has this key: it has no null and the index is unique.
+    exclusive: bool,
+};
+
+/// Encodes a row's key in a secondary index.
+pub fn encodeSecondary(shape: Shape, row: Row, out: *Buffer) error{KeyTooLong}!Encoded {
+    const secondary = shape.secondary.?;
+    var at: usize = 0;
+    var exclusive = secondary.unique;
+    for (shape.types, shape.positions, secondary.nullable) |kind, position, nullable| {
+        const from = if (position < row.columns()) row else secondary.defaults.*;
+        const is_null = from.isNull(position);
+        if (is_null) exclusive = false;
+        at = try encodeNullable(kind, from, position, nullable, is_null, at, out);
+    }
+    if (exclusive) return .{ .len = at, .exclusive = true };
+    const end = at + layout.key_bytes_max;
+    for (secondary.primary.types, secondary.primary.positions) |kind, position| {
+        at = try encodeValue(kind, row, position, at, end, out);
+    }
+    return .{ .len = at, .exclusive = false };
+}
+
+/// Encodes a bound: a row of the first few columns of a secondary index.
+pub fn encodeBound(shape: Shape, row: Row, out: *Buffer) error{KeyTooLong}!usize {
+    var at: usize = 0;
+    for (shape.types[0..row.columns()], shape.secondary.?.nullable[0..row.columns()], 0..) |kind, nullable, i| {
+        at = try encodeNullable(kind, row, i, nullable, row.isNull(i), at, out);
+    }
+    return at;
+}
+
+fn encodeNullable(kind: Type, row: Row, position: usize, nullable: bool, is_null: bool, start: usize, out: *Buffer) error{KeyTooLong}!usize {
+    var at = start;
+    if (nullable) {
+        if (at == layout.key_bytes_max) return error.KeyTooLong;
+        out[at] = if (is_null) in_place_of_null else before_value;
+        at += 1;
+    }
+    return if (is_null) at else encodeValue(kind, row, position, at, layout.key_bytes_max, out);
+}
+
+/// Encodes one value at `at`; nothing may lie at `end` or behind it.
+inline fn encodeValue(kind: Type, row: Row, position: usize, at: usize, end: usize, out: *Buffer) error{KeyTooLong}!usize {
+    switch (kind) {
+        .bool => {
+            if (at + 1 > end) return error.KeyTooLong;
+            out[at] = @intCast(row.slot(position).* & 1);
+            return at + 1;
+        },
+        .int, .timestamp, .float, _ => {
+            if (at + 8 > end) return error.KeyTooLong;
+            std.mem.writeInt(u64, out[at..][0..8], wordOf(kind, row.slot(position).*), .big);
+            return at + 8;
+        },
+        .uuid => {
+            if (at + row_format.uuid_bytes > end) return error.KeyTooLong;
+            @memcpy(out[at..][0..row_format.uuid_bytes], row.tail(position));
+            return at + row_format.uuid_bytes;
+        },
+        .text, .bytes, .json => return encodeBytes(row.tail(position), at, end, out),
+    }
+}
+
+fn encodeBytes(value: []const u8, start: usize, end: usize, out: *Buffer) error{KeyTooLong}!usize {
     if (value.len > layout.key_bytes_max) return error.KeyTooLong;
     var at = start;
     for (value) |byte| {
-        if (at + 2 > layout.key_bytes_max) return error.KeyTooLong;
+        if (at + 2 > end) return error.KeyTooLong;
         out[at] = byte;
         at += 1;
         if (byte == 0) {
@@ -67,7 +138,7 @@ fn encodeBytes(value: []const u8, start: usize, out: *Buffer) error{KeyTooLong}!
             at += 1;
         }
     }
-    if (at + 2 > layout.key_bytes_max) return error.KeyTooLong;
+    if (at + 2 > end) return error.KeyTooLong;
     out[at] = 0;
     out[at + 1] = 0;
     return at + 2;

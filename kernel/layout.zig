@@ -13,6 +13,8 @@ pub const key_bytes_max = 1024;
 pub const row_bytes_max = 8 * MiB;
 pub const columns_max = 256;
 pub const tables_max = 4096;
+/// Numbers are never used twice.
+pub const table_numbers_max = 1 << 20;
 pub const transitions_max = 16_384;
 pub const bindings_max = 16_384;
 pub const cursors_max = 64;
@@ -23,11 +25,22 @@ pub const caller_bytes_max = 256;
 pub const abort_message_bytes_max = 1024;
 pub const log_line_bytes_max = 1024;
 pub const result_bytes_max = 8 * MiB;
+pub const json_bytes_max = 1 * MiB;
+pub const json_nesting_max = 64;
+pub const json_number_digits_max = 1000;
+pub const indexes_max = 32;
 
 /// Beyond these marks a batch gives way to the host, so that one more transaction always has room.
 pub const redo_mark = 1 * MiB;
 pub const output_mark = 1 * MiB;
+pub const delta_mark = 1 * MiB;
 pub const log_bytes_max = 64 << 10;
+
+/// Changes of one commit, for all who listen together. A larger one makes them read anew.
+pub const delta_bytes_max = 16 * MiB;
+pub const walks_max = 64;
+/// Room that is kept for heads of chunks: one for each table and each walk, for some commits.
+pub const delta_heads_bytes = 1 * MiB;
 
 pub const input_bytes_max = 16 * MiB;
 pub const staging_bytes_max = 8 * MiB;
@@ -120,7 +133,10 @@ pub const Control = extern struct {
     fault_table: u32 = none_u32,
     fault_column: u32 = none_u32,
     fault_row: u32 = none_u32,
+    /// The secondary index of a duplicate or too long key; 0: the primary key.
+    fault_index: u32 = 0,
     caller_len: u32 = 0,
+    reserved: u32 = 0,
     calls_done: u64 = 0,
     memory_used: u64 = 0,
     memory_limit: u64 = std.math.maxInt(u64),
@@ -135,6 +151,10 @@ pub const Control = extern struct {
     consumed: u64 = 0,
     /// Bytes of redo ever written: tells the host how much of the buffer it has handed over already.
     redo_total: u64 = 0,
+    delta_at: u64 = 0,
+    delta_len: u64 = 0,
+    /// Not even a head fitted: whoever listens to anything must read anew.
+    delta_lost: u64 = 0,
 };
 
 pub var control: Control = .{};
@@ -144,6 +164,7 @@ pub var redo: [redo_bytes_max]u8 align(16) = undefined;
 pub var staging: [staging_bytes_max + 16]u8 align(16) = undefined;
 pub var caller: [caller_bytes_max]u8 = undefined;
 pub var log: [log_bytes_max]u8 align(8) = undefined;
+pub var delta: [delta_mark + delta_bytes_max + delta_heads_bytes]u8 align(16) = undefined;
 
 /// Fills in where the buffers lie. Once, before anything else.
 pub fn open() *Control {
@@ -153,6 +174,7 @@ pub fn open() *Control {
     control.staging_at = @intFromPtr(&staging);
     control.caller_at = @intFromPtr(&caller);
     control.log_at = @intFromPtr(&log);
+    control.delta_at = @intFromPtr(&delta);
     return &control;
 }
 
@@ -160,4 +182,5 @@ pub fn fault(table: u32, column: u32, row: u32) void {
     control.fault_table = table;
     control.fault_column = column;
     control.fault_row = row;
+    control.fault_index = 0;
 }

@@ -12,6 +12,8 @@ const row_format = @import("row.zig");
 const table_format = @import("table.zig");
 const transaction = @import("transaction.zig");
 const cursor = @import("cursor.zig");
+const indexes = @import("index.zig");
+const delta = @import("delta.zig");
 const redo = @import("redo.zig");
 const registry = @import("registry.zig");
 const batch = @import("batch.zig");
@@ -41,7 +43,7 @@ export fn execute(length: u64, time: i64, seed: u64, budget: u64) u32 {
 }
 
 /// A batch of one call, in one crossing: what it says is in one word, with the highest bit set so that a caller can tell
-/// it from what lies there when wasm traps. Bits 0-7: progress; 8: there is redo; 9: there is much; 10: log lines.
+/// it from what lies there when wasm traps. Bits 0-7: progress; 8: there is redo; 9: there is much; 10: log lines; 12: deltas.
 export fn execute_one(length: u64, time_ns: i64, seed: u64) i64 {
     control.output_len = 0;
     const time = @divFloor(time_ns, 1000);
@@ -49,7 +51,9 @@ export fn execute_one(length: u64, time_ns: i64, seed: u64) i64 {
     const redo_waits: u64 = @intFromBool(control.redo_len > 0);
     const redo_presses: u64 = @intFromBool(control.redo_len > redo_hand_over);
     const log_waits: u64 = @intFromBool(control.log_len > 0);
-    return @bitCast(@as(u64, 1) << 63 | progress | redo_waits << 8 | redo_presses << 9 | log_waits << 10);
+    const deltas_wait: u64 = @intFromBool(control.delta_len > 0 or control.delta_lost > 0);
+    const waits = redo_waits << 8 | redo_presses << 9 | log_waits << 10 | deltas_wait << 12;
+    return @bitCast(@as(u64, 1) << 63 | progress | waits);
 }
 
 /// So much redo is handed over without waiting for the log to ask.
@@ -134,7 +138,7 @@ export fn get(number: u32, length: u64) i64 {
     const key = given(length) catch |err| return layout.codeOf(err);
     const found = transaction.get(table, key) catch |err| return layout.codeOf(err);
     const row = found orelse return layout.codeOf(error.NotFound);
-    return @intCast(row.at);
+    return @intCast(cursor.shown(&table.layout.visible, row) catch |err| return layout.codeOf(err));
 }
 
 /// The input: positions of the rows' columns in the table, u16 each, padded to 8 bytes; then the rows.
@@ -182,12 +186,14 @@ export fn generated() i64 {
     return transaction.generated;
 }
 
-export fn scan(number: u32, flags: u32, length: u64, limit: u64) i32 {
+/// `index`: the number of a secondary index, 0 for the primary key.
+export fn scan(number: u32, index: u32, flags: u32, length: u64, limit: u64) i32 {
     control.operation = .scan;
     defer control.operation = .none;
     const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
     const bounds = given(length) catch |err| return layout.codeOf(err);
-    const opened = cursor.open(&table.identity, flags, bounds, limit) catch |err| return layout.codeOf(err);
+    const walked = if (index == 0) null else indexes.find(table, index) orelse return layout.codeOf(error.NoRelation);
+    const opened = cursor.open(&table.layout.visible, walked, flags, bounds, limit) catch |err| return layout.codeOf(err);
     return @intCast(opened);
 }
 
@@ -218,6 +224,38 @@ export fn create_table(length: u64) i32 {
     return 0;
 }
 
+/// The input: the table's new descriptor.
+export fn alter_table(length: u64) i32 {
+    const source = given(length) catch |err| return layout.codeOf(err);
+    return changeSchema(transaction.alterTable, .{source});
+}
+
+export fn drop_table(number: u32) i32 {
+    return changeSchema(transaction.dropTable, .{number});
+}
+
+/// The input: the index's descriptor. O(rows).
+export fn create_index(number: u32, length: u64) i32 {
+    const source = given(length) catch |err| return layout.codeOf(err);
+    return changeSchema(transaction.createIndex, .{ number, source });
+}
+
+export fn drop_index(number: u32, index: u32) i32 {
+    return changeSchema(transaction.dropIndex, .{ number, index });
+}
+
+fn changeSchema(comptime change: anytype, arguments: anytype) i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    if (!batch.host_open) return layout.codeOf(error.NoRelation);
+    const at_start = transaction.mark();
+    @call(.auto, change, arguments) catch |err| {
+        transaction.rollbackTo(at_start);
+        return layout.codeOf(err);
+    };
+    return 0;
+}
+
 export fn define_binding(number: u32, length: u64) i32 {
     const source = given(length) catch |err| return layout.codeOf(err);
     registry.defineBinding(number, source) catch |err| return layout.codeOf(err);
@@ -230,6 +268,39 @@ export fn define_transition(number: u32, length: u64) i32 {
     return 0;
 }
 
+// ---------------------------------------------------------------- deltas
+
+/// From now on, or no longer, each commit that changes the table leaves a chunk.
+export fn watch(number: u32, on: u32) i32 {
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    table.watched = on != 0;
+    return 0;
+}
+
+/// The last commit that changed a row of the table.
+export fn last_lsn(number: u32) i64 {
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    return @intCast(table.last_lsn);
+}
+
+/// Begins to read a table a little at a time. The walk's number, or a code.
+export fn walk_open(number: u32) i32 {
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    return @intCast(delta.open(table) catch |err| return layout.codeOf(err));
+}
+
+/// Reads about so many bytes on, as a chunk. 1: that was the end; 0, or a code.
+export fn walk_step(walk: u32, bytes: u64) i32 {
+    control.operation = .scan;
+    defer control.operation = .none;
+    if (batch.host_open) return layout.codeOf(error.LimitReached);
+    return @intFromBool(delta.step(walk, @intCast(bytes)) catch |err| return layout.codeOf(err));
+}
+
+export fn walk_close(walk: u32) void {
+    delta.close(walk);
+}
+
 // ---------------------------------------------------------------- recovery and checks
 
 /// Applies records of the log that lie in the redo buffer, which is large enough for any. How many, or −1: malformed,
@@ -240,6 +311,12 @@ export fn replay(length: u64) i64 {
         error.OutOfMemory => layout.codeOf(error.OutOfMemory),
         else => -1,
     };
+}
+
+/// Builds the secondary indexes: the log has been replayed. 0, or a code.
+export fn build_indexes() i32 {
+    indexes.buildAll() catch |err| return layout.codeOf(err);
+    return 0;
 }
 
 /// Puts the hash of the whole state into the control block.
@@ -260,6 +337,7 @@ export fn verify() u64 {
 test {
     _ = @import("heap.zig");
     _ = @import("row.zig");
+    _ = @import("json.zig");
     _ = @import("key.zig");
     _ = @import("tree.zig");
     _ = @import("tests.zig");

@@ -10,11 +10,22 @@ const key = @import("key.zig");
 const row_format = @import("row.zig");
 const table_format = @import("table.zig");
 const tree = @import("tree.zig");
+const indexes = @import("index.zig");
 const Row = row_format.Row;
 const Table = table_format.Table;
 const Type = row_format.Type;
 
-const Change = enum(u8) { put = 1, delete = 2, created = 3, counter = 4, _ };
+const Change = enum(u8) {
+    put = 1,
+    delete = 2,
+    created = 3,
+    counter = 4,
+    altered = 5,
+    dropped = 6,
+    index_created = 7,
+    index_dropped = 8,
+    _,
+};
 
 /// Who caused the transaction: set before it commits.
 pub const Cause = struct {
@@ -79,12 +90,16 @@ const Out = struct {
                 continue;
             }
             const value = row.slot(position).*;
-            switch (kind) {
-                .bool => local.byte(@intCast(value & 1)),
-                .int, .timestamp => local.zigzag(@bitCast(value)),
-                .float => local.word(value),
-                else => local.short(row.tail(position)),
-            }
+            // Not a switch: the likely ones first are faster than a table of jumps.
+            if (kind == .int) {
+                local.zigzag(@bitCast(value));
+            } else if (row_format.isVariable(kind)) {
+                local.short(row.tail(position));
+            } else if (kind == .float) {
+                local.word(value);
+            } else if (kind == .bool) {
+                local.byte(@intCast(value & 1));
+            } else local.zigzag(@bitCast(value));
         }
         out.at = local.at;
     }
@@ -134,7 +149,7 @@ pub const Record = struct {
 
     pub fn put(record: *Record, table: *Table, row: Row) void {
         record.change(.put, table);
-        record.out.packedRow(row, table.types[0..row.columns()], ascending[0..row.columns()]);
+        record.out.packedRow(row, table.layout.types[0..row.columns()], ascending[0..row.columns()]);
     }
 
     pub fn delete(record: *Record, table: *Table, row: Row) void {
@@ -144,7 +159,27 @@ pub const Record = struct {
 
     pub fn created(record: *Record, table: *Table) void {
         record.change(.created, table);
-        record.out.short(table.descriptor);
+        record.out.short(table.layout.descriptor);
+    }
+
+    pub fn altered(record: *Record, table: *Table) void {
+        record.change(.altered, table);
+        record.out.short(table.layout.descriptor);
+    }
+
+    pub fn dropped(record: *Record, table: *Table) void {
+        record.change(.dropped, table);
+    }
+
+    pub fn indexCreated(record: *Record, index: *const indexes.Index) void {
+        record.change(.index_created, index.table);
+        var descriptor: [8 + 2 * layout.columns_max]u8 = undefined;
+        record.out.short(indexes.describe(index, &descriptor));
+    }
+
+    pub fn indexDropped(record: *Record, index: *const indexes.Index) void {
+        record.change(.index_dropped, index.table);
+        record.out.varint(index.number);
     }
 
     pub fn counter(record: *Record, table: *Table) void {
@@ -214,9 +249,9 @@ const In = struct {
             if (nulls[i / 8] >> @intCast(i % 8) & 1 != 0) continue;
             switch (kind) {
                 .bool => _ = try in.take(1),
-                .int, .timestamp => _ = try in.varint(),
+                .int, .timestamp, _ => _ = try in.varint(),
                 .float => _ = try in.take(8),
-                else => size += (try in.slice()).len,
+                .text, .bytes, .uuid, .json => size += (try in.slice()).len,
             }
         }
         if (size > layout.row_bytes_max) return error.Damaged;
@@ -230,9 +265,9 @@ const In = struct {
             }
             switch (kind) {
                 .bool => writer.putWord(i, in.byte() catch unreachable),
-                .int, .timestamp => writer.putWord(i, @bitCast(in.zigzag() catch unreachable)),
+                .int, .timestamp, _ => writer.putWord(i, @bitCast(in.zigzag() catch unreachable)),
                 .float => writer.putWord(i, std.mem.readInt(u64, (in.take(8) catch unreachable)[0..8], .little)),
-                else => writer.putTail(i, in.slice() catch unreachable),
+                .text, .bytes, .uuid, .json => writer.putTail(i, in.slice() catch unreachable),
             }
         }
         return writer.row;
@@ -264,27 +299,53 @@ fn replayRecord(in: *In) ReplayError!void {
     for (0..changes) |_| {
         const kind: Change = @fromBackingInt(@intCast(try in.byte()));
         const number = try in.varint();
+        if (number >= layout.table_numbers_max) return error.Damaged;
         if (kind == .created) {
-            const table = table_format.create(try in.slice()) catch |err| return switch (err) {
-                error.OutOfMemory => error.OutOfMemory,
-                else => error.Damaged,
-            };
+            const table = table_format.create(try in.slice()) catch |err| return damaged(err);
             if (table.number != number) return error.Damaged;
             table_format.enter(table);
             continue;
         }
-        const table = table_format.get(@truncate(number)) orelse return error.Damaged;
+        const table = table_format.get(@intCast(number)) orelse return error.Damaged;
         switch (kind) {
-            .put => try replayPut(table, try in.packedRow(table.types)),
-            .delete => try replayDelete(table, try in.packedRow(table.key_types)),
+            .put => {
+                try replayPut(table, try in.packedRow(table.layout.types));
+                table.touch(layout.control.lsn + 1);
+            },
+            .delete => {
+                try replayDelete(table, try in.packedRow(table.key_types));
+                table.touch(layout.control.lsn + 1);
+            },
             .counter => {
                 table.mark = try in.zigzag();
                 table_format.commitMark(table);
+            },
+            .altered => {
+                const altered, const old = table_format.alter(try in.slice()) catch |err| return damaged(err);
+                table_format.freeLayout(&old);
+                if (altered != table) return error.Damaged;
+            },
+            .dropped => {
+                table_format.unhook(table);
+                table_format.drop(table);
+                table_format.destroy(table);
+            },
+            .index_created => _ = indexes.create(table, try in.slice()) catch |err| return damaged(err),
+            .index_dropped => {
+                const index_number = try in.varint();
+                if (index_number > layout.none_u32) return error.Damaged;
+                const index = indexes.find(table, @intCast(index_number)) orelse return error.Damaged;
+                _ = indexes.unhook(index);
+                indexes.destroy(index);
             },
             else => return error.Damaged,
         }
     }
     if (in.at != in.bytes.len) return error.Damaged;
+}
+
+fn damaged(err: layout.Error) ReplayError {
+    return if (err == error.OutOfMemory) error.OutOfMemory else error.Damaged;
 }
 
 var own_key: key.Buffer = undefined;

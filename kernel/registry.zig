@@ -6,6 +6,8 @@ const layout = @import("layout.zig");
 const heap = @import("heap.zig");
 const row_format = @import("row.zig");
 const table_format = @import("table.zig");
+const indexes = @import("index.zig");
+const Index = indexes.Index;
 const Binding = table_format.Binding;
 const Type = row_format.Type;
 
@@ -29,7 +31,7 @@ pub var transitions: [layout.transitions_max]?*Transition = @splat(null);
 pub fn makeBinding(table: *table_format.Table, positions: []const u16) layout.Error!*Binding {
     if (positions.len == 0 or positions.len > layout.columns_max) return error.InvalidRow;
     for (positions, 0..) |position, i| {
-        if (position >= table.columns) return error.InvalidRow;
+        if (position >= table.layout.columns or table.layout.dropped[position]) return error.InvalidRow;
         for (positions[0..i]) |other| if (other == position) return error.InvalidRow;
     }
     const binding = try heap.create(Binding);
@@ -38,12 +40,12 @@ pub fn makeBinding(table: *table_format.Table, positions: []const u16) layout.Er
     errdefer heap.freeSlice(Type, types);
     const own = try heap.allocateSlice(u16, positions.len);
     errdefer heap.freeSlice(u16, own);
-    const sources = try heap.allocateSlice(u16, table.columns);
+    const sources = try heap.allocateSlice(u16, table.layout.columns);
     @memcpy(own, positions);
     @memset(sources, table_format.none_u16);
-    var identity = positions.len == table.columns;
+    var identity = true;
     for (positions, types, 0..) |position, *kind, i| {
-        kind.* = table.types[position];
+        kind.* = table.layout.types[position];
         sources[position] = @intCast(i);
         if (position != i) identity = false;
     }
@@ -52,13 +54,15 @@ pub fn makeBinding(table: *table_format.Table, positions: []const u16) layout.Er
 }
 
 pub fn freeBinding(binding: *Binding) void {
+    if (binding.indexes.len > 0) heap.freeSlice(*Index, @constCast(binding.indexes));
     heap.freeSlice(u16, @constCast(binding.sources));
     heap.freeSlice(u16, @constCast(binding.positions));
     heap.freeSlice(Type, @constCast(binding.columns.types));
     heap.destroy(Binding, binding);
 }
 
-/// `source`: table u32, columns u16, reserved u16, positions u16 each. Empty: forgets the binding.
+/// `source`: table u32, columns u16, indexes u16, positions u16 each, padding to 4, numbers of indexes u32 each. Empty:
+/// forgets the binding.
 pub fn defineBinding(number: u32, source: []const u8) layout.Error!void {
     if (number >= layout.bindings_max) return error.LimitReached;
     var binding: ?*Binding = null;
@@ -66,12 +70,27 @@ pub fn defineBinding(number: u32, source: []const u8) layout.Error!void {
         if (source.len < 8) return error.InvalidRow;
         const table = table_format.get(std.mem.readInt(u32, source[0..4], .little)) orelse return error.NoRelation;
         const columns = std.mem.readInt(u16, source[4..6], .little);
-        if (source.len < 8 + 2 * @as(usize, columns)) return error.InvalidRow;
+        const count = std.mem.readInt(u16, source[6..8], .little);
+        const indexes_at = (8 + 2 * @as(usize, columns) + 3) & ~@as(usize, 3);
+        if (source.len < indexes_at + 4 * @as(usize, count)) return error.InvalidRow;
         const positions: [*]const u16 = @ptrCast(@alignCast(source.ptr + 8));
-        binding = try makeBinding(table, positions[0..columns]);
+        const made = try makeBinding(table, positions[0..columns]);
+        errdefer freeBinding(made);
+        if (count > 0) made.indexes = try bindIndexes(table, source[indexes_at..][0 .. 4 * @as(usize, count)]);
+        binding = made;
     }
     if (bindings[number]) |old| freeBinding(old);
     bindings[number] = binding;
+}
+
+fn bindIndexes(table: *table_format.Table, numbers: []const u8) layout.Error![]const *Index {
+    const found = try heap.allocateSlice(*Index, numbers.len / 4);
+    errdefer heap.freeSlice(*Index, found);
+    for (found, 0..) |*index, i| {
+        const number = std.mem.readInt(u32, numbers[4 * i ..][0..4], .little);
+        index.* = indexes.find(table, number) orelse return error.NoRelation;
+    }
+    return found;
 }
 
 const Head = extern struct {

@@ -5,18 +5,49 @@
 
 const std = @import("std");
 const layout = @import("layout.zig");
+const json = @import("json.zig");
 
-pub const Type = enum(u8) { bool = 1, int = 2, float = 3, text = 4, bytes = 5, timestamp = 6, _ };
+/// A decimal's number is 64 and its precision, so that 65 to 82 are decimals; what its unit is the kernel need not know.
+pub const Type = enum(u8) { bool = 1, int = 2, float = 3, text = 4, bytes = 5, timestamp = 6, uuid = 8, json = 9, _ };
 
-pub fn isVariable(kind: Type) bool {
-    return kind == .text or kind == .bytes;
+pub const decimal_base = 64;
+pub const decimal_precision_max = 18;
+pub const uuid_bytes = 16;
+
+/// The value lies in the row's tail.
+pub inline fn isVariable(kind: Type) bool {
+    const variable = comptime 1 << @backingInt(Type.text) | 1 << @backingInt(Type.bytes) |
+        1 << @backingInt(Type.uuid) | 1 << @backingInt(Type.json);
+    const number = @backingInt(kind);
+    return number < 16 and @as(u16, variable) >> @intCast(number) & 1 != 0;
 }
 
 pub fn isKnown(kind: Type) bool {
     return switch (kind) {
-        .bool, .int, .float, .text, .bytes, .timestamp => true,
-        _ => false,
+        .bool, .int, .float, .text, .bytes, .timestamp, .uuid, .json => true,
+        _ => isDecimal(kind),
     };
+}
+
+fn isDecimal(kind: Type) bool {
+    const number = @backingInt(kind);
+    return number > decimal_base and number <= decimal_base + decimal_precision_max;
+}
+
+/// For each precision the smallest number that has one digit too many.
+const decimal_bounds: [decimal_precision_max + 1]u64 = blk: {
+    var bounds: [decimal_precision_max + 1]u64 = undefined;
+    var bound: u64 = 1;
+    for (&bounds) |*one| {
+        one.* = bound;
+        bound *= 10;
+    }
+    break :blk bounds;
+};
+
+/// Of a type that is known and is a decimal.
+fn fitsDecimal(kind: Type, slot: u64) bool {
+    return @abs(@as(i64, @bitCast(slot))) < decimal_bounds[@backingInt(kind) - decimal_base];
 }
 
 pub const head_bytes = 8;
@@ -36,6 +67,8 @@ const Head = extern struct { length: u32, columns: u16, flags: u16 };
 pub const flag_dead: u16 = 1;
 /// Written by the transaction that is open.
 pub const flag_fresh: u16 = 2;
+/// Of a fresh row: nothing had this key before the transaction.
+pub const flag_new_key: u16 = 4;
 
 pub const Row = struct {
     at: u64,
@@ -89,6 +122,10 @@ pub const Checked = struct {
     tail_bytes: usize,
     /// The bytes are those that `write` would give.
     canonical: bool,
+    /// Bytes of the row as it came in. `row` is another one when its JSON had to be made canonical.
+    source_bytes: u32,
+    /// JSON in it is not canonical.
+    loose_json: bool = false,
 };
 
 const slot_negative_zero: u64 = 1 << 63;
@@ -124,9 +161,38 @@ pub const Columns = struct {
 pub inline fn check(source: []const u8, columns: *const Columns, column: *u32) layout.Error!Checked {
     if (columns.isPlain(source)) {
         @branchHint(.likely);
-        return .{ .row = .{ .at = @intFromPtr(source.ptr) }, .tail_bytes = 0, .canonical = true };
+        const row: Row = .{ .at = @intFromPtr(source.ptr) };
+        return .{ .row = row, .tail_bytes = 0, .canonical = true, .source_bytes = row.length() };
     }
-    return checkTypes(source, columns.types, column);
+    return checkCanonical(source, columns.types, column);
+}
+
+/// `checkTypes`, and JSON is canonical afterwards: the row may be a copy, good until the next check.
+pub fn checkCanonical(source: []const u8, types: []const Type, column: *u32) layout.Error!Checked {
+    const checked = try checkTypes(source, types, column);
+    if (!checked.loose_json) return checked;
+    var copy = try checkTypes(try rewriteJson(checked.row, types), types, column);
+    copy.source_bytes = checked.source_bytes;
+    return copy;
+}
+
+var rewritten: [layout.row_bytes_max]u8 align(16) = undefined;
+
+/// A copy of a checked row with canonical JSON.
+fn rewriteJson(row: Row, types: []const Type) layout.Error![]const u8 {
+    var size = fixedBytes(types.len);
+    for (types, 0..) |kind, i| if (isVariable(kind) and !row.isNull(i)) {
+        size += if (kind == .json) (try json.canonical(row.tail(i))).len else row.tail(i).len;
+    };
+    const length = padded(size);
+    if (length > layout.row_bytes_max) return error.RowTooLong;
+    var writer = Writer.begin(@intFromPtr(&rewritten), types.len, length);
+    for (types, 0..) |kind, i| {
+        if (kind == .json and !row.isNull(i)) {
+            writer.putTail(i, try json.canonical(row.tail(i)));
+        } else writer.copy(i, kind, row, i);
+    }
+    return rewritten[0..length];
 }
 
 pub noinline fn checkTypes(source: []const u8, types: []const Type, column: *u32) layout.Error!Checked {
@@ -140,6 +206,7 @@ pub noinline fn checkTypes(source: []const u8, types: []const Type, column: *u32
     if (length > layout.row_bytes_max) return error.RowTooLong;
     var tail_at = fixed;
     var canonical = true;
+    var loose_json = false;
     const nulls: [*]const u8 = @ptrFromInt(row.at + head_bytes + 8 * types.len);
     for (types, 0..) |kind, i| {
         const value = row.slot(i).*;
@@ -148,28 +215,30 @@ pub noinline fn checkTypes(source: []const u8, types: []const Type, column: *u32
             continue;
         }
         column.* = @intCast(i);
-        switch (kind) {
-            .int, .timestamp => {},
-            .bool => if (value > 1) return error.InvalidNumber,
-            .float => {
-                if (value & 0x7ff0_0000_0000_0000 == 0x7ff0_0000_0000_0000) return error.InvalidNumber;
-                if (value == slot_negative_zero) canonical = false;
-            },
-            .text, .bytes => {
-                const offset = value & 0xffff_ffff;
-                const size = value >> 32;
-                if (offset + size > length or (offset < fixed and size != 0)) return error.InvalidRow;
-                if (kind == .text and !isUtf8(row.tail(i))) return error.InvalidRow;
-                if (offset != tail_at) canonical = false;
-                tail_at += size;
-                // Two columns may share bytes on their way in, not in a stored row.
-                if (tail_at > layout.row_bytes_max) return error.RowTooLong;
-            },
-            _ => return error.InvalidRow,
-        }
+        // Not a switch: the likely ones first are faster than a table of jumps.
+        if (kind == .int) continue;
+        if (isVariable(kind)) {
+            const offset = value & 0xffff_ffff;
+            const size = value >> 32;
+            if (offset + size > length or (offset < fixed and size != 0)) return error.InvalidRow;
+            if (kind == .text) {
+                if (!isUtf8(row.tail(i))) return error.InvalidRow;
+            } else if (kind == .uuid) {
+                if (size != uuid_bytes) return error.InvalidRow;
+            } else if (kind == .json and try isLoose(row.tail(i))) loose_json = true;
+            if (offset != tail_at) canonical = false;
+            tail_at += size;
+            // Two columns may share bytes on their way in, not in a stored row.
+            if (tail_at > layout.row_bytes_max) return error.RowTooLong;
+        } else if (kind == .float) {
+            if (value & 0x7ff0_0000_0000_0000 == 0x7ff0_0000_0000_0000) return error.InvalidNumber;
+            if (value == slot_negative_zero) canonical = false;
+        } else if (kind == .bool) {
+            if (value > 1) return error.InvalidNumber;
+        } else if (kind != .timestamp and !fitsDecimal(kind, value)) return error.InvalidNumber;
     }
     column.* = layout.none_u32;
-    if (padded(tail_at) != length) canonical = false;
+    if (padded(tail_at) != length or loose_json) canonical = false;
     if (canonical) {
         const last = row.words()[length / 8 - 1];
         const unused = length - tail_at;
@@ -178,7 +247,19 @@ pub noinline fn checkTypes(source: []const u8, types: []const Type, column: *u32
             if (nulls[types.len / 8] >> @intCast(types.len % 8) != 0) canonical = false;
         }
     }
-    return .{ .row = row, .tail_bytes = tail_at - fixed, .canonical = canonical };
+    return .{
+        .row = row,
+        .tail_bytes = tail_at - fixed,
+        .canonical = canonical,
+        .source_bytes = @intCast(length),
+        .loose_json = loose_json,
+    };
+}
+
+/// Whether JSON is not canonical; an error when it is no JSON.
+noinline fn isLoose(text: []const u8) layout.Error!bool {
+    if (!isUtf8(text)) return error.InvalidRow;
+    return !std.mem.eql(u8, try json.canonical(text), text);
 }
 
 fn isUtf8(text: []const u8) bool {
@@ -234,7 +315,7 @@ pub const Writer = struct {
     pub inline fn copy(writer: *Writer, column: usize, kind: Type, source: Row, from: usize) void {
         if (source.isNull(from)) return writer.putNull(column);
         switch (kind) {
-            .text, .bytes => writer.putTail(column, source.tail(from)),
+            .text, .bytes, .uuid, .json => writer.putTail(column, source.tail(from)),
             .float => {
                 const value = source.slot(from).*;
                 writer.putWord(column, if (value == slot_negative_zero) 0 else value);
@@ -320,4 +401,30 @@ test "writing gives canonical rows whatever was there before" {
     writer.putNull(0);
     writer.putNull(1);
     try testing.expect((try checkTypes(&buffer, &.{ .int, .text }, &column)).canonical);
+}
+
+test "a decimal has no more digits than its precision" {
+    const one: Type = @fromBackingInt(decimal_base + 1);
+    const most: Type = @fromBackingInt(decimal_base + decimal_precision_max);
+    for ([_]i64{ 9, -9, 0 }) |value| try testing.expect(fitsDecimal(one, @bitCast(value)));
+    for ([_]i64{ 10, -10, std.math.minInt(i64) }) |value| try testing.expect(!fitsDecimal(one, @bitCast(value)));
+    try testing.expect(fitsDecimal(most, 999_999_999_999_999_999));
+    try testing.expect(!fitsDecimal(most, 1_000_000_000_000_000_000));
+    for ([_]u8{ 0, 7, 10, 64, 83, 255 }) |number| try testing.expect(!isKnown(@fromBackingInt(number)));
+}
+
+test "JSON becomes canonical, the rest stays" {
+    var bytes: [80]u8 align(8) = undefined;
+    const types = [_]Type{ .json, .int, .text };
+    const loose = "{\"b\": 1, \"a\": 2}";
+    var writer = Writer.begin(@intFromPtr(&bytes), 3, padded(fixedBytes(3) + loose.len + 3));
+    writer.putTail(0, loose);
+    writer.putWord(1, 7);
+    writer.putTail(2, "xyz");
+    var column: u32 = 0;
+    const checked = try checkCanonical(&bytes, &types, &column);
+    try testing.expect(checked.canonical);
+    try testing.expectEqual(padded(fixedBytes(3) + loose.len + 3), checked.source_bytes);
+    try testing.expectEqualStrings("{\"a\":2,\"b\":1}", checked.row.tail(0));
+    try testing.expectEqualStrings("xyz", checked.row.tail(2));
 }

@@ -8,6 +8,8 @@ const row_format = @import("row.zig");
 const Row = row_format.Row;
 const Type = row_format.Type;
 const Tree = @import("tree.zig").Tree;
+const indexes = @import("index.zig");
+const Index = indexes.Index;
 
 pub const none_u16 = 0xffff;
 
@@ -17,36 +19,72 @@ pub const Binding = struct {
     /// The outside columns, and where each is in the table.
     columns: row_format.Columns,
     positions: []const u16,
-    /// For each column of the table the outside column, or none_u16.
+    /// For each column that the table had when this was made the outside column, or none_u16.
     sources: []const u16,
-    /// The same columns in the same order.
+    /// The first columns of the table in its order.
     identity: bool,
+    /// Indexes that can be scanned, in the outside order.
+    indexes: []const *Index = &.{},
 
     pub fn outside(binding: *const Binding, column: u32) u32 {
         return if (column == layout.none_u32) column else binding.positions[column];
     }
+
+    /// A stored row is what the outside sees.
+    pub inline fn shows(binding: *const Binding, row: Row) bool {
+        return binding.identity and row.columns() == binding.positions.len;
+    }
+
+    /// A canonical outside row is what is stored.
+    pub inline fn stores(binding: *const Binding) bool {
+        return binding.identity and binding.positions.len == binding.table.layout.columns;
+    }
+};
+
+/// What `alter` replaces: a table's columns. Columns are never taken away: a dropped one is null in all new rows.
+pub const Layout = struct {
+    columns: u16,
+    types: []Type,
+    nullable: []bool,
+    dropped: []bool,
+    defaults: Row,
+    descriptor: []u8,
+    /// The columns that are not dropped.
+    visible: Binding,
 };
 
 pub const Table = struct {
     number: u32,
-    columns: u16,
     auto: u16,
-    types: []Type,
-    nullable: []bool,
+    layout: Layout,
     key_positions: []u16,
     key_types: []Type,
     key_columns: row_format.Columns,
     key_identity: []u16, // 0, 1, 2 …: where the key's columns are in a key row
-    defaults: Row,
-    descriptor: []u8,
     tree: Tree,
-    identity: Binding,
+    indexes: [layout.indexes_max]*Index,
+    indexes_len: usize,
     rows: u64,
     hash: [2]u64,
     /// The highest auto-increment value given out or seen.
     mark: i64,
     /// The same as of the last commit.
     committed_mark: i64,
+    /// The last commit that changed a row here, and the one before it.
+    last_lsn: u64,
+    previous_lsn: u64,
+    /// The last commit that listeners were told of.
+    told_lsn: u64,
+    /// Somebody is told of every change; and how many walks go over it.
+    watched: bool,
+    walks: u32,
+
+    /// The commit that is about to get this lsn changes a row here.
+    pub inline fn touch(table: *Table, lsn: u64) void {
+        if (table.last_lsn == lsn) return;
+        table.previous_lsn = table.last_lsn;
+        table.last_lsn = lsn;
+    }
 
     /// The key columns of a row of the table.
     pub fn shape(table: *const Table) key.Shape {
@@ -56,6 +94,11 @@ pub const Table = struct {
     /// The columns of a key row.
     pub fn keyShape(table: *const Table) key.Shape {
         return .{ .types = table.key_types, .positions = table.key_identity };
+    }
+
+    /// Its secondary indexes in the order of their creation.
+    pub inline fn all(table: *const Table) []const *Index {
+        return table.indexes[0..table.indexes_len];
     }
 
     /// Where the leaf hangs that has the key of this row of the table.
@@ -80,12 +123,13 @@ pub const Table = struct {
     }
 };
 
-pub var tables: [layout.tables_max]?*Table = @splat(null);
+pub var tables: [layout.table_numbers_max]?*Table = @splat(null);
 /// Behind the highest number ever used.
 pub var tables_end: u32 = 0;
+var tables_count: u32 = 0;
 
 pub fn get(number: u32) ?*Table {
-    return if (number < layout.tables_max) tables[number] else null;
+    return if (number < layout.table_numbers_max) tables[number] else null;
 }
 
 /// The live row behind a slot; null when there is none or it is deleted.
@@ -98,81 +142,199 @@ fn readU16(bytes: []const u8, at: usize) u16 {
     return std.mem.readInt(u16, bytes[at..][0..2], .little);
 }
 
-/// Makes an empty table. Bad descriptors are the host's mistakes: refused, without saying what.
-pub fn create(source: []const u8) layout.Error!*Table {
-    if (source.len < 16) return error.InvalidRow;
-    const number = std.mem.readInt(u32, source[0..4], .little);
-    const columns = readU16(source, 4);
-    const keys = readU16(source, 6);
-    const auto = readU16(source, 8);
-    if (number == 0 or number >= layout.tables_max) return error.LimitReached;
-    if (tables[number] != null) return error.DuplicateKey;
-    if (columns == 0 or columns > layout.columns_max or keys == 0 or keys > columns) return error.InvalidRow;
-    const keys_at = (16 + 2 * @as(usize, columns) + 1) & ~@as(usize, 1);
-    const defaults_at = row_format.padded(keys_at + 2 * @as(usize, keys));
-    if (source.len < defaults_at or (auto != none_u16 and auto >= columns)) return error.InvalidRow;
+/// The head of a descriptor, and where its parts begin.
+const Head = struct {
+    number: u32,
+    columns: u16,
+    keys: u16,
+    auto: u16,
+    keys_at: usize,
+    defaults_at: usize,
 
+    fn read(source: []const u8) layout.Error!Head {
+        if (source.len < 16) return error.InvalidRow;
+        const number = std.mem.readInt(u32, source[0..4], .little);
+        const columns = readU16(source, 4);
+        const keys = readU16(source, 6);
+        const auto = readU16(source, 8);
+        if (number == 0 or number >= layout.table_numbers_max) return error.LimitReached;
+        if (columns == 0 or columns > layout.columns_max or keys == 0 or keys > columns) return error.InvalidRow;
+        const keys_at = (16 + 2 * @as(usize, columns) + 1) & ~@as(usize, 1);
+        const defaults_at = row_format.padded(keys_at + 2 * @as(usize, keys));
+        if (source.len < defaults_at or (auto != none_u16 and auto >= columns)) return error.InvalidRow;
+        return .{ .number = number, .columns = columns, .keys = keys, .auto = auto, .keys_at = keys_at, .defaults_at = defaults_at };
+    }
+
+    fn keyAt(head: Head, source: []const u8, i: usize) u16 {
+        return readU16(source, head.keys_at + 2 * i);
+    }
+};
+
+const flag_nullable: u8 = 1;
+const flag_dropped: u8 = 2;
+
+/// Reads the columns of a descriptor. `table` need not be complete yet.
+fn makeLayout(table: *Table, head: Head, source: []const u8) layout.Error!Layout {
+    const columns = head.columns;
     const descriptor = try heap.allocateSlice(u8, source.len);
     errdefer heap.freeSlice(u8, descriptor);
     @memcpy(descriptor, source);
     const types: []Type = @ptrCast(descriptor[16..][0..columns]);
+    const flags = descriptor[16 + columns ..][0..columns];
     for (types) |kind| if (!row_format.isKnown(kind)) return error.InvalidRow;
     var column: u32 = 0;
-    const checked = try row_format.checkTypes(descriptor[defaults_at..], types, &column);
+    const checked = try row_format.checkTypes(descriptor[head.defaults_at..], types, &column);
+    if (checked.loose_json) return error.InvalidRow;
 
-    const table = try heap.create(Table);
-    errdefer heap.destroy(Table, table);
     const nullable = try heap.allocateSlice(bool, columns);
     errdefer heap.freeSlice(bool, nullable);
-    const key_types = try heap.allocateSlice(Type, keys);
-    errdefer heap.freeSlice(Type, key_types);
-    const key_positions = try heap.allocateSlice(u16, keys);
-    errdefer heap.freeSlice(u16, key_positions);
-    const numbers = try heap.allocateSlice(u16, columns);
-    errdefer heap.freeSlice(u16, numbers);
-    for (numbers, 0..) |*n, i| n.* = @intCast(i);
-    for (nullable, descriptor[16 + columns ..][0..columns]) |*n, flags| n.* = flags & 1 != 0;
-    if (auto != none_u16) nullable[auto] = false;
-    for (key_types, key_positions, 0..) |*kind, *position, i| {
-        position.* = readU16(descriptor, keys_at + 2 * i);
-        if (position.* >= columns) return error.InvalidRow;
-        for (key_positions[0..i]) |other| if (other == position.*) return error.InvalidRow;
-        kind.* = types[position.*];
-        nullable[position.*] = false;
+    const dropped = try heap.allocateSlice(bool, columns);
+    errdefer heap.freeSlice(bool, dropped);
+    var count: u16 = 0;
+    for (nullable, dropped, flags, 0..) |*n, *d, flag, i| {
+        n.* = flag & flag_nullable != 0;
+        d.* = flag & flag_dropped != 0;
+        if (d.* and (!n.* or !checked.row.isNull(i))) return error.InvalidRow;
+        if (!d.*) count += 1;
     }
-    table.* = .{
-        .number = number,
+    if (head.auto != none_u16) nullable[head.auto] = false;
+    for (0..head.keys) |i| {
+        const position = head.keyAt(source, i);
+        if (position >= columns or dropped[position]) return error.InvalidRow;
+        nullable[position] = false;
+    }
+    const visible_types = try heap.allocateSlice(Type, count);
+    errdefer heap.freeSlice(Type, visible_types);
+    const positions = try heap.allocateSlice(u16, count);
+    errdefer heap.freeSlice(u16, positions);
+    const sources = try heap.allocateSlice(u16, columns);
+    errdefer heap.freeSlice(u16, sources);
+    var next: u16 = 0;
+    for (sources, types, dropped, 0..) |*from, kind, d, i| {
+        from.* = if (d) none_u16 else next;
+        if (d) continue;
+        visible_types[next] = kind;
+        positions[next] = @intCast(i);
+        next += 1;
+    }
+    return .{
         .columns = columns,
-        .auto = auto,
         .types = types,
         .nullable = nullable,
+        .dropped = dropped,
+        .defaults = checked.row,
+        .descriptor = descriptor,
+        .visible = .{
+            .table = table,
+            .columns = row_format.Columns.init(visible_types),
+            .positions = positions,
+            .sources = sources,
+            .identity = count == columns,
+        },
+    };
+}
+
+pub fn freeLayout(old: *const Layout) void {
+    heap.freeSlice(u16, @constCast(old.visible.sources));
+    heap.freeSlice(u16, @constCast(old.visible.positions));
+    heap.freeSlice(Type, @constCast(old.visible.columns.types));
+    heap.freeSlice(bool, old.dropped);
+    heap.freeSlice(bool, old.nullable);
+    heap.freeSlice(u8, old.descriptor);
+}
+
+/// Makes an empty table. Bad descriptors are the host's mistakes: refused, without saying what.
+pub fn create(source: []const u8) layout.Error!*Table {
+    const head = try Head.read(source);
+    if (tables[head.number] != null) return error.DuplicateKey;
+    if (tables_count == layout.tables_max) return error.LimitReached;
+    const table = try heap.create(Table);
+    errdefer heap.destroy(Table, table);
+    const made = try makeLayout(table, head, source);
+    errdefer freeLayout(&made);
+    const key_types = try heap.allocateSlice(Type, head.keys);
+    errdefer heap.freeSlice(Type, key_types);
+    const key_positions = try heap.allocateSlice(u16, head.keys);
+    errdefer heap.freeSlice(u16, key_positions);
+    const key_identity = try heap.allocateSlice(u16, head.keys);
+    errdefer heap.freeSlice(u16, key_identity);
+    for (key_types, key_positions, key_identity, 0..) |*kind, *position, *own, i| {
+        position.* = head.keyAt(source, i);
+        for (key_positions[0..i]) |other| if (other == position.*) return error.InvalidRow;
+        kind.* = made.types[position.*];
+        own.* = @intCast(i);
+    }
+    table.* = .{
+        .number = head.number,
+        .auto = head.auto,
+        .layout = made,
         .key_types = key_types,
         .key_columns = row_format.Columns.init(key_types),
         .key_positions = key_positions,
-        .key_identity = numbers[0..keys],
-        .defaults = checked.row,
-        .descriptor = descriptor,
+        .key_identity = key_identity,
         .tree = Tree.init(.{ .types = key_types, .positions = key_positions }),
-        .identity = .{ .table = table, .columns = row_format.Columns.init(types), .positions = numbers, .sources = numbers, .identity = true },
+        .indexes = undefined,
+        .indexes_len = 0,
         .rows = 0,
         .hash = .{ 0, 0 },
         .mark = 0,
         .committed_mark = 0,
+        .last_lsn = 0,
+        .previous_lsn = 0,
+        .told_lsn = 0,
+        .watched = false,
+        .walks = 0,
     };
-    tables[number] = table;
-    tables_end = @max(tables_end, number + 1);
+    hook(table);
     return table;
 }
 
-/// Takes an empty table away: its creation is undone.
-pub fn destroy(table: *Table) void {
-    std.debug.assert(table.tree.root == 0);
+/// Gives a table other columns: more behind those it has, or some of those dropped. What it had is returned.
+pub fn alter(source: []const u8) layout.Error!struct { *Table, Layout } {
+    const head = try Head.read(source);
+    const table = tables[head.number] orelse return error.NoRelation;
+    const old = table.layout;
+    if (head.columns < old.columns or head.auto != table.auto or head.keys != table.key_types.len) return error.InvalidRow;
+    for (table.key_positions, 0..) |position, i| if (position != head.keyAt(source, i)) return error.InvalidRow;
+    const made = try makeLayout(table, head, source);
+    errdefer freeLayout(&made);
+    if (!std.mem.eql(Type, made.types[0..old.columns], old.types)) return error.InvalidRow;
+    for (old.nullable, made.nullable[0..old.columns], made.dropped[0..old.columns], old.dropped) |was, is, d, gone| {
+        if (gone and !d or (was != is and !d)) return error.InvalidRow;
+    }
+    for (table.all()) |index| for (index.positions) |position| if (made.dropped[position]) return error.InvalidRow;
+    // A row that ends before a new column has its default, which cannot be null where null is not allowed.
+    if (table.rows > 0) for (old.columns..made.columns) |i| {
+        if (!made.nullable[i] and made.defaults.isNull(i)) return error.NotNull;
+    };
+    table.layout = made;
+    return .{ table, old };
+}
+
+fn hook(table: *Table) void {
+    tables[table.number] = table;
+    tables_end = @max(tables_end, table.number + 1);
+    tables_count += 1;
+}
+
+/// Makes a table unknown without freeing anything of it; `restore` undoes that.
+pub fn unhook(table: *Table) void {
     tables[table.number] = null;
-    heap.freeSlice(u16, @constCast(table.identity.positions));
+    tables_count -= 1;
+}
+
+pub fn restore(table: *Table) void {
+    hook(table);
+}
+
+/// Frees a table that is unknown already, its indexes and its rows.
+pub fn destroy(table: *Table) void {
+    for (table.all()) |index| indexes.destroy(index);
+    table.tree.clear(true);
+    heap.freeSlice(u16, table.key_identity);
     heap.freeSlice(u16, table.key_positions);
     heap.freeSlice(Type, table.key_types);
-    heap.freeSlice(bool, table.nullable);
-    heap.freeSlice(u8, table.descriptor);
+    freeLayout(&table.layout);
     heap.destroy(Table, table);
 }
 
@@ -192,8 +354,15 @@ pub fn enter(table: *Table) void {
     state[1] +%= value[1];
 }
 
+/// A table's end has been committed: its rows and its counter are not part of the state any more.
+pub fn drop(table: *Table) void {
+    state[0] -%= table.hash[0];
+    state[1] -%= table.hash[1];
+    leave(table);
+}
+
 /// The reverse of `enter`.
-pub fn leave(table: *Table) void {
+fn leave(table: *Table) void {
     const value = ofMark(table.number, table.committed_mark);
     state[0] -%= value[0];
     state[1] -%= value[1];

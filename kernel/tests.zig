@@ -8,6 +8,8 @@ const table_format = @import("table.zig");
 const transaction = @import("transaction.zig");
 const redo = @import("redo.zig");
 const cursor = @import("cursor.zig");
+const indexes = @import("index.zig");
+const delta = @import("delta.zig");
 const verification = @import("verify.zig");
 const testing = std.testing;
 
@@ -25,6 +27,45 @@ fn descriptor(buffer: *align(8) [128]u8, number: u32) []const u8 {
     defaults.putNull(0);
     defaults.putNull(1);
     return buffer[0 .. 24 + defaults.row.length()];
+}
+
+fn indexDescriptor(number: u32, flags: u16, comptime places: anytype) [8 + 2 * places.len]u8 {
+    var bytes: [8 + 2 * places.len]u8 = undefined;
+    std.mem.writeInt(u32, bytes[0..4], number, .little);
+    std.mem.writeInt(u16, bytes[4..6], flags, .little);
+    std.mem.writeInt(u16, bytes[6..8], places.len, .little);
+    inline for (places, 0..) |place, i| std.mem.writeInt(u16, bytes[8 + 2 * i ..][0..2], place, .little);
+    return bytes;
+}
+
+/// How many entries of each operation the last chunk has: their heads are `93 operation 91`, and keys are below 128.
+fn operations() [3]u32 {
+    var found = [3]u32{ 0, 0, 0 };
+    if (layout.control.delta_len == 0) return found;
+    const bytes = layout.delta[32..@intCast(layout.control.delta_len)];
+    for (0..bytes.len -| 3) |i| {
+        if (bytes[i] == 0x93 and bytes[i + 1] < 3 and bytes[i + 2] == 0x91) found[bytes[i + 1]] += 1;
+    }
+    return found;
+}
+
+/// What a commit did to the keys, as the models before and after it say; an update may have come to nothing.
+fn expectOperations(before: *Model, after: *Model) !void {
+    const found = operations();
+    var deletes: u32 = 0;
+    var inserts: u32 = 0;
+    var updates: u32 = 0;
+    for (0..40) |i| {
+        const id: i64 = @intCast(i);
+        const was = before.get(id);
+        const is = after.get(id);
+        if (was != null and is == null) deletes += 1;
+        if (was == null and is != null) inserts += 1;
+        if (was != null and is != null and !std.meta.eql(was.?, is.?)) updates += 1;
+    }
+    try testing.expectEqual(deletes, found[0]);
+    try testing.expectEqual(inserts, found[1]);
+    try testing.expect(updates <= found[2]);
 }
 
 fn rowOf(buffer: *align(8) [64]u8, id: i64, name: ?[]const u8) []const u8 {
@@ -70,6 +111,9 @@ test "random transactions equal a map, through savepoints, rollbacks and commits
     var bytes: [128]u8 align(8) = undefined;
     const table = try table_format.create(descriptor(&bytes, 100));
     table_format.enter(table);
+    _ = try indexes.create(table, &indexDescriptor(1, 0, .{1}));
+    _ = try indexes.create(table, &indexDescriptor(2, 1, .{ 1, 0 }));
+    table.watched = true;
     var committed = Model.init(testing.allocator);
     defer committed.deinit();
     var random_state = std.Random.DefaultPrng.init(7);
@@ -92,19 +136,19 @@ test "random transactions equal a map, through savepoints, rollbacks and commits
             const text: ?[]const u8 = if (letter == null) null else name[0 .. 1 + random.uintLessThan(usize, 30)];
             const row = rowOf(&buffer, id, text);
             switch (random.uintLessThan(u8, 8)) {
-                0, 1 => if (transaction.write(.insert, &table.identity, row)) |_| {
+                0, 1 => if (transaction.write(.insert, &table.layout.visible, row)) |_| {
                     try testing.expect(!open.contains(id));
                     try open.put(id, letter);
                 } else |err| {
                     try testing.expectEqual(error.DuplicateKey, err);
                     try testing.expect(open.contains(id));
                 },
-                2, 3 => if (transaction.write(.update, &table.identity, row)) |_| {
+                2, 3 => if (transaction.write(.update, &table.layout.visible, row)) |_| {
                     try testing.expect(open.contains(id));
                     try open.put(id, letter);
                 } else |err| try testing.expectEqual(error.NotFound, err),
                 4 => {
-                    _ = try transaction.write(.upsert, &table.identity, row);
+                    _ = try transaction.write(.upsert, &table.layout.visible, row);
                     try open.put(id, letter);
                 },
                 5, 6 => {
@@ -131,8 +175,11 @@ test "random transactions equal a map, through savepoints, rollbacks and commits
         } else {
             redo.cause = .{};
             layout.control.redo_len = 0;
+            layout.control.delta_len = 0;
             const changed = transaction.commit();
             try testing.expectEqual(lsn_before + @intFromBool(changed), layout.control.lsn);
+            try testing.expectEqual(changed and table.last_lsn == layout.control.lsn, layout.control.delta_len > 0);
+            try expectOperations(&committed, &open);
             committed.deinit();
             committed = open;
         }
@@ -156,11 +203,11 @@ test "what commits wrote is what replay reads, and replay refuses every cut of i
     transaction.begin(false);
     try transaction.createTable(descriptor(&bytes, 101));
     const table = table_format.get(101).?;
-    for (0..20) |id| _ = try transaction.write(.insert, &table.identity, rowOf(&buffer, @intCast(id), "name"));
+    for (0..20) |id| _ = try transaction.write(.insert, &table.layout.visible, rowOf(&buffer, @intCast(id), "name"));
     _ = transaction.commit();
     transaction.begin(false);
     _ = try transaction.delete(table, keyOf(&buffer, 3));
-    _ = try transaction.write(.update, &table.identity, rowOf(&buffer, 4, null));
+    _ = try transaction.write(.update, &table.layout.visible, rowOf(&buffer, 4, null));
     _ = transaction.commit();
     const length: usize = @intCast(layout.control.redo_len);
     const log = try testing.allocator.dupe(u8, layout.redo[0..length]);
@@ -195,6 +242,7 @@ fn forget(maybe: ?*table_format.Table) void {
         table.tree.removeRow(row);
         heap.free(row.at, row.length());
     }
-    table_format.leave(table);
+    table_format.unhook(table);
+    table_format.drop(table);
     table_format.destroy(table);
 }

@@ -3,7 +3,8 @@
 //! What is always true here:
 //! - One transaction at a time, changed in place. Rows are never overwritten: a change hangs a new row in the tree and
 //!   keeps the old one, marked dead, until the end. So undoing needs no memory and cannot fail.
-//! - A deleted row stays in the tree as a tombstone (dead, and still a leaf) until commit.
+//! - A deleted row stays in the tree as a tombstone (dead, and still a leaf) until commit; a row that moved in a
+//!   secondary index does so there.
 //! - Everything that may fail is done before the first mutation of an operation; an operation on many rows is undone to
 //!   where it began.
 //! - `redo_bound` is at least what the redo of the changes so far will take, so commit cannot fail.
@@ -16,15 +17,19 @@ const row_format = @import("row.zig");
 const table_format = @import("table.zig");
 const redo = @import("redo.zig");
 const tree = @import("tree.zig");
+const indexes = @import("index.zig");
+const delta = @import("delta.zig");
+const Index = indexes.Index;
 const Row = row_format.Row;
 const Table = table_format.Table;
 const Binding = table_format.Binding;
 const Error = layout.Error;
 
-const Kind = enum(u32) { insert, update, delete, counter, create };
+const Kind = enum(u32) { insert, update, delete, counter, index, create, alter, drop, create_index, drop_index };
 
-/// One mutation. `old` and `new` are rows' addresses; a counter keeps its old mark in `old`.
-const Undo = struct { table: *Table, kind: Kind, old: u64, new: u64 };
+/// One mutation: of `subject.index` for the kinds that say so, else of `subject.table`. `old` and `new` are rows'
+/// addresses; a counter keeps its old mark in `old`, `alter` the old layout's address, `drop_index` where it stood.
+const Undo = struct { subject: extern union { table: *Table, index: *Index }, kind: Kind, old: u64, new: u64 };
 
 var undo: [layout.undo_entries_max]Undo = undefined;
 var undo_len: usize = 0;
@@ -58,8 +63,9 @@ pub fn changed() bool {
     return undo_len > 0;
 }
 
-fn room(bytes: usize) Error!void {
-    if (undo_len + 2 > layout.undo_entries_max or rows_written >= rows_written_max) return error.LimitReached;
+/// Room for one change of a row and its leaves in `leaves` indexes.
+fn room(bytes: usize, leaves: usize) Error!void {
+    if (undo_len + 2 + leaves > layout.undo_entries_max or rows_written >= rows_written_max) return error.LimitReached;
     // Packed, a row takes less than its bytes and a third more, and the head of a change.
     if (redo_bound + bytes + bytes / 2 + 64 > layout.redo_transaction_bytes_max) return error.TransactionTooLarge;
 }
@@ -68,6 +74,14 @@ fn remember(entry: Undo, bytes: usize) void {
     undo[undo_len] = entry;
     undo_len += 1;
     redo_bound += bytes + bytes / 2 + 64;
+}
+
+/// Hangs a new row, or one that has moved, into an index. That there is room was seen before; only memory may be
+/// missing.
+fn hangIn(index: *Index, row: Row) Error!void {
+    const replaced = try index.add(row);
+    undo[undo_len] = .{ .subject = .{ .index = index }, .kind = .index, .old = replaced, .new = row.at };
+    undo_len += 1;
 }
 
 // ---------------------------------------------------------------- operations
@@ -125,7 +139,7 @@ fn writeOne(how: Write, binding: *const Binding, source: []const u8) Error!usize
         layout.fault(table.number, binding.outside(column), 0);
         return err;
     };
-    const length = checked.row.length();
+    const length = checked.source_bytes;
     if (how != .insert) {
         const slot = try findBound(binding, checked.row);
         if (table_format.live(slot) != null) {
@@ -166,8 +180,8 @@ fn findBound(binding: *const Binding, row: Row) Error!?*u64 {
 fn assemble(binding: *const Binding, checked: row_format.Checked, base: Row, give_out: bool) Error!Row {
     const table = binding.table;
     const source = checked.row;
-    if (binding.identity and checked.canonical and !give_out) {
-        for (table.nullable, 0..) |nullable, i| if (!nullable and source.isNull(i)) {
+    if (binding.stores() and checked.canonical and !give_out) {
+        for (table.layout.nullable, 0..) |nullable, i| if (!nullable and source.isNull(i)) {
             layout.fault(table.number, @intCast(i), 0);
             return error.NotNull;
         };
@@ -178,12 +192,12 @@ fn assemble(binding: *const Binding, checked: row_format.Checked, base: Row, giv
         words[0] &= 0xffff_ffff_ffff; // flags
         return .{ .at = at };
     }
-    var size = row_format.fixedBytes(table.columns);
-    for (table.types, 0..) |kind, i| {
+    var size = row_format.fixedBytes(table.layout.columns);
+    for (table.layout.types, 0..) |kind, i| {
         const from, const column = pick(binding, source, base, i);
         const absent = column == table_format.none_u16;
         const is_null = absent or from.isNull(column);
-        if (is_null and !table.nullable[i] and !(give_out and i == table.auto)) {
+        if (is_null and !table.layout.nullable[i] and !(give_out and i == table.auto)) {
             layout.fault(table.number, @intCast(i), 0);
             return error.NotNull;
         }
@@ -191,8 +205,8 @@ fn assemble(binding: *const Binding, checked: row_format.Checked, base: Row, giv
     }
     const length = row_format.padded(size);
     if (length > layout.row_bytes_max) return error.RowTooLong;
-    var writer = row_format.Writer.begin(try heap.allocate(length), table.columns, length);
-    for (table.types, 0..) |kind, i| {
+    var writer = row_format.Writer.begin(try heap.allocate(length), table.layout.columns, length);
+    for (table.layout.types, 0..) |kind, i| {
         const from, const column = pick(binding, source, base, i);
         if (column == table_format.none_u16) writer.putNull(i) else writer.copy(i, kind, from, column);
     }
@@ -201,16 +215,24 @@ fn assemble(binding: *const Binding, checked: row_format.Checked, base: Row, giv
 
 /// Where column `i` of the table comes from.
 inline fn pick(binding: *const Binding, source: Row, base: Row, i: usize) struct { Row, u16 } {
-    const outside = binding.sources[i];
+    const outside = if (i < binding.sources.len) binding.sources[i] else table_format.none_u16;
     if (outside != table_format.none_u16) return .{ source, outside };
-    if (i < base.columns()) return .{ base, @intCast(i) };
-    return .{ binding.table.defaults, @intCast(i) };
+    const table = binding.table;
+    if (i < base.columns() and !table.layout.dropped[i]) return .{ base, @intCast(i) };
+    return .{ table.layout.defaults, @intCast(i) };
 }
 
 fn insertRow(binding: *const Binding, checked: row_format.Checked) Error!void {
     const table = binding.table;
+    const row = try newRow(binding, checked);
+    for (table.all()) |index| try hangIn(index, row);
+}
+
+/// Makes a new row and hangs it under its primary key.
+fn newRow(binding: *const Binding, checked: row_format.Checked) Error!Row {
+    const table = binding.table;
     const has_auto = table.auto != table_format.none_u16;
-    try room(checked.row.length() + table.defaults.length() + 16);
+    try room(checked.row.length() + table.layout.defaults.length() + 16, table.indexes_len);
     const old_mark = table.mark;
     var new_mark = old_mark;
     const give_out = has_auto and isGenerated(binding, checked.row);
@@ -218,7 +240,7 @@ fn insertRow(binding: *const Binding, checked: row_format.Checked) Error!void {
         layout.fault(table.number, table.auto, 0);
         return error.Exhausted;
     }
-    const row = try assemble(binding, checked, table.defaults, has_auto);
+    const row = try assemble(binding, checked, table.layout.defaults, has_auto);
     errdefer heap.free(row.at, row.length());
     if (has_auto) {
         if (give_out) {
@@ -230,26 +252,32 @@ fn insertRow(binding: *const Binding, checked: row_format.Checked) Error!void {
         layout.fault(table.number, table.key_positions[0], 0);
         return err;
     };
+    if (table.indexes_len > 0) {
+        if (table_format.live(table.tree.find(&own_key, len)) != null) return duplicate(table);
+        for (table.all()) |index| try index.check(row, 0);
+    }
     var replaced: u64 = 0;
     row.set(row_format.flag_fresh);
     if (try table.tree.insert(&own_key, len, row)) |slot| {
-        if (table_format.live(slot) != null) {
-            layout.fault(table.number, table.key_positions[0], 0);
-            return error.DuplicateKey;
-        }
+        if (table_format.live(slot) != null) return duplicate(table);
         replaced = slot.* & ~@as(u64, 1);
         slot.* = tree.leafOf(row);
     }
-    remember(.{ .table = table, .kind = .insert, .old = replaced, .new = row.at }, row.length());
+    if (replaced == 0 or (Row{ .at = replaced }).has(row_format.flag_new_key)) row.set(row_format.flag_new_key);
+    remember(.{ .subject = .{ .table = table }, .kind = .insert, .old = replaced, .new = row.at }, row.length());
     table.rows += 1;
     rows_written += 1;
-    if (has_auto) {
-        if (give_out) generated = new_mark;
-        if (new_mark != old_mark) {
-            remember(.{ .table = table, .kind = .counter, .old = @bitCast(old_mark), .new = 0 }, 0);
-            table.mark = new_mark;
-        }
+    if (new_mark != old_mark) {
+        remember(.{ .subject = .{ .table = table }, .kind = .counter, .old = @bitCast(old_mark), .new = 0 }, 16);
+        table.mark = new_mark;
     }
+    if (give_out) generated = new_mark;
+    return row;
+}
+
+fn duplicate(table: *const Table) Error {
+    layout.fault(table.number, table.key_positions[0], 0);
+    return error.DuplicateKey;
 }
 
 fn isGenerated(binding: *const Binding, source: Row) bool {
@@ -266,24 +294,60 @@ fn setValue(row: Row, column: usize, value: i64) void {
 fn updateRow(binding: *const Binding, checked: row_format.Checked, slot: *u64) Error!void {
     const table = binding.table;
     const old: Row = .{ .at = slot.* & ~@as(u64, 1) };
-    try room(checked.row.length() + old.length() + 16);
+    try room(checked.row.length() + old.length() + 16, table.indexes_len);
     const row = try assemble(binding, checked, old, false);
-    if (same(row, old)) {
+    if (same(table, row, old)) {
         heap.free(row.at, row.length());
         return;
     }
+    if (table.indexes_len > 0) checkMoves(table, old, row) catch |err| {
+        heap.free(row.at, row.length());
+        return err;
+    };
     row.set(row_format.flag_fresh);
+    if (old.has(row_format.flag_new_key)) row.set(row_format.flag_new_key);
     slot.* = tree.leafOf(row);
     old.set(row_format.flag_dead);
-    remember(.{ .table = table, .kind = .update, .old = old.at, .new = row.at }, row.length());
+    remember(.{ .subject = .{ .table = table }, .kind = .update, .old = old.at, .new = row.at }, row.length());
     rows_written += 1;
+    if (table.indexes_len > 0) try move(table, old, row);
 }
 
-fn same(a: Row, b: Row) bool {
-    if (a.length() != b.length() or a.columns() != b.columns()) return false;
-    const a_words = a.words();
-    const b_words = b.words();
-    for (a_words[1..], b_words[1..]) |x, y| if (x != y) return false;
+/// Whether a new version of a row may stand where it would in the secondary indexes.
+noinline fn checkMoves(table: *Table, old: Row, row: Row) Error!void {
+    for (table.all()) |index| if (!index.sameKey(old, row)) try index.check(row, 0);
+}
+
+/// Hangs a new version into the secondary indexes, in the old one's place or beside it.
+noinline fn move(table: *Table, old: Row, row: Row) Error!void {
+    for (table.all()) |index| {
+        if (index.sameKey(old, row)) index.replace(row) else try hangIn(index, row);
+    }
+}
+
+/// Whether two versions of a row have the same values; the older one may be too short for some of the columns.
+fn same(table: *const Table, new: Row, old: Row) bool {
+    // Without dropped columns, which old rows may have values in, the same columns are the same words.
+    if (new.columns() != old.columns() or !table.layout.visible.identity) return sameValues(table, new, old);
+    if (new.length() != old.length()) return false;
+    const new_words = new.words();
+    const old_words = old.words();
+    for (new_words[1..], old_words[1..]) |x, y| if (x != y) return false;
+    return true;
+}
+
+noinline fn sameValues(table: *const Table, new: Row, old: Row) bool {
+    for (table.layout.types, table.layout.dropped, 0..) |kind, dropped, i| {
+        if (dropped) continue;
+        const other = if (i < old.columns()) old else table.layout.defaults;
+        if (new.isNull(i) != other.isNull(i)) return false;
+        if (new.isNull(i)) continue;
+        const equal = if (row_format.isVariable(kind))
+            std.mem.eql(u8, new.tail(i), other.tail(i))
+        else
+            new.slot(i).* == other.slot(i).*;
+        if (!equal) return false;
+    }
     return true;
 }
 
@@ -308,21 +372,73 @@ fn deleteOne(table: *Table, source: []const u8, count: *u32) Error!usize {
     const slot = try find(table, source);
     const row: Row = .{ .at = @intFromPtr(source.ptr) };
     const old = table_format.live(slot) orelse return row.length();
-    try room(old.length());
+    try room(old.length(), 0);
     old.set(row_format.flag_dead);
-    remember(.{ .table = table, .kind = .delete, .old = old.at, .new = 0 }, old.length());
+    remember(.{ .subject = .{ .table = table }, .kind = .delete, .old = old.at, .new = 0 }, old.length());
     table.rows -= 1;
     rows_written += 1;
     count.* += 1;
     return row.length();
 }
 
+// ---------------------------------------------------------------- the schema
+
+/// Room for one change of the schema, whose redo holds `bytes`.
+fn schemaRoom(bytes: usize) Error!void {
+    if (undo_len + 2 > layout.undo_entries_max) return error.LimitReached;
+    if (redo_bound + 2 * bytes + 64 > layout.redo_transaction_bytes_max) return error.TransactionTooLarge;
+}
+
 /// Makes a table, as part of this transaction.
 pub fn createTable(descriptor: []const u8) Error!void {
-    if (undo_len + 2 > layout.undo_entries_max) return error.LimitReached;
-    if (redo_bound + descriptor.len + 64 > layout.redo_transaction_bytes_max) return error.TransactionTooLarge;
+    try schemaRoom(descriptor.len);
     const table = try table_format.create(descriptor);
-    remember(.{ .table = table, .kind = .create, .old = 0, .new = 0 }, descriptor.len);
+    remember(.{ .subject = .{ .table = table }, .kind = .create, .old = 0, .new = 0 }, descriptor.len);
+}
+
+/// Gives a table more columns, or takes some away.
+pub fn alterTable(descriptor: []const u8) Error!void {
+    try schemaRoom(descriptor.len);
+    const saved = try heap.create(table_format.Layout);
+    errdefer heap.destroy(table_format.Layout, saved);
+    const table, const old = try table_format.alter(descriptor);
+    saved.* = old;
+    remember(.{ .subject = .{ .table = table }, .kind = .alter, .old = @intFromPtr(saved), .new = 0 }, descriptor.len);
+}
+
+/// Takes a table away with all that is in it.
+pub fn dropTable(number: u32) Error!void {
+    try schemaRoom(0);
+    const table = table_format.get(number) orelse return error.NoRelation;
+    table_format.unhook(table);
+    remember(.{ .subject = .{ .table = table }, .kind = .drop, .old = 0, .new = 0 }, 0);
+}
+
+/// Makes an index and hangs all rows in.
+pub fn createIndex(number: u32, descriptor: []const u8) Error!void {
+    try schemaRoom(descriptor.len);
+    const table = table_format.get(number) orelse return error.NoRelation;
+    const index = try indexes.create(table, descriptor);
+    index.build() catch |err| {
+        _ = indexes.unhook(index);
+        indexes.destroy(index);
+        return err;
+    };
+    remember(.{ .subject = .{ .index = index }, .kind = .create_index, .old = 0, .new = 0 }, descriptor.len);
+}
+
+/// Takes an index away.
+pub fn dropIndex(number: u32, index_number: u32) Error!void {
+    try schemaRoom(0);
+    const table = table_format.get(number) orelse return error.NoRelation;
+    const index = indexes.find(table, index_number) orelse return error.NoRelation;
+    const at = indexes.unhook(index);
+    remember(.{ .subject = .{ .index = index }, .kind = .drop_index, .old = at, .new = 0 }, 0);
+}
+
+/// The layout that an `alter` replaced.
+fn savedLayout(entry: Undo) *table_format.Layout {
+    return @ptrFromInt(entry.old);
 }
 
 // ---------------------------------------------------------------- the end of a transaction
@@ -331,31 +447,50 @@ pub fn createTable(descriptor: []const u8) Error!void {
 pub fn rollbackTo(to: Mark) void {
     while (undo_len > to.undo_len) {
         undo_len -= 1;
-        const entry = undo[undo_len];
-        const table = entry.table;
-        const new: Row = .{ .at = entry.new };
-        const old: Row = .{ .at = entry.old };
-        switch (entry.kind) {
-            .insert => {
-                if (entry.old != 0) table.findRow(new).?.* = tree.leafOf(old) else table.tree.removeRow(new);
-                table.rows -= 1;
-                heap.free(new.at, new.length());
-            },
-            .update => {
-                table.findRow(new).?.* = tree.leafOf(old);
-                old.clear(row_format.flag_dead);
-                heap.free(new.at, new.length());
-            },
-            .delete => {
-                old.clear(row_format.flag_dead);
-                table.rows += 1;
-            },
-            .counter => table.mark = @bitCast(entry.old),
-            .create => table_format.destroy(table),
-        }
+        takeBack(undo[undo_len]);
     }
     redo_bound = to.redo_bound;
     generated = to.generated;
+}
+
+fn takeBack(entry: Undo) void {
+    const new: Row = .{ .at = entry.new };
+    const old: Row = .{ .at = entry.old };
+    const table = entry.subject.table; // but of the kinds that are about an index
+    switch (entry.kind) {
+        .insert => {
+            if (entry.old != 0) table.findRow(new).?.* = tree.leafOf(old) else table.tree.removeRow(new);
+            table.rows -= 1;
+            heap.free(new.at, new.length());
+        },
+        .update => {
+            table.findRow(new).?.* = tree.leafOf(old);
+            for (table.all()) |index| if (index.sameKey(old, new)) index.replace(old);
+            old.clear(row_format.flag_dead);
+            heap.free(new.at, new.length());
+        },
+        .delete => {
+            old.clear(row_format.flag_dead);
+            table.rows += 1;
+        },
+        .counter => table.mark = @bitCast(entry.old),
+        .index => entry.subject.index.putBack(new, entry.old),
+        .create => {
+            table_format.unhook(table);
+            table_format.destroy(table);
+        },
+        .alter => {
+            table_format.freeLayout(&table.layout);
+            table.layout = savedLayout(entry).*;
+            heap.destroy(table_format.Layout, savedLayout(entry));
+        },
+        .drop => table_format.restore(table),
+        .create_index => {
+            _ = indexes.unhook(entry.subject.index);
+            indexes.destroy(entry.subject.index);
+        },
+        .drop_index => indexes.hook(entry.subject.index, @intCast(entry.old)),
+    }
 }
 
 pub fn rollback() void {
@@ -367,72 +502,149 @@ fn gone(table: *Table, old: Row) bool {
     return table_format.live(table.findRow(old)) == null;
 }
 
-/// Ends the transaction: hashes, redo, lsn. Cannot fail. True when it changed anything.
+/// Ends the transaction: hashes, redo, lsn, deltas. Cannot fail. True when it changed anything.
 pub fn commit() bool {
     if (undo_len == 0) return false;
+    const lsn = layout.control.lsn + 1;
+    var listened_to = false;
     var record = redo.Record.begin();
     for (undo[0..undo_len]) |entry| {
-        const table = entry.table;
+        const table = entry.subject.table; // but of the kinds that are about an index
         switch (entry.kind) {
-            .insert, .update => {
-                const new: Row = .{ .at = entry.new };
-                const is_live = !new.has(row_format.flag_dead);
-                if (is_live) {
-                    record.put(table, new);
-                    table.addHash(new);
+            .insert, .update, .delete => {
+                rehash(entry);
+                const change = settled(entry) orelse continue;
+                switch (change.operation) {
+                    .delete => record.delete(table, change.row),
+                    .insert, .update => record.put(table, change.row),
                 }
-                if (entry.kind == .update) {
-                    const old: Row = .{ .at = entry.old };
-                    if (!old.has(row_format.flag_fresh)) {
-                        table.subtractHash(old);
-                        if (!is_live and gone(table, old)) record.delete(table, old);
-                    }
-                }
-            },
-            .delete => {
-                const old: Row = .{ .at = entry.old };
-                if (!old.has(row_format.flag_fresh)) {
-                    table.subtractHash(old);
-                    if (gone(table, old)) record.delete(table, old);
-                }
+                table.touch(lsn);
+                if (delta.isListenedTo(table)) listened_to = true;
             },
             // Several counters of one table in one transaction are one change: after the first, the marks agree.
             .counter => if (table.mark != table.committed_mark) {
                 record.counter(table);
                 table_format.commitMark(table);
             },
+            .index => {},
             .create => {
                 record.created(table);
                 table_format.enter(table);
             },
+            .alter => {
+                record.altered(table);
+                delta.closeAll(table);
+            },
+            .drop => {
+                record.dropped(table);
+                table_format.drop(table);
+                delta.closeAll(table);
+            },
+            .create_index => record.indexCreated(entry.subject.index),
+            .drop_index => record.indexDropped(entry.subject.index),
         }
     }
     const any = record.end();
+    if (listened_to) tellListeners();
     sweep();
     return any;
+}
+
+/// What an entry comes to at the end, if it is the one that says what has become of its key: each key that has changed
+/// has exactly one.
+inline fn settled(entry: Undo) ?delta.Change {
+    const table = entry.subject.table;
+    const new: Row = .{ .at = entry.new };
+    const old: Row = .{ .at = entry.old };
+    if (entry.kind != .delete and !new.has(row_format.flag_dead)) {
+        return .{ .operation = if (new.has(row_format.flag_new_key)) .insert else .update, .row = new };
+    }
+    // Here the last version before the transaction is the one that counts.
+    if (entry.kind == .insert or old.has(row_format.flag_fresh) or !gone(table, old)) return null;
+    return .{ .operation = .delete, .row = old };
+}
+
+/// Brings a table's hash from the row before to the row now.
+inline fn rehash(entry: Undo) void {
+    const table = entry.subject.table;
+    const new: Row = .{ .at = entry.new };
+    const old: Row = .{ .at = entry.old };
+    if (entry.kind != .delete and !new.has(row_format.flag_dead)) table.addHash(new);
+    if (entry.kind != .insert and !old.has(row_format.flag_fresh)) table.subtractHash(old);
+}
+
+/// The changes of one table in the transaction that ends, those that delete first.
+const Changes = struct {
+    table: *const Table,
+    at: usize = 0,
+    deletes: bool = true,
+
+    pub fn next(changes: *Changes) ?delta.Change {
+        while (true) {
+            while (changes.at < undo_len) {
+                const entry = undo[changes.at];
+                changes.at += 1;
+                switch (entry.kind) {
+                    .insert, .update, .delete => if (entry.subject.table == changes.table) {
+                        const change = settled(entry) orelse continue;
+                        if ((change.operation == .delete) == changes.deletes) return change;
+                    },
+                    else => {},
+                }
+            }
+            if (!changes.deletes) return null;
+            changes.deletes = false;
+            changes.at = 0;
+        }
+    }
+};
+
+/// Each table once, at the first of its entries.
+fn tellListeners() void {
+    const lsn = layout.control.lsn;
+    for (undo[0..undo_len]) |entry| switch (entry.kind) {
+        .insert, .update, .delete => {
+            const table = entry.subject.table;
+            if (table.told_lsn == lsn or table.last_lsn != lsn or !delta.isListenedTo(table)) continue;
+            table.told_lsn = lsn;
+            delta.tell(table, Changes{ .table = table });
+        },
+        else => {},
+    };
+}
+
+noinline fn sweepMoves(table: *Table, old: Row, new: Row) void {
+    for (table.all()) |index| if (!index.sameKey(old, new)) index.sweep(old);
 }
 
 /// Frees what the transaction replaced, and takes tombstones out of the trees.
 fn sweep() void {
     for (undo[0..undo_len]) |entry| {
-        const table = entry.table;
+        const table = entry.subject.table; // but of the kinds that are about an index
         switch (entry.kind) {
-            .insert, .update => {
+            .insert => (Row{ .at = entry.new }).clear(row_format.flag_fresh | row_format.flag_new_key),
+            .update => {
                 const new: Row = .{ .at = entry.new };
-                new.clear(row_format.flag_fresh);
-                if (entry.kind == .update) {
-                    const old: Row = .{ .at = entry.old };
-                    heap.free(old.at, old.length());
-                }
+                const old: Row = .{ .at = entry.old };
+                new.clear(row_format.flag_fresh | row_format.flag_new_key);
+                if (table.indexes_len > 0) sweepMoves(table, old, new);
+                heap.free(old.at, old.length());
             },
             .delete => {
                 const old: Row = .{ .at = entry.old };
+                for (table.all()) |index| index.sweep(old);
                 if (table.findRow(old)) |slot| {
                     if (slot.* == tree.leafOf(old)) table.tree.removeRow(old);
                 }
                 heap.free(old.at, old.length());
             },
-            .counter, .create => {},
+            .counter, .index, .create, .create_index => {},
+            .alter => {
+                table_format.freeLayout(savedLayout(entry));
+                heap.destroy(table_format.Layout, savedLayout(entry));
+            },
+            .drop => table_format.destroy(table),
+            .drop_index => indexes.destroy(entry.subject.index),
         }
     }
     undo_len = 0;

@@ -158,7 +158,9 @@ inline fn firstBytes(word: u64, count: u64) u64 {
     return if (count == 0) 0 else word & ~@as(u64, 0) << @intCast(64 - 8 * count);
 }
 
+// Not on the stack: with safety checks on, each would be filled there first.
 var scratch: key.Buffer = undefined; // key of a row below the node at hand
+var row_key: key.Buffer = undefined; // key of the row that is looked for
 
 pub const Tree = struct {
     root: u64 = 0,
@@ -169,8 +171,10 @@ pub const Tree = struct {
         return .{ .shape = shape, .word = shape.isWord() };
     }
 
-    fn keyOf(tree: *const Tree, row: Row, out: *key.Buffer) usize {
-        return key.encode(tree.shape, tree.shape.types.len, row, out) catch unreachable; // was checked on write
+    /// The encoded key of a row that hangs here, or may: that it fits was checked on write.
+    pub fn keyOf(tree: *const Tree, row: Row, out: *key.Buffer) usize {
+        if (tree.shape.secondary != null) return (key.encodeSecondary(tree.shape, row, out) catch unreachable).len;
+        return key.encode(tree.shape, tree.shape.types.len, row, out) catch unreachable;
     }
 
     inline fn rowWord(tree: *const Tree, row: Row) u64 {
@@ -220,9 +224,12 @@ pub const Tree = struct {
     /// Where the leaf of this row's key hangs.
     pub fn findRow(tree: *Tree, row: Row) ?*u64 {
         if (tree.word) return tree.findWord(tree.rowWord(row));
-        var own: key.Buffer = undefined;
-        const len = tree.keyOf(row, &own);
-        return tree.find(&own, len);
+        return tree.findLong(row);
+    }
+
+    noinline fn findLong(tree: *Tree, row: Row) ?*u64 {
+        const len = tree.keyOf(row, &row_key);
+        return tree.find(&row_key, len);
     }
 
     /// How many bytes of the node's prefix agree with the key from `depth` on. Leaves the whole prefix, when it is
@@ -321,11 +328,50 @@ pub const Tree = struct {
     }
 
     pub fn removeRow(tree: *Tree, row: Row) void {
-        var own: key.Buffer = undefined;
-        const len = tree.keyOf(row, &own);
-        tree.remove(&own, len);
+        const len = tree.keyOf(row, &row_key);
+        tree.remove(&row_key, len);
+    }
+
+    /// Frees all nodes, and with `free_rows` the rows too. Needs no memory and no depth of stack.
+    pub fn clear(tree: *Tree, comptime free_rows: bool) void {
+        const root = tree.root;
+        tree.root = 0;
+        if (root == 0) return;
+        var depth: usize = 0;
+        if (isLeaf(root)) {
+            if (free_rows) freeRow(root);
+            return;
+        }
+        walked[0] = .{ .node = root, .byte = -1 };
+        depth = 1;
+        while (depth > 0) {
+            const top = &walked[depth - 1];
+            const found = childFrom(as(Node, top.node), top.byte + 1, false) orelse {
+                release(as(Node, top.node));
+                depth -= 1;
+                continue;
+            };
+            top.byte = found.byte;
+            if (isLeaf(found.child)) {
+                if (free_rows) freeRow(found.child);
+            } else {
+                walked[depth] = .{ .node = found.child, .byte = -1 };
+                depth += 1;
+            }
+        }
+    }
+
+    fn freeRow(leaf: u64) void {
+        const row = rowOf(leaf);
+        heap.free(row.at, row.length());
     }
 };
+
+/// A node on a path, and the byte of the child that the path goes on with.
+const Step = struct { node: u64, byte: i32 };
+
+/// The path of `clear` and of `check`.
+var walked: [@sizeOf(key.Buffer)]Step = undefined;
 
 // ---------------------------------------------------------------- nodes
 
@@ -505,7 +551,6 @@ fn lengthen(child: *Node, above: *Node, byte: u8) void {
 pub fn Iterator(comptime descending: bool) type {
     return struct {
         const Self = @This();
-        const Step = struct { node: u64, byte: i32 };
 
         depth: usize = 0,
         leaf: u64 = 0,
@@ -617,13 +662,35 @@ pub fn check(tree: *Tree) Report {
         @memcpy(previous[0..len], own[0..len]);
         previous_len = len;
     }
-    checkNode(tree.root, 0, &report);
+    checkNodes(tree.root, &report);
     return report;
 }
 
-fn checkNode(at: u64, depth: usize, report: *Report) void {
-    if (isLeaf(at)) return;
-    const node = as(Node, at);
+/// Every node below `root`, without recursion: a key may lead through two thousand of them.
+fn checkNodes(root: u64, report: *Report) void {
+    if (isLeaf(root)) return;
+    walked[0] = .{ .node = root, .byte = -1 };
+    var depth: usize = 1;
+    checkNode(as(Node, root), report);
+    while (depth > 0) {
+        const top = &walked[depth - 1];
+        const found = childFrom(as(Node, top.node), top.byte + 1, false) orelse {
+            depth -= 1;
+            continue;
+        };
+        top.byte = found.byte;
+        if (isLeaf(found.child)) continue;
+        if (depth == walked.len) {
+            report.fault = "a path is longer than a key";
+            continue;
+        }
+        checkNode(as(Node, found.child), report);
+        walked[depth] = .{ .node = found.child, .byte = -1 };
+        depth += 1;
+    }
+}
+
+fn checkNode(node: *Node, report: *Report) void {
     report.node_bytes += heap.blockBytes(sizeOf(node.kind));
     const room: u16 = switch (node.kind) {
         .node4 => 4,
@@ -632,16 +699,11 @@ fn checkNode(at: u64, depth: usize, report: *Report) void {
         .node256 => 256,
     };
     if (node.count < 2 or node.count > room) report.fault = "a node has too few or too many children";
-    if (depth > @sizeOf(key.Buffer)) {
-        report.fault = "a path is longer than a key";
-        return;
-    }
     var counted: u16 = 0;
     var from: i32 = 0;
     while (childFrom(node, from, false)) |found| {
         counted += 1;
         if (found.byte < from) report.fault = "the bytes of a node are not in order";
-        checkNode(found.child, depth + 1, report);
         from = @as(i32, found.byte) + 1;
     }
     if (counted != node.count) report.fault = "a node's count is wrong";

@@ -14,7 +14,7 @@ pub fn verify(out: []u8) usize {
     if (heap.check()) |problem| return say(out, problem, 0);
     if (transaction.changed()) return say(out, "a transaction is open", 0);
     var least: u64 = 0;
-    for (&table_format.tables) |maybe| if (maybe) |table| {
+    for (table_format.tables[0..table_format.tables_end]) |maybe| if (maybe) |table| {
         var bytes: u64 = 0;
         if (verifyTable(table, &bytes)) |problem| return say(out, problem, table.number);
         least += bytes;
@@ -44,13 +44,17 @@ fn verifyTable(table: *Table, bytes: *u64) ?[]const u8 {
     var row = it.first(&table.tree);
     while (row) |found| : (row = it.next()) {
         bytes.* += heap.blockBytes(found.length());
-        if (found.has(row_format.flag_dead | row_format.flag_fresh)) return "a row carries a mark of a transaction";
-        if (found.columns() > table.columns) return "a row has too many columns";
+        if (found.has(row_format.flag_dead | row_format.flag_fresh | row_format.flag_new_key)) return "a row carries a mark of a transaction";
+        if (found.columns() > table.layout.columns) return "a row has too many columns";
         var column: u32 = 0;
-        const checked = row_format.checkTypes(found.bytes(), table.types[0..found.columns()], &column) catch
+        const checked = row_format.checkTypes(found.bytes(), table.layout.types[0..found.columns()], &column) catch
             return "a row is malformed";
         if (!checked.canonical) return "a row is not canonical";
-        for (table.nullable[0..found.columns()], 0..) |nullable, i| {
+        for (table.all()) |index| {
+            const slot = index.tree.findRow(found) orelse return "a row is missing in an index";
+            if (slot.* != tree.leafOf(found)) return "an index has another row in a row's place";
+        }
+        for (table.layout.nullable[0..found.columns()], 0..) |nullable, i| {
             if (!nullable and found.isNull(i)) return "a row has a null where there must be none";
         }
         if (table.auto != table_format.none_u16 and @as(i64, @bitCast(found.slot(table.auto).*)) > table.mark)
@@ -58,6 +62,12 @@ fn verifyTable(table: *Table, bytes: *u64) ?[]const u8 {
         const value = row_format.hash(found, table.number);
         hash[0] +%= value[0];
         hash[1] +%= value[1];
+    }
+    for (table.all()) |index| {
+        const own = tree.check(&index.tree);
+        if (own.fault) |problem| return problem;
+        if (own.leaves != table.rows) return "the number of rows is not that of a secondary index";
+        bytes.* += own.node_bytes;
     }
     if (hash[0] != table.hash[0] or hash[1] != table.hash[1]) return "the hash is not that of the rows";
     return null;

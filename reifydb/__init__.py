@@ -21,28 +21,43 @@ from reifydb.errors import __all__ as _errors
 if TYPE_CHECKING:
     from reifydb.database import Database
     from reifydb.database import open_database as open
+    from reifydb.database.changes import Change, Changes, Delta, Snapshot
     from reifydb.database.modules import Module
     from reifydb.database.outcomes import Outcome, Outcomes
+    from reifydb.database.positions import Position
     from reifydb.database.transaction import Transaction
+    from reifydb.engine.json_values import JSON_NULL
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "JSON_NULL",
+    "Change",
+    "Changes",
     "Database",
+    "Delta",
     "Module",
     "ModuleLimits",
     "Options",
     "Outcome",
     "Outcomes",
+    "Position",
+    "Snapshot",
     "Transaction",
     "open",
     *_errors,
 ]
 
 _LAZY = {
+    "JSON_NULL": ("reifydb.engine.json_values", "JSON_NULL"),
     "open": ("reifydb.database", "open_database"),
     "Database": ("reifydb.database", "Database"),
     "Module": ("reifydb.database.modules", "Module"),
+    "Change": ("reifydb.database.changes", "Change"),
+    "Changes": ("reifydb.database.changes", "Changes"),
+    "Delta": ("reifydb.database.changes", "Delta"),
+    "Snapshot": ("reifydb.database.changes", "Snapshot"),
+    "Position": ("reifydb.database.positions", "Position"),
     "Outcome": ("reifydb.database.outcomes", "Outcome"),
     "Outcomes": ("reifydb.database.outcomes", "Outcomes"),
     "Transaction": ("reifydb.database.transaction", "Transaction"),

@@ -23,8 +23,24 @@ row_bytes_max = 8 * MIB
 columns_max = 256
 """Columns of a table, parameters of a transition, columns of a result."""
 
+json_bytes_max = MIB
+"""One JSON value, in canonical form. It is checked and sorted as a whole, at some 100 MB a second,
+and nothing can interrupt that."""
+
+json_nesting_max = 64
+"""Arrays and objects within each other in a JSON value."""
+
+json_number_digits_max = 1000
+"""Digits of a number in JSON that is not whole: none is rounded, so that each is kept."""
+
 tables_max = 4096
 """Tables of a database, the system's included."""
+
+table_numbers_max = 1 << 20
+"""Tables ever made in a database: their numbers are never used twice."""
+
+indexes_max = 32
+"""Secondary indexes of a table: each write looks at all of them."""
 
 transitions_max = 16_384
 """Transitions of all installed modules together: the kernel's call table has a fixed size."""
@@ -40,6 +56,12 @@ redo_transaction_bytes_max = 64 * MIB
 
 frame_bytes_max = redo_transaction_bytes_max + MIB
 """Body of one frame of the log. A reader refuses a longer one before it allocates anything."""
+
+delta_bytes_max = 16 * MIB
+"""Changes of one commit, encoded for all who listen together. After a larger one they read anew."""
+
+walks_max = 64
+"""Snapshots that are read at a time; further ones wait."""
 
 cause_bytes_max = 1024
 """Arguments of a transition as they are logged. Longer ones are left out."""
@@ -93,9 +115,10 @@ def _check(settings: object) -> None:
 
 
 MAY_BE_ZERO = frozenset(
-    """flush_interval_ms reserve_bytes durability_lag_bytes_max durability_lag_ms_max
-    durability_stall_ms_max transaction_ms_max engine_wait_ms_max globals_max tables_max imports_max
-    locals_max table_elements_max rows_written_max rows_scanned_max""".split()
+    """flush_interval_ms reserve_bytes delta_retention_bytes_max delta_retention_commits_max
+    durability_lag_bytes_max durability_lag_ms_max durability_stall_ms_max transaction_ms_max
+    engine_wait_ms_max globals_max tables_max imports_max locals_max table_elements_max
+    rows_written_max rows_scanned_max""".split()
 )
 """Settings for which nothing at all makes sense."""
 
@@ -117,6 +140,10 @@ class Options:
         deadline_ms: What one transition may take, unless its module was installed with another.
         memory_bytes_max: What the kernel may use for state.
         slice_ms: A batch gives way to the log writer and to Ctrl-C about this often.
+        outbox_commits_max: Deltas that wait for one subscriber; beyond it, it gets a new snapshot.
+        outbox_bytes_max: … or so many bytes of them.
+        delta_retention_commits_max: Deltas kept of each relation for subscribers that come back.
+        delta_retention_bytes_max: … or so many bytes of them.
     """
 
     durability_lag_ms_max: float = 10.0
@@ -130,6 +157,10 @@ class Options:
     deadline_ms: float = 1000.0
     memory_bytes_max: int = 1024 * GIB
     slice_ms: float = 1.0
+    outbox_commits_max: int = 1000
+    outbox_bytes_max: int = MIB
+    delta_retention_commits_max: int = 1000
+    delta_retention_bytes_max: int = MIB
 
     def __post_init__(self) -> None:
         """Checks each of them.

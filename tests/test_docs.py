@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from reifydb import config
-from sdk.zig.build import build_guest
+from sdk.build import build_guest
 
 ROOT = Path(__file__).resolve().parent.parent
 BANK = ROOT / "examples" / "wasm" / "bank" / "bank.zig"

@@ -16,7 +16,7 @@ from reifydb.sandbox.host_functions import SIGNATURES
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"wasmtime", "sqlglot", "aiohttp", "msgpack", "click", "rich"}
 SOURCES = ("reifydb", "kernel", "sdk", "examples", "bench", "tests", "docs")
-TEXT = {".py", ".zig", ".md", ".sql", ".toml", ".json", ""}
+TEXT = {".py", ".zig", ".c", ".h", ".md", ".sql", ".toml", ".json", ""}
 
 
 def rows(page: str) -> list[list[str]]:

@@ -7,7 +7,7 @@ imported when it runs, so that `--help` answers at once.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -61,38 +61,62 @@ def generate() -> None:
     """Make source text for guests from a schema."""
 
 
+def _schema_option(function: Callable[..., None]) -> Callable[..., None]:
+    return click.option(
+        "--schema",
+        required=True,
+        metavar="FILE.sql",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The schema: create table statements.",
+    )(function)
+
+
+def _output_option(function: Callable[..., None]) -> Callable[..., None]:
+    return click.option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Where the source goes; standard output when left out.",
+    )(function)
+
+
 @generate.command("zig")
-@click.option(
-    "--schema",
-    required=True,
-    metavar="FILE.sql",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The schema: create table statements.",
-)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE.zig",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Where the source goes; standard output when left out.",
-)
+@_schema_option
+@_output_option
 def generate_zig(schema: Path, output: Path | None) -> None:
     """Typed rows in Zig, one struct for each table."""
     from reifydb.generate.zig import generate_zig as zig
 
-    source = zig(_tables(schema))
+    tables, _ = _read_schema(schema)
+    _write(zig(tables), output)
+
+
+@generate.command("c")
+@_schema_option
+@_output_option
+def generate_c(schema: Path, output: Path | None) -> None:
+    """Typed rows in C, one struct for each table, and the schema for the module."""
+    from reifydb.generate.c import generate_c as c
+
+    tables, sql = _read_schema(schema)
+    _write(c(tables, sql), output)
+
+
+def _write(source: str, output: Path | None) -> None:
     if output is None:
         click.echo(source, nl=False)
     else:
         output.write_text(source, encoding="utf-8", newline="\n")
 
 
-def _tables(schema: Path) -> list[Table]:
-    """The tables of a schema file, each there once."""
+def _read_schema(schema: Path) -> tuple[list[Table], str]:
+    """The tables of a schema file, each there once, and its text."""
     from reifydb.sql.create_table import parse_schema
 
     try:
-        statements = parse_schema(schema.read_text(encoding="utf-8"))
+        sql = schema.read_text(encoding="utf-8")
+        statements = parse_schema(sql)
     except UnicodeDecodeError:
         raise click.ClickException(f"{schema}: not UTF-8") from None
     except ReifyDBError as error:
@@ -104,7 +128,7 @@ def _tables(schema: Path) -> list[Table]:
             raise click.ClickException(f"{schema}: table {name} is there twice")
     if not tables:
         raise click.ClickException(f"{schema}: there is no create table in it")
-    return tables
+    return tables, sql
 
 
 def _failed(message: str, code: int = 1) -> int:

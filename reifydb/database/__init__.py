@@ -11,7 +11,7 @@ from reifydb.database.database import Database, now_ns
 from reifydb.durability.log import CommitLog, open_log
 from reifydb.durability.memory import MemoryLog
 from reifydb.errors import RequestError
-from reifydb.sandbox.workshop import Workshop
+from reifydb.sandbox.workshop import take
 
 MEMORY = ":memory:"
 """The path of a database that keeps nothing."""
@@ -62,7 +62,7 @@ def open_database(
             name,
             options,
             log,
-            Workshop(),
+            take(),
             clock=clock or now_ns,
             seed=int.from_bytes(os.urandom(8), "little") if seed is None else seed,
         )

@@ -16,15 +16,20 @@ from typing import Self, overload
 
 from reifydb.config import ModuleLimits, Options
 from reifydb.database import guest_log
+from reifydb.database.changes import Changes
 from reifydb.database.feed import EXPECTED, Feed
 from reifydb.database.lifetime import open_databases
 from reifydb.database.modules import Module
 from reifydb.database.outcomes import Outcomes
 from reifydb.database.packed import check_packed, not_run, pieces
+from reifydb.database.positions import Position
 from reifydb.database.registry import Registry
+from reifydb.database.scans import scan_request
+from reifydb.database.schema import SchemaChange
 from reifydb.database.state import Row, State
-from reifydb.database.tables import MODULES, numbered
-from reifydb.database.transaction import Transaction, scan_request
+from reifydb.database.subscriptions import Subscriptions
+from reifydb.database.tables import MODULES
+from reifydb.database.transaction import Transaction
 from reifydb.database.transitions import (
     INT_OUTCOME,
     OUTCOME_BYTES,
@@ -37,7 +42,7 @@ from reifydb.durability.log import CommitLog
 from reifydb.durability.memory import MemoryLog
 from reifydb.engine.catalog import NAME, Table
 from reifydb.engine.deadlines import Watchdog
-from reifydb.engine.executor import CALL_ENDED, LOG_WAITS, REDO_PRESSES, Executor
+from reifydb.engine.executor import CALL_ENDED, DELTAS_WAIT, LOG_WAITS, REDO_PRESSES, Executor
 from reifydb.engine.kernel import COMMITTED, INPUT_BYTES_MAX, OUTCOME, Kernel
 from reifydb.engine.rows import REFUSALS
 from reifydb.errors import (
@@ -47,17 +52,15 @@ from reifydb.errors import (
     ModuleError,
     ReifyDBError,
     RequestError,
-    SchemaError,
     UnavailableError,
     VerifyError,
 )
-from reifydb.sandbox.compiler import compile_guest
-from reifydb.sandbox.workshop import Workshop
+from reifydb.sandbox.workshop import Workshop, give_back
 
 SEED_MASK = (1 << 62) - 1
 """Seeds count up from below this, and never reach what a signed word cannot hold."""
 
-PRESSING = REDO_PRESSES | LOG_WAITS | CALL_ENDED
+PRESSING = REDO_PRESSES | LOG_WAITS | DELTAS_WAIT | CALL_ENDED
 """What a single call has to see to before it returns."""
 
 _unpack_int_outcome = INT_OUTCOME.unpack_from
@@ -98,7 +101,8 @@ class Database:
         self._watchdog.attach(self._kernel)
         self._executor = Executor(self._kernel, self._watchdog, slice_ms=options.slice_ms)
         self._feed = Feed(self._kernel, self._executor, log, self._turns)
-        self._executor.on_yield, self._executor.behind = self._feed.hand_over, log.behind
+        self._subscriptions = Subscriptions(self._kernel, log, options)
+        self._executor.on_yield, self._executor.behind = self._between_slices, log.behind
         self._state = State(self._kernel)
         self._registry = Registry(workshop, self._state, self._executor, self._watchdog, options)
         self._transitions = self._registry.transitions
@@ -115,6 +119,7 @@ class Database:
         """
         for group in self._log.replay():
             self._replay(group)
+        self._state.build_indexes()
         self._state.read_catalog()
         for row in self._state.rows_of(MODULES):
             self._registry.reinstall(row)
@@ -203,13 +208,24 @@ class Database:
         payload = bytes(output[OUTCOME_BYTES : OUTCOME_BYTES + length])
         return handle.failure(status, code, payload, self._executor.trap_reasons)
 
-    def _after_one(self, flags: int) -> None:
-        """After a single call, in its turn: redo, log lines, dead instances."""
+    def _after_commit(self) -> None:
+        """In a turn, after something may have been committed: redo and deltas."""
         self._feed.after_commit()
+        self._subscriptions.take()
+
+    def _after_one(self, flags: int) -> None:
+        """After a single call, in its turn: redo, deltas, log lines, dead instances."""
+        self._feed.after_commit()
+        if flags & DELTAS_WAIT:
+            self._subscriptions.take()
         if flags & CALL_ENDED:
             self._registry.renew_store()
         if flags & LOG_WAITS:
             self._gather_log_lines()
+
+    def _between_slices(self) -> None:
+        self._feed.hand_over()
+        self._subscriptions.take()
 
     def call_many(self, transition: str, calls: Sequence[Sequence[object]], /) -> Outcomes:
         """Runs a transition once for each tuple of arguments: a transaction each, one crossing.
@@ -273,7 +289,7 @@ class Database:
             try:
                 parts, consumed = self._executor.run(batch, self._now_us(), self._next_seed())
             finally:  # Ctrl-C leaves the slices before it committed
-                self._feed.after_commit()
+                self._after_commit()
                 self._gather_log_lines()
             outcomes += parts
             self._registry.renew_store()
@@ -354,6 +370,7 @@ class Database:
         self,
         table: str,
         *,
+        index: str | None = None,
         lower: object = None,
         upper: object = None,
         lower_exclusive: bool = False,
@@ -361,9 +378,10 @@ class Database:
         limit: int | None = None,
         reverse: bool = False,
     ) -> Iterator[Row]:
-        """Rows in the order of their primary keys, all of one moment; bounds as `Transaction.scan`.
+        """Rows in the order of their primary keys, or of a secondary index, all of one moment.
 
-        Their bytes are fetched at once (O(rows), in memory), and decoded as they are consumed.
+        Bounds as `Transaction.scan`. Their bytes are fetched at once (O(rows), in memory), and
+        decoded as they are consumed.
         """
         self._turns.prepare()
         with self._turns.lock:
@@ -371,42 +389,61 @@ class Database:
             self._check_open()
             handle = self._state.catalog.get(table)
             request = scan_request(
-                handle, lower, upper, lower_exclusive, upper_exclusive, limit, reverse
+                handle, index, lower, upper, lower_exclusive, upper_exclusive, limit, reverse
             )
-            pages = [] if request is None else self._state.scan_all(handle, *request)
+            pages = [] if request is None else self._state.scan_all(handle, request)
         decode = handle.rows.decode_many_mappings
         return (row for page in pages for row in decode(page))
+
+    def subscribe(self, table: str, *, since: Position | None = None) -> Changes:
+        """Listens to a table: a snapshot of it, then what each commit changes in it.
+
+            with db.subscribe("account") as changes:
+                for change in changes: ...
+
+        Writers never wait for a subscriber, nor for its snapshot, which is read a page at a time.
+
+        Args:
+            table: Its name.
+            since: A position that this subscriber had before: no snapshot comes when what has
+                changed since is still known (`delta_retention_commits_max`, `…_bytes_max`).
+
+        Raises:
+            UnknownNameError: There is no such table.
+            RequestError: There is no such position yet.
+        """
+        return Changes(self, table, since)
 
     # ------------------------------------------------------------------ schema and modules
 
     def execute(self, sql: str) -> None:
-        """Changes the schema: `create table` statements, all in one transaction or none.
+        """Changes the schema: tables, columns, indexes; all statements in one transaction or none.
+
+        `create index` takes O(rows), `drop` O(rows) as well, the others O(columns).
 
         Raises:
             SqlError: It cannot be parsed or is not supported; says where.
-            SchemaError: A table of this name is there already.
+            SchemaError: It does not fit what is there; lists what stands in the way.
+            UnknownNameError: There is no table, column or index of a name.
+            DuplicateKeyError: Rows that are there contradict a unique index.
         """
-        from reifydb.sql import parse_schema
+        from reifydb.sql import parse_statements
 
-        creates = parse_schema(sql)
+        statements = parse_statements(sql)
         with Transaction(self) as tx, self._turns.lock:
             tx._check()
-            made: list[Table] = []
-            names = set(self._state.catalog.handles)
-            for create in creates:
-                name = create.table.name
-                if name in names:
-                    if create.if_not_exists:
-                        continue
-                    raise SchemaError(
-                        f"there is a table {name} already", hint="create table if not exists"
-                    )
-                names.add(name)
-                number = self._state.catalog.next_number + len(made)
-                made.append(numbered(create.table, number))
-            catalog = self._state.create_tables(made)
-            tx._commit()
-            self._state.catalog = catalog
+            before, lsn = self._state.catalog, self._kernel.lsn_cell.value
+            change = SchemaChange(self._state, self._registry.bound)
+            try:
+                for statement in statements:
+                    change.apply(statement)
+                tx._commit()
+            except BaseException:
+                if self._kernel.lsn_cell.value == lsn:  # Ctrl-C may come after the commit
+                    self._state.catalog = before
+                raise
+            finally:
+                self._subscriptions.follow_schema(self._state.catalog)
 
     def install(
         self,
@@ -423,7 +460,7 @@ class Database:
         Args:
             source: The path of a wasm binary, or the binary itself.
             name: What to call it; by default what its manifest says.
-            apply_schema: Create the tables of its own schema that are missing.
+            apply_schema: Create the tables and indexes of its own schema that are missing.
             limits: What it may use.
 
         Raises:
@@ -431,10 +468,10 @@ class Database:
         """
         wasm = _read_module(source)
         limits = limits or ModuleLimits()
-        compiled = compile_guest(wasm, limits, name, cache=self._workshop.cache)
+        compiled = self._workshop.compiled(wasm, limits, name)
         with Transaction(self) as tx, self._turns.lock:
             tx._check()
-            module = self._registry.install(compiled, wasm, limits, apply_schema=apply_schema)
+            module = self._registry.install(compiled, wasm, limits, with_schema=apply_schema)
             tx._commit()
             self._registry.renew_store()
         return module
@@ -469,6 +506,11 @@ class Database:
         """Of the last commit; 0 when there was none."""
         self._check_open()
         return self._kernel.lsn_cell.value
+
+    @property
+    def position(self) -> Position:
+        """Of the last commit."""
+        return Position(self.incarnation, self.lsn)
 
     @property
     def durable_lsn(self) -> int:
@@ -562,12 +604,15 @@ class Database:
                 self._feed.hand_over()
             finally:
                 self._refusal = ClosedError("the database is closed")
+                self._subscriptions.close(self._refusal)
                 self._watchdog.stop()
         try:
             self._log.close()
         finally:
             with self._turns.lock:
                 self._kernel.close()
+        if self._executor.failed is None:
+            give_back(self._workshop)
 
     def _abandon(self) -> None:
         """Drops a database whose opening failed."""

@@ -11,19 +11,30 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from reifydb.config import ModuleLimits, bindings_max, transitions_max
-from reifydb.database.tables import MODULES, TRANSITIONS, Catalog, TableHandle, numbered
+from reifydb.database.schema import Bound, SchemaChange
+from reifydb.database.state import State
+from reifydb.database.tables import MODULES, TRANSITIONS, Catalog, TableHandle
 from reifydb.database.transitions import WasmTransition
 from reifydb.engine.catalog import Column, Relation, Table, Transition
 from reifydb.engine.ffi import CallEnded
-from reifydb.errors import LimitError, ModuleError, ReifyDBError, UnknownNameError, did_you_mean
+from reifydb.errors import (
+    LimitError,
+    ModuleError,
+    ReifyDBError,
+    SchemaError,
+    TransactionError,
+    UnknownNameError,
+    did_you_mean,
+)
 from reifydb.sandbox.bridge import Addresses, Bindings
 from reifydb.sandbox.guest import Guest
 from reifydb.sandbox.manifest import Manifest
 from reifydb.sandbox.replies import CompiledGuest
+from reifydb.sql.statements import CreateIndex
 
 if TYPE_CHECKING:
     from reifydb.database.registry import Registry
@@ -58,6 +69,42 @@ class Installed:
     guest: Guest
     bindings: Bindings
     handles: tuple[WasmTransition, ...]
+    bound: tuple[Binding, ...]
+
+    def uses(self) -> Iterable[Bound]:
+        """What it binds, for those who would drop it."""
+        for one in self.bound:
+            places, indexes = frozenset(one.places), frozenset(one.indexes)
+            yield Bound(self.module.name, one.table, places, indexes)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A relation of a module as it was found when the module was installed: by number and place, so
+    that it stays bound to them, whatever they are called later.
+
+    Attributes:
+        table: The table's number.
+        places: Where in stored rows the columns are, in the relation's order.
+        indexes: Numbers of the indexes, in the relation's order.
+    """
+
+    table: int
+    places: tuple[int, ...]
+    indexes: tuple[int, ...]
+
+
+def bindings_json(bound: Iterable[Binding]) -> str:
+    """Bindings as they are kept with the module."""
+    return json.dumps([asdict(one) for one in bound], separators=(",", ":"))
+
+
+def bindings_from_json(text: str) -> tuple[Binding, ...]:
+    """The way back."""
+    return tuple(
+        Binding(one["table"], tuple(one["places"]), tuple(one["indexes"]))
+        for one in json.loads(text)
+    )
 
 
 def limits_json(limits: ModuleLimits) -> str:
@@ -100,43 +147,85 @@ def _relation_problems(relation: Relation, handle: TableHandle) -> Iterable[str]
             yield f"{place}, which does not exist ({did_you_mean(column.name, handle.names)})"
             continue
         there = table.columns[position]
-        if there.type is not column.type:
-            yield f"{place} as {column.type.sql}; it is {there.type.sql}"
+        if not there.same_type(column):
+            yield f"{place} as {column.sql_type}; it is {there.sql_type}"
         elif there.nullable and position not in table.key and not column.nullable:
             yield f"{place} as not null; it can be null"
     bound = {column.name for column in relation.columns}
     for name in handle.key_names:
         if name not in bound:
             yield f"it binds table {relation.name} without its primary key column {name}"
+    for index in relation.indexes:
+        found = table.index(index.name)
+        if found is None:
+            hint = did_you_mean(index.name, [i.name for i in table.indexes])
+            yield (
+                f"it binds index {index.name!r} of table {relation.name}, which does not exist "
+                f"({hint}); create it, or install with apply_schema=True"
+            )
+        elif (names := tuple(table.columns[i].name for i in found.columns)) != index.columns:
+            yield (
+                f"it binds index {index.name} of columns {', '.join(index.columns)}; "
+                f"it is of {', '.join(names)}"
+            )
 
 
-def missing_tables(manifest: Manifest, catalog: Catalog) -> list[Table]:
-    """The tables of a module's own schema that are not there yet.
+def apply_schema(manifest: Manifest, state: State) -> None:
+    """Makes what a module's own schema has and the database has not: tables, and indexes of tables
+    that are there. Inside the open transaction.
 
     Raises:
-        ModuleError: Its schema is not valid, or a table that is there is another one.
+        ModuleError: Its schema is not valid, or a table or index that is there is another one.
     """
     from reifydb.sql import parse_schema
 
     if not manifest.schema:
-        return []
+        return
+    refused = "the module's schema cannot be applied"
     try:
         wanted = [create.table for create in parse_schema(manifest.schema)]
     except ReifyDBError as error:
-        raise ModuleError("the module's schema cannot be applied", [str(error)]) from None
-    missing, problems, number = [], [], catalog.next_number
-    for table in wanted:
-        there = catalog.handles.get(table.name)
-        if there is None:
-            missing.append(numbered(table, number))
-            number += 1
-        elif numbered(there.table, 0) != numbered(table, 0):
-            problems.append(
-                f"table {table.name} is there already, with other columns than the module's schema"
-            )
+        raise ModuleError(refused, [str(error)]) from None
+    problems = [problem for table in wanted for problem in _conflicts(table, state.catalog)]
     if problems:
-        raise ModuleError("the module's schema cannot be applied", problems)
-    return missing
+        raise ModuleError(refused, problems)
+    try:
+        for table in wanted:
+            _complete(table, state)
+    except (SchemaError, TransactionError, LimitError) as error:
+        raise ModuleError(refused, [str(error)]) from None
+
+
+def _conflicts(wanted: Table, catalog: Catalog) -> Iterable[str]:
+    there = catalog.handles.get(wanted.name)
+    for index in wanted.indexes:
+        other = catalog.table_of_index(index.name)
+        if other is not None and other.name != wanted.name:
+            yield f"index {index.name} is there already, of table {other.name}"
+    if there is None:
+        return
+    if _columns_of(there.table) != _columns_of(wanted):
+        yield (f"table {wanted.name} is there already, with other columns than the module's schema")
+        return
+    for index in wanted.indexes:
+        own = there.table.index(index.name)
+        if own is not None and (own.columns, own.unique) != (index.columns, index.unique):
+            yield f"index {index.name} is there already, another one than the module's schema has"
+
+
+def _columns_of(table: Table) -> object:
+    return table.columns, table.key, table.auto
+
+
+def _complete(wanted: Table, state: State) -> None:
+    there = state.catalog.handles.get(wanted.name)
+    if there is None:
+        state.create_table(replace(wanted, number=state.catalog.next_number))
+        return
+    change = SchemaChange(state, lambda: ())
+    for index in wanted.indexes:
+        names = tuple(wanted.columns[i].name for i in index.columns)
+        change.apply(CreateIndex(index.name, wanted.name, names, index.unique, if_not_exists=True))
 
 
 # ------------------------------------------------------------------ numbers
@@ -187,7 +276,11 @@ def _int(value: object) -> int:
 
 
 def link(
-    registry: Registry, compiled: CompiledGuest, limits: ModuleLimits, numbers: Mapping[str, int]
+    registry: Registry,
+    compiled: CompiledGuest,
+    limits: ModuleLimits,
+    numbers: Mapping[str, int],
+    bound: tuple[Binding, ...],
 ) -> Installed:
     """Tells the kernel about a module and links its instances; the reverse is `forget`.
 
@@ -207,8 +300,8 @@ def link(
         registry.workshop, registry.watchdog, compiled, dict(numbers), bindings, addresses
     )
     try:
-        for i, relation in enumerate(manifest.relations):
-            define_binding(registry, bindings.first + i, relation)
+        for i, one in enumerate(bound):
+            define_binding(registry, bindings.first + i, one)
         for transition in transitions.values():
             define_transition(registry, transition, limits)
         registry.kernel.link(guest)
@@ -226,15 +319,34 @@ def link(
     )
     module = Module(compiled.name, compiled.sha256, transitions, limits)
     handles = tuple(WasmTransition(t, deadline_ms) for t in transitions.values())
-    return Installed(module, guest, bindings, handles)
+    return Installed(module, guest, bindings, handles, bound)
 
 
-def define_binding(registry: Registry, number: int, relation: Relation) -> None:
-    """Binds columns by name to where they are now."""
-    handle = registry.state.catalog.get(relation.name)
-    positions = [handle.table.position(c.name) for c in relation.columns]
-    head = struct.pack(f"<IHH{len(positions)}H", handle.number, len(positions), 0, *positions)
-    _define(registry, "define_binding", number, head)
+def resolve(manifest: Manifest, catalog: Catalog) -> tuple[Binding, ...]:
+    """What the names of a manifest mean now; `problems_of` has found nothing wrong with them.
+
+    Raises:
+        UnknownNameError: A table, column or index is not there (opening a database only).
+    """
+    found = []
+    for relation in manifest.relations:
+        handle = catalog.get(relation.name)
+        place_of = {name: place for place, name in handle.by_place.items()}
+        for name in (c.name for c in relation.columns):
+            if name not in place_of:
+                raise UnknownNameError(f"column in table {handle.name}:", name, handle.names)
+        places = tuple(place_of[c.name] for c in relation.columns)
+        indexes = tuple(handle.index(index.name)[0] for index in relation.indexes)
+        found.append(Binding(handle.number, places, indexes))
+    return tuple(found)
+
+
+def define_binding(registry: Registry, number: int, bound: Binding) -> None:
+    """Tells the kernel what a module's relation is."""
+    columns, indexes = len(bound.places), len(bound.indexes)
+    head = struct.pack(f"<IHH{columns}H", bound.table, columns, indexes, *bound.places)
+    head += bytes(-len(head) % 4)
+    _define(registry, "define_binding", number, head + struct.pack(f"<{indexes}I", *bound.indexes))
 
 
 def define_transition(registry: Registry, transition: Transition, limits: ModuleLimits) -> None:
@@ -255,7 +367,7 @@ def define_transition(registry: Registry, transition: Transition, limits: Module
 
 
 def _columns(columns: tuple[Column, ...]) -> bytes:
-    return bytes(c.type for c in columns) + bytes(c.nullable for c in columns)
+    return bytes(c.code for c in columns) + bytes(c.nullable for c in columns)
 
 
 def _define(registry: Registry, function: str, number: int, source: bytes) -> None:
@@ -288,6 +400,7 @@ def write_rows(
     wasm: bytes,
     limits: ModuleLimits,
     numbers: Mapping[str, int],
+    bound: Iterable[Binding],
 ) -> None:
     """Keeps a module in the system's tables; inside the open transaction."""
     registry.state.write_system(
@@ -297,6 +410,7 @@ def write_rows(
             "sha256": compiled.sha256,
             "limits": limits_json(limits),
             "wasm": wasm,
+            "bindings": bindings_json(bound),
         },
     )
     for name, number in numbers.items():

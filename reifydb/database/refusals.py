@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reifydb import config
 from reifydb.database.tables import Catalog
+from reifydb.engine.catalog import Index
 from reifydb.engine.kernel import NONE, Control
 from reifydb.errors import (
     DuplicateKeyError,
@@ -37,6 +38,12 @@ def refusal(code: int, control: Control, catalog: Catalog, table: str, key: obje
     shown = "" if key is None else f" {key!r}"
     if code == -2:
         return NotFoundError(f"{place} has no row with primary key{shown}")
+    index = _index(control, catalog)
+    if code == -3 and index is not None:
+        names = ", ".join(index_columns(catalog, control.fault_table, index))
+        return DuplicateKeyError(
+            f"{place} has a row with the same {names} already: index {index.name} is unique"
+        )
     if code == -3:
         return DuplicateKeyError(f"{place} has a row with primary key{shown} already")
     if code == -4:
@@ -46,7 +53,11 @@ def refusal(code: int, control: Control, catalog: Catalog, table: str, key: obje
     if code == -7:
         return ReadOnlyError("this transaction may only read")
     limits: dict[int, tuple[str, str, int]] = {
-        -8: ("the key is too long", "key_bytes_max", config.key_bytes_max),
+        -8: (
+            f"the key {f'in index {index.name} ' if index else ''}is too long",
+            "key_bytes_max",
+            config.key_bytes_max,
+        ),
         -9: ("the row is too long", "row_bytes_max", config.row_bytes_max),
         -11: ("too many changes or cursors", "transaction_changes_max", UNDO_ENTRIES_MAX),
         -12: ("the database's memory is used up", "memory_bytes_max", control.memory_limit),
@@ -71,4 +82,19 @@ def _column(control: Control, catalog: Catalog) -> str:
     handle = catalog.by_number.get(control.fault_table)
     if handle is None or control.fault_column == NONE:
         return "?"
-    return handle.table.columns[control.fault_column].name
+    return handle.by_place.get(control.fault_column, "?")
+
+
+def _index(control: Control, catalog: Catalog) -> Index | None:
+    """The secondary index that the kernel named; None for the primary key."""
+    handle = catalog.by_number.get(control.fault_table)
+    if handle is None or not control.fault_index:
+        return None
+    indexes = handle.table.indexes
+    return next((index for index in indexes if index.number == control.fault_index), None)
+
+
+def index_columns(catalog: Catalog, table: int, index: Index) -> list[str]:
+    """The names of an index's columns."""
+    columns = catalog.by_number[table].table.columns
+    return [columns[i].name for i in index.columns]

@@ -6,27 +6,30 @@ One step between two batches: the functions of modules.py do the work, this is w
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from reifydb.config import ModuleLimits, Options
 from reifydb.database.modules import (
     Installed,
     Module,
+    apply_schema,
+    bindings_from_json,
     define_transition,
     forget,
     limits_from_json,
     link,
-    missing_tables,
     problems_of,
+    resolve,
     transition_numbers,
     write_rows,
 )
+from reifydb.database.schema import Bound
 from reifydb.database.state import Row, State
 from reifydb.database.tables import MODULES
 from reifydb.database.transitions import PythonTransition, WasmTransition
 from reifydb.engine.deadlines import Watchdog
 from reifydb.engine.executor import Executor
 from reifydb.errors import ModuleError, RequestError, UnavailableError, UnknownNameError
-from reifydb.sandbox.compiler import compile_guest
 from reifydb.sandbox.guest import REPLACEMENTS_MAX
 from reifydb.sandbox.replies import CompiledGuest
 from reifydb.sandbox.workshop import Workshop
@@ -70,15 +73,20 @@ class Registry:
         assert isinstance(wasm, bytes)
         try:
             limits = limits_from_json(str(row["limits"]))
-            compiled = compile_guest(wasm, limits, name, cache=self.workshop.cache)
+            compiled = self.workshop.compiled(wasm, limits, name)
             numbers = transition_numbers(self, name, compiled.manifest)
-            self._adopt(link(self, compiled, limits, numbers), None)
+            kept = row["bindings"]
+            if kept is None:  # by a version that did not keep them, nor let columns change
+                bound = resolve(compiled.manifest, self.state.catalog)
+            else:
+                bound = bindings_from_json(str(kept))
+            self._adopt(link(self, compiled, limits, numbers, bound), None)
         except (ModuleError, RequestError, UnavailableError) as error:
             self._broken[name] = str(error)
             _LOG.error("module %s could not be started: %s", name, error)
 
     def install(
-        self, compiled: CompiledGuest, wasm: bytes, limits: ModuleLimits, *, apply_schema: bool
+        self, compiled: CompiledGuest, wasm: bytes, limits: ModuleLimits, *, with_schema: bool
     ) -> Module:
         """Installs a compiled module, or replaces the one of its name; inside the open transaction.
 
@@ -88,7 +96,7 @@ class Registry:
         old = self.installed.get(compiled.name)
         catalog = self.state.catalog
         try:
-            installed = self._check_and_link(compiled, wasm, limits, apply_schema=apply_schema)
+            installed = self._check_and_link(compiled, wasm, limits, with_schema=with_schema)
         except BaseException:
             self.state.catalog = catalog
             if old is not None:
@@ -116,12 +124,11 @@ class Registry:
         self._watch_deadlines()
 
     def _check_and_link(
-        self, compiled: CompiledGuest, wasm: bytes, limits: ModuleLimits, *, apply_schema: bool
+        self, compiled: CompiledGuest, wasm: bytes, limits: ModuleLimits, *, with_schema: bool
     ) -> Installed:
         manifest = compiled.manifest
-        if apply_schema:
-            missing = missing_tables(manifest, self.state.catalog)
-            self.state.catalog = self.state.create_tables(missing)
+        if with_schema:
+            apply_schema(manifest, self.state)
         problems = problems_of(manifest, self.state.catalog)
         problems += [
             f"its transition {compiled.name}.{t.name} has the name of a Python transition"
@@ -131,8 +138,13 @@ class Registry:
         if problems:
             raise ModuleError(f"module {compiled.name} does not fit this database", problems)
         numbers = transition_numbers(self, compiled.name, manifest)
-        write_rows(self, compiled, wasm, limits, numbers)
-        return link(self, compiled, limits, numbers)
+        bound = resolve(manifest, self.state.catalog)
+        write_rows(self, compiled, wasm, limits, numbers, bound)
+        return link(self, compiled, limits, numbers, bound)
+
+    def bound(self) -> Iterable[Bound]:
+        """What the installed modules bind of the tables."""
+        return [use for installed in self.installed.values() for use in installed.uses()]
 
     def _adopt(self, installed: Installed, old: Installed | None) -> None:
         """Makes a linked module the one that is called."""

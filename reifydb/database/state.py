@@ -5,18 +5,22 @@ Everything here in a turn. No locks, no transactions, no log: those are its call
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
-from reifydb.config import tables_max
+from reifydb.config import indexes_max, tables_max
 from reifydb.database.refusals import refusal
-from reifydb.database.tables import SYSTEM_TABLES, TABLES, Catalog, TableHandle, numbered
-from reifydb.engine.catalog import Table
-from reifydb.engine.descriptors import table_descriptor
+from reifydb.database.scans import Scan
+from reifydb.database.tables import FIRST_TABLE, SYSTEM_TABLES, TABLES, Catalog, TableHandle
+from reifydb.engine.catalog import Index, Table
+from reifydb.engine.descriptors import index_descriptor, table_descriptor
 from reifydb.engine.kernel import INPUT_BYTES_MAX, Kernel
 from reifydb.engine.table_json import table_from_json, table_to_json
-from reifydb.errors import KernelError, LimitError
+from reifydb.errors import DuplicateKeyError, KernelError, LimitError, SchemaError
 
 Row = dict[str, object]
+
+ALL = Scan(0, 0, b"", 0)
+"""Every row in the order of the primary key."""
 
 
 class State:
@@ -59,13 +63,19 @@ class State:
         """Number of rows of a table."""
         return self.kernel.call["count"](self.catalog.get(table).number)
 
-    def scan_all(self, handle: TableHandle, flags: int, bounds: bytes, limit: int) -> list[bytes]:
+    def open_cursor(self, handle: TableHandle, scan: Scan) -> int:
+        """Opens a cursor in the kernel: its number, or the code of a refusal."""
+        self.put(scan.bounds)
+        return self.kernel.call["scan"](
+            handle.number, scan.number, scan.flags, len(scan.bounds), scan.limit
+        )
+
+    def scan_all(self, handle: TableHandle, scan: Scan) -> list[bytes]:
         """All pages of a scan, as of now."""
         kernel = self.kernel
         try:
             kernel.call["begin"](0, 1)
-            self.put(bounds)
-            cursor = kernel.call["scan"](handle.number, flags, len(bounds), limit)
+            cursor = self.open_cursor(handle, scan)
             if cursor < 0:
                 raise refusal(cursor, kernel.control, self.catalog, handle.name, None)
             pages = []
@@ -87,7 +97,7 @@ class State:
         """All rows of a system table; also while a transaction is open."""
         handle = self.catalog.get(table.name)
         kernel = self.kernel
-        cursor = kernel.call["scan"](handle.number, 0, 0, 0)
+        cursor = self.open_cursor(handle, ALL)
         rows: list[Row] = []
         while page := self.page(handle, cursor, 1 << 20):
             rows += handle.rows.decode_many_mappings(page)
@@ -112,30 +122,101 @@ class State:
         self.kernel.call["delete"](handle.number, len(packed))
 
     def create_in_kernel(self, table: Table) -> None:
-        """Makes a table: inside the open transaction, or one of the system's."""
+        """Makes a table without its indexes: inside the open transaction, or a system table."""
         descriptor = table_descriptor(table)
         self.put(descriptor)
         code = self.kernel.call["create_table"](len(descriptor))
         if code == -11:
             raise LimitError("too many tables", limit="tables_max", value=tables_max)
+        self._expect(code, table)
+
+    def create_table(self, table: Table) -> None:
+        """Makes a table and its indexes inside the open transaction."""
+        self.create_in_kernel(table)
+        self.describe(table)
+        for index in table.indexes:
+            self.create_index(table, index)
+
+    def alter_table(self, table: Table) -> None:
+        """Gives a table other columns inside the open transaction."""
+        descriptor = table_descriptor(table)
+        self.put(descriptor)
+        code = self.kernel.call["alter_table"](len(descriptor))
+        if code == -4:
+            name = table.columns[-1].name
+            raise SchemaError(
+                f"table {table.name} has rows, and column {name} would be null in them",
+                hint=f"give it a default: {name} … not null default …",
+            )
+        self._expect(code, table)
+        self.describe(table)
+
+    def drop_table(self, table: Table) -> None:
+        """Takes a table away inside the open transaction. Its number is never used again: a row
+        without a definition stays.
+        """
+        self._expect(self.kernel.call["drop_table"](table.number), table)
+        self.write_system(TABLES, {"number": table.number, "name": "", "definition": ""})
+        self.catalog = self.catalog.without(table)
+
+    def create_index(self, table: Table, index: Index) -> None:
+        """Makes an index of the rows that are there, inside the open transaction; `describe` says
+        so in the schema.
+
+        Raises:
+            DuplicateKeyError: It is unique, and they are not.
+            LimitError: A row's key is too long, or the table has too many indexes.
+        """
+        descriptor = index_descriptor(table, index)
+        self.put(descriptor)
+        code = self.kernel.call["create_index"](table.number, len(descriptor))
+        if code == -3:
+            raise DuplicateKeyError(
+                f"index {index.name} cannot be unique: two rows of table {table.name} have the "
+                "same values in its columns"
+            )
+        if code == -11:
+            message = f"table {table.name} has too many indexes"
+            raise LimitError(message, limit="indexes_max", value=indexes_max)
+        if code in (-8, -12):
+            raise refusal(code, self.kernel.control, self.catalog, table.name, None)
+        self._expect(code, table)
+
+    def drop_index(self, table: Table, index: Index) -> None:
+        """Takes an index away inside the open transaction."""
+        self._expect(self.kernel.call["drop_index"](table.number, index.number), table)
+
+    def describe(self, table: Table) -> None:
+        """Writes what a table is now into the schema, and has the catalog say so."""
+        definition = table_to_json(replace(table, number=0))
+        row = {"number": table.number, "name": table.name, "definition": definition}
+        self.write_system(TABLES, row)
+        self.catalog = self.catalog.with_table(table)
+
+    def _expect(self, code: int, table: Table) -> None:
+        if code in (-12, -13):
+            raise refusal(code, self.kernel.control, self.catalog, table.name, None)
         if code < 0:
             raise KernelError(f"the kernel refused table {table.name}: it answered {code}")
 
-    def create_tables(self, tables: Sequence[Table]) -> Catalog:
-        """Makes tables inside the open transaction; the catalog that has them."""
-        for table in tables:
-            self.create_in_kernel(table)
-            definition = table_to_json(numbered(table, 0))
-            row = {"number": table.number, "name": table.name, "definition": definition}
-            self.write_system(TABLES, row)
-        return self.catalog.with_tables(tables)
+    def build_indexes(self) -> None:
+        """After the log has been replayed.
+
+        Raises:
+            KernelError: The rows contradict a unique index, or memory is used up.
+        """
+        code = self.kernel.call["build_indexes"]()
+        if code < 0:
+            raise KernelError(f"the indexes cannot be built: the kernel answered {code}")
 
     def read_catalog(self) -> None:
         """Reads the schema from its table, after recovery."""
-        tables = []
+        tables, following = [], FIRST_TABLE
         for row in self.rows_of(TABLES):
-            table = table_from_json(str(row["definition"]))
             number = row["number"]
             assert isinstance(number, int)
-            tables.append(numbered(table, number))
-        self.catalog = Catalog(tables)
+            following = max(following, number + 1)
+            if row["definition"]:
+                table = table_from_json(str(row["definition"]))
+                tables.append(replace(table, number=number))
+        self.catalog = Catalog(tables, following)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from reifydb.engine.catalog import Column, Table, Type
 from reifydb.engine.keys import KeyCodec
-from reifydb.engine.rows import RowCodec
+from reifydb.engine.rows import row_codec
 from reifydb.errors import RequestError, UnknownNameError
 
 FIRST_TABLE = 16
@@ -32,6 +32,7 @@ MODULES = _system(
     Column("sha256", Type.TEXT, nullable=False),
     Column("limits", Type.TEXT, nullable=False),
     Column("wasm", Type.BYTES, nullable=False),
+    Column("bindings", Type.TEXT),
 )
 TRANSITIONS = _system(
     3,
@@ -42,12 +43,7 @@ TRANSITIONS = _system(
 )
 SYSTEM_TABLES = (TABLES, MODULES, TRANSITIONS)
 """Schema and modules are rows like others: logged, recovered, hashed. These tables themselves are
-there from the start, in every database, and change only with the format's version."""
-
-
-def numbered(table: Table, number: int) -> Table:
-    """The same table with this number."""
-    return Table(table.name, table.columns, table.key, table.auto, number)
+there from the start, in every database; what they gain is nullable and stands last."""
 
 
 class TableHandle:
@@ -56,14 +52,39 @@ class TableHandle:
     def __init__(self, table: Table) -> None:
         self.table, self.name, self.number = table, table.name, table.number
         what = f"table {table.name}"
-        self.rows = RowCodec(table.columns, what=what)
+        self.rows = row_codec(table.columns, what=what)
         self.keys = KeyCodec(table.key_columns, what=what)
-        self._keys = RowCodec(table.key_columns, what=what)
+        self._keys = row_codec(table.key_columns, what=what)
         self.names = tuple(c.name for c in table.columns)
         self.auto = None if table.auto is None else table.columns[table.auto].name
         self.key_names = tuple(c.name for c in table.key_columns)
         self.auto_or_key = self.auto or self.key_names[0]
+        self.places = table.places
+        self.by_place = dict(zip(self.places, self.names, strict=True))
+        self._indexes = {
+            index.name: (
+                index.number,
+                KeyCodec(
+                    [table.columns[i] for i in index.columns],
+                    what=f"table {table.name}, index {index.name}",
+                    nullable=True,
+                ),
+            )
+            for index in table.indexes
+        }
         self._projections: dict[tuple[str, ...], Projection] = {}
+
+    def index(self, name: str) -> tuple[int, KeyCodec]:
+        """Number and bounds of the secondary index of this name.
+
+        Raises:
+            UnknownNameError: There is none.
+        """
+        try:
+            return self._indexes[name]
+        except (KeyError, TypeError):
+            what = f"index of table {self.name}:"
+            raise UnknownNameError(what, str(name), self._indexes) from None
 
     def projection(self, row: object) -> Projection:
         """The columns that a row given by name has, in its order.
@@ -113,10 +134,11 @@ class Projection:
     def __init__(self, table: Table, names: Sequence[str]) -> None:
         positions = [table.position(name) for name in names]
         columns = [table.columns[i] for i in positions if i is not None]
+        places = [table.places[i] for i in positions if i is not None]
         self.count = len(columns)
-        head = struct.pack(f"<{self.count}H", *positions)
+        head = struct.pack(f"<{self.count}H", *places)
         self.head = head + bytes(-len(head) % 8)
-        self.codec = RowCodec(columns, what=f"table {table.name}")
+        self.codec = row_codec(columns, what=f"table {table.name}")
 
     def encode(self, row: Mapping[str, object]) -> bytes:
         """One row, whose names are those of this projection in this order."""
@@ -128,11 +150,19 @@ class Projection:
 
 
 class Catalog:
-    """The tables by name. Replaced as a whole when the schema changes."""
+    """The tables by name. Replaced as a whole when the schema changes.
 
-    def __init__(self, tables: Sequence[Table] = ()) -> None:
-        self.handles = {t.name: TableHandle(t) for t in (*SYSTEM_TABLES, *tables)}
-        self.by_number = {h.number: h for h in self.handles.values()}
+    Attributes:
+        next_number: Of the next table: one that none has or ever had.
+    """
+
+    def __init__(self, tables: Sequence[Table] = (), next_number: int = FIRST_TABLE) -> None:
+        self._set([TableHandle(table) for table in (*SYSTEM_TABLES, *tables)], next_number)
+
+    def _set(self, handles: Iterable[TableHandle], next_number: int) -> None:
+        self.handles = {handle.name: handle for handle in handles}
+        self.by_number = {handle.number: handle for handle in self.handles.values()}
+        self.next_number = max(next_number, max(self.by_number) + 1)
 
     def get(self, name: str) -> TableHandle:
         """The table of this name.
@@ -163,12 +193,27 @@ class Catalog:
         """Names of the tables that are not the system's."""
         return [n for n, h in self.handles.items() if h.number >= FIRST_TABLE]
 
-    @property
-    def next_number(self) -> int:
-        """A number that no table has."""
-        return max(FIRST_TABLE, max(self.by_number) + 1)
+    def table_of_index(self, name: str) -> Table | None:
+        """The table that has the index of this name; None when there is none."""
+        tables = (handle.table for handle in self.handles.values())
+        return next((table for table in tables if table.index(name) is not None), None)
 
-    def with_tables(self, tables: Sequence[Table]) -> Catalog:
-        """This catalog and these tables."""
-        mine = [h.table for h in self.handles.values() if h.number >= FIRST_TABLE]
-        return Catalog([*mine, *tables])
+    @property
+    def index_names(self) -> list[str]:
+        """Names of all indexes."""
+        return [index.name for h in self.handles.values() for index in h.table.indexes]
+
+    def with_table(self, table: Table) -> Catalog:
+        """This catalog with a table that is new, or another one than it was under its number."""
+        new = TableHandle(table)
+        handles = [new if h.number == table.number else h for h in self.handles.values()]
+        return self._copy(handles if table.number in self.by_number else [*handles, new])
+
+    def without(self, table: Table) -> Catalog:
+        """This catalog without a table."""
+        return self._copy(h for h in self.handles.values() if h.number != table.number)
+
+    def _copy(self, handles: Iterable[TableHandle]) -> Catalog:
+        copy = Catalog.__new__(Catalog)
+        copy._set(handles, self.next_number)
+        return copy

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
 
 from reifydb.config import cursors_max
 from reifydb.database.refusals import refusal
+from reifydb.database.scans import scan_request
 from reifydb.database.tables import TableHandle
 from reifydb.database.transitions import OUTCOME_BYTES, PythonTransition, WasmTransition
 from reifydb.engine.kernel import COMMITTED, INPUT_BYTES_MAX, OUTCOME
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 _INSERT, _UPDATE, _UPSERT = range(3)
 _LIMIT_REACHED = -11
-_LOWER, _UPPER, _LOWER_EXCLUSIVE, _UPPER_EXCLUSIVE, _DESCENDING = 1, 2, 4, 8, 16
 
 PAGE_BYTES = 1 << 16
 """A scan fetches about so many bytes at a time."""
@@ -54,6 +54,7 @@ class Hold:
         """Rolls it back, because it is too old or nobody has it any more. In a turn."""
         if self._db._executor.failed is None:
             self._db._kernel.call["rollback"]()
+            self._db._after_commit()  # it may have been interrupted as it committed
         tx = self._tx()
         if tx is not None:
             ms = self._db.options.transaction_ms_max
@@ -176,9 +177,9 @@ class Transaction:
             kernel.call["commit"]()
         finally:  # Ctrl-C comes when the kernel has committed, or just before it would
             kernel.call["rollback"]()  # of nothing, unless it was before
+            self._db._after_commit()  # while it is open: then whoever ends it does the same
             self._ended_here = True
             self._close("committed")
-            self._db._feed.after_commit()
         if kernel.lsn_cell.value != before:
             self.lsn = kernel.lsn_cell.value
 
@@ -188,6 +189,7 @@ class Transaction:
             self._check()
             self._refuse_inside("rolled back")
             self._db._kernel.call["rollback"]()
+            self._db._after_commit()  # it may have been interrupted as it committed
             self._close("rolled back")
             self._ended_here = True
 
@@ -240,6 +242,7 @@ class Transaction:
         self,
         table: str,
         *,
+        index: str | None = None,
         lower: object = None,
         upper: object = None,
         lower_exclusive: bool = False,
@@ -247,26 +250,26 @@ class Transaction:
         limit: int | None = None,
         reverse: bool = False,
     ) -> Iterator[Row]:
-        """Rows in the order of their primary keys, fetched as they are consumed.
+        """Rows in the order of their primary keys, or of a secondary index, fetched as they are
+        consumed.
 
         A bound is a key or a prefix of one, a scalar or a tuple; inclusive unless said otherwise.
-        As a lower bound a prefix starts at the first key with it, or behind the last; as an upper
-        bound it ends at the last key with it, or before the first. A page of about 64 KiB is
-        fetched at a time: what the transaction writes ahead of it is found, what it changes within
-        it is not seen.
+        In a tuple for a secondary index None is null, which comes after all values. As a lower
+        bound a prefix starts at the first key with it, or behind the last; as an upper bound it
+        ends at the last key with it, or before the first. A page of about 64 KiB is fetched at a
+        time: what the transaction writes ahead of it is found (so a row that it moves ahead in a
+        secondary index comes again), what it changes within it is not seen.
         """
         with self._lock:
             self._check()
             handle = self._db._state.catalog.get(table)
             request = scan_request(
-                handle, lower, upper, lower_exclusive, upper_exclusive, limit, reverse
+                handle, index, lower, upper, lower_exclusive, upper_exclusive, limit, reverse
             )
             if request is None:
                 return iter(())
-            flags, bounds, most = request
             self._close_abandoned()
-            self._db._state.put(bounds)
-            number = self._db._kernel.call["scan"](handle.number, flags, len(bounds), most)
+            number = self._db._state.open_cursor(handle, request)
             if number == _LIMIT_REACHED:
                 raise TransactionLimitError(
                     "too many scans are open", limit="cursors_max", value=cursors_max
@@ -493,31 +496,3 @@ def _listed(values: Iterable[_T], table: object, noun: str) -> list[_T]:
         kind = type(values).__name__
         raise RequestError(f"table {table}: expected several {noun}, got one {kind}")
     return list(values)
-
-
-def scan_request(
-    handle: TableHandle,
-    lower: object,
-    upper: object,
-    lower_exclusive: bool,
-    upper_exclusive: bool,
-    limit: int | None,
-    reverse: bool,
-) -> tuple[int, bytes, int] | None:
-    """Flags, bounds and limit for the kernel's `scan`; None when there is nothing to find.
-
-    Raises:
-        RequestError: A bound or the limit is not one.
-    """
-    flags, bounds = _DESCENDING if reverse else 0, b""
-    if limit is not None and (not isinstance(limit, int) or limit < 0):
-        raise RequestError(f"limit is {limit!r}; it must be a number of rows, or None for all")
-    if lower is not None:
-        flags |= _LOWER | (_LOWER_EXCLUSIVE if lower_exclusive else 0)
-        bounds += handle.keys.encode_prefix(lower)
-    if upper is not None:
-        flags |= _UPPER | (_UPPER_EXCLUSIVE if upper_exclusive else 0)
-        bounds += handle.keys.encode_prefix(upper)
-    if limit == 0:
-        return None
-    return flags, bounds, limit or 0

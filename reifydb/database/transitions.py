@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from reifydb.engine.catalog import Transition, Type
 from reifydb.engine.executor import DEADLINE, TRAP_FIRST
 from reifydb.engine.kernel import ABORTED, COMMITTED, NOT_RUN, OUTCOME, REFUSED, RUN_HEAD
-from reifydb.engine.rows import Buffer, RowCodec
+from reifydb.engine.rows import row_codec
+from reifydb.engine.values import Buffer
 from reifydb.errors import (
     AbortedError,
     DeadlineError,
@@ -46,8 +47,8 @@ class WasmTransition:
         self.query, self.deadline_ms = transition.query, deadline_ms
         self.name = f"{transition.module}.{transition.name}"
         what = f"transition {self.name}"
-        self.params = RowCodec(transition.params, what=what, arguments=True)
-        self._result = RowCodec(transition.result, what=f"result of {self.name}")
+        self.params = row_codec(transition.params, what=what, arguments=True)
+        self._result = row_codec(transition.result, what=f"result of {self.name}")
         self.one_head = RUN_HEAD.pack(self.number, 1)
         self.run_head = RUN_HEAD.pack(self.number, UNTIL_THE_END)
         self.read = self._reader()

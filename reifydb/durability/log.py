@@ -52,6 +52,11 @@ class CommitLog(Protocol):
     def durable_lsn(self) -> int:
         """Of the last durable commit. Never falls."""
 
+    def ended_at(self, incarnation: int) -> int | None:
+        """The last lsn of an earlier incarnation that survived; None when this one or unknown.
+        Known from `start` on.
+        """
+
     def replay(self) -> Iterator[Group]:
         """Every recovered group in order, once, before `start`.
 
@@ -154,6 +159,7 @@ class FileLog:
         self._groups = recovery.groups()
         self._backlog = Backlog(options)
         self._writer: Writer | None = None
+        self._starts: tuple[tuple[int, int], ...] = ()
         self._closed = False
         self.append, self.admit = self._backlog.append, self._backlog.admit
         self.wait_durable, self.flush = self._backlog.wait_durable, self._backlog.flush
@@ -174,6 +180,12 @@ class FileLog:
     def durable_lsn(self) -> int:
         """See `CommitLog`."""
         return self._backlog.durable_lsn
+
+    def ended_at(self, incarnation: int) -> int | None:
+        """See `CommitLog`. O(segments)."""
+        if not self._starts or incarnation < self._starts[0][0]:
+            return None
+        return next((first - 1 for other, first in self._starts if other > incarnation), None)
 
     @property
     def quarantined(self) -> str | None:
@@ -206,6 +218,7 @@ class FileLog:
             raise StorageError(f"the log cannot be opened: {error}") from error
         if self.quarantined:
             getLogger("reifydb").warning("a torn tail was moved to %s", self.quarantined)
+        self._starts = (*self._recovery.starts, (self.incarnation, appender.last_lsn + 1))
         self._backlog.open(appender.last_lsn)
         self._writer = Writer(self._backlog, appender, reserve)
         self._writer.start()

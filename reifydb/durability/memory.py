@@ -23,6 +23,11 @@ class MemoryLog:
         """See `CommitLog`: always that of the last commit."""
         return self.lsn
 
+    def ended_at(self, incarnation: int) -> int | None:
+        """See `CommitLog`: there is one incarnation only."""
+        del incarnation
+        return None
+
     def replay(self) -> Iterator[Group]:
         """See `CommitLog`: nothing."""
         return iter(())

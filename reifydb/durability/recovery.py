@@ -87,6 +87,11 @@ class Recovery:
         self._tail: Tail | None = None
         self._complete = False
 
+    @property
+    def starts(self) -> tuple[tuple[int, int], ...]:
+        """Of each segment found, the incarnation that wrote it and its first lsn, in order."""
+        return tuple((one.segment.incarnation, one.segment.first_lsn) for one in self._found)
+
     def groups(self) -> Generator[Group, None, None]:
         """Every recovered group in order; one for each frame. Holds one frame in memory.
 

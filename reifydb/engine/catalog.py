@@ -10,13 +10,24 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 Value = bool | int | float | str | bytes | None
-"""A column's value in Python. Timestamps are `datetime` outside, microseconds inside."""
+"""A default as the catalog keeps it: timestamps are microseconds, decimals whole numbers of their
+unit, uuids 16 bytes, JSON its canonical text."""
 
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
+DECIMAL_CODE = 64
+"""The code of a decimal's type is this and its precision."""
+
+DECIMAL_PRECISION_MAX = 18
+"""Digits of a decimal: more do not fit into 64 bits."""
+
+_DECIMAL = re.compile(r"decimal\(([1-9][0-9]?),([0-9]{1,2})\)")
+
 
 class Type(IntEnum):
-    """A column's type; the numbers are those of docs/formats.md."""
+    """A column's type; the numbers are those of docs/formats.md, but a decimal's, which has one
+    for each precision.
+    """
 
     BOOL = 1
     INT = 2
@@ -24,33 +35,113 @@ class Type(IntEnum):
     TEXT = 4
     BYTES = 5
     TIMESTAMP = 6
+    DECIMAL = 7
+    UUID = 8
+    JSON = 9
 
     @property
     def sql(self) -> str:
-        """The type's name in SQL and manifests."""
+        """The type's name in SQL and manifests, without a decimal's precision and scale."""
         return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table, a parameter, or a column of a result."""
+    """One column of a table, a parameter, or a column of a result.
+
+    Attributes:
+        precision, scale: Of a decimal: digits in all, and those behind the point. Else 0.
+    """
 
     name: str
     type: Type
     nullable: bool = True
     default: object = None
     secret: bool = False
+    precision: int = 0
+    scale: int = 0
+
+    @property
+    def sql_type(self) -> str:
+        """The type as SQL and manifests write it: `int`, `decimal(10,2)`."""
+        if self.type is Type.DECIMAL:
+            return f"decimal({self.precision},{self.scale})"
+        return self.type.sql
+
+    @property
+    def code(self) -> int:
+        """The type as the kernel knows it (docs/formats.md, "Types")."""
+        return DECIMAL_CODE + self.precision if self.type is Type.DECIMAL else int(self.type)
+
+    def same_type(self, other: Column) -> bool:
+        """Whether values of both are the same, precision and scale included."""
+        return (self.type, self.precision, self.scale) == (other.type, other.precision, other.scale)
+
+
+def named_type(text: str) -> tuple[Type, int, int] | None:
+    """Type, precision and scale of what `Column.sql_type` gives; None when it is no type.
+
+    >>> named_type("decimal(10,2)")
+    (<Type.DECIMAL: 7>, 10, 2)
+    """
+    found = _DECIMAL.fullmatch(text)
+    if found:
+        precision, scale = int(found[1]), int(found[2])
+        if precision <= DECIMAL_PRECISION_MAX and scale <= precision:
+            return Type.DECIMAL, precision, scale
+        return None
+    plain = _PLAIN_TYPES.get(text)
+    return None if plain is None else (plain, 0, 0)
+
+
+_PLAIN_TYPES = {kind.sql: kind for kind in Type if kind is not Type.DECIMAL}
+
+TYPE_NAMES = (*_PLAIN_TYPES, "decimal(p,s)")
+"""The types, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A secondary index.
+
+    Attributes:
+        columns: Positions in `Table.columns`.
+        number: Unique within its table, from 1.
+    """
+
+    name: str
+    columns: tuple[int, ...]
+    unique: bool = False
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: its columns, the positions of its primary key, its auto-increment column."""
+    """A table: its columns, the positions of its primary key, its auto-increment column.
+
+    Attributes:
+        indexes: In the order of their creation.
+        dropped: Columns that were dropped: where each still is in stored rows, and its type's code.
+    """
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[int, ...]
     auto: int | None = None
     number: int = 0
+    indexes: tuple[Index, ...] = ()
+    dropped: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Where each column is in stored rows: its position, unless others were dropped."""
+        gone = {place for place, _ in self.dropped}
+        count = len(self.columns) + len(gone)
+        return tuple(place for place in range(count) if place not in gone)
+
+    def index(self, name: str) -> Index | None:
+        """The index of this name; None when there is none."""
+        return next((index for index in self.indexes if index.name == name), None)
 
     @property
     def key_columns(self) -> tuple[Column, ...]:
@@ -63,11 +154,20 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class RelationIndex:
+    """An index as a module knows it: its name, and the names of its columns."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Relation:
-    """What a module binds of a table: the columns it knows, in its order."""
+    """What a module binds of a table: the columns it knows, in its order, and indexes."""
 
     name: str
     columns: tuple[Column, ...]
+    indexes: tuple[RelationIndex, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

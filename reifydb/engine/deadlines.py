@@ -53,7 +53,7 @@ class Watchdog:
         self._reading = threading.Lock()  # kernel memory stays mapped while it is read
         self._wake = threading.Event()
         self.asleep = True
-        self._stopped = False
+        self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     def attach(self, kernel: Kernel) -> None:
@@ -71,7 +71,7 @@ class Watchdog:
     def stop(self) -> None:
         """Ends the thread."""
         self.detach()
-        self._stopped = True
+        self._stopped.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
@@ -139,8 +139,7 @@ class Watchdog:
 
     def _watch(self) -> None:
         watched, since, idle = 0, time.monotonic(), 0
-        while not self._stopped:
-            time.sleep(self._interval_s())
+        while not self._stopped.wait(self._interval_s()):  # `stop` does not wait for a look
             serial, transition = self._look()
             now = time.monotonic()
             if serial != watched:
@@ -171,6 +170,6 @@ class Watchdog:
         self._wake.clear()
         self.asleep = True
         # Whoever becomes busy from here on finds the thread asleep, and wakes it.
-        if not (self.busy or self._starting or self._stopped):
+        if not (self.busy or self._starting or self._stopped.is_set()):
             self._wake.wait()
         self.asleep = False

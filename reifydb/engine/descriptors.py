@@ -1,34 +1,61 @@
-"""How the host describes a table to the kernel: docs/formats.md, "Table descriptor"."""
+"""How the host describes tables and indexes to the kernel: docs/formats.md, "Table descriptor"."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 
-from reifydb.engine.catalog import Table
-from reifydb.engine.rows import RowCodec
+from reifydb.engine.catalog import Column, Index, Table, Type
+from reifydb.engine.rows import row_codec
+from reifydb.engine.values import default_value
 
 _HEADER = struct.Struct("<IHHHHI")
+_INDEX = struct.Struct("<IHH")
 _NO_AUTO = 0xFFFF
-_NULLABLE = 1
+_NULLABLE, _DROPPED = 1, 2
 
 
 def table_descriptor(table: Table) -> bytes:
     """The descriptor of a table, its number and defaults included. O(columns).
 
-    Columns of the primary key are described as not null, whatever they say.
+    Columns of the primary key are described as not null, whatever they say; dropped columns stand
+    where they are in stored rows.
 
     Raises:
         WrongTypeError: A default is not of its column's type.
     """
-    n, k = len(table.columns), len(table.key)
-    auto = _NO_AUTO if table.auto is None else table.auto
+    places, gone = table.places, dict(table.dropped)
+    n, k = len(places) + len(gone), len(table.key)
+    auto = _NO_AUTO if table.auto is None else places[table.auto]
+    columns = dict(zip(places, table.columns, strict=True))
+    keys = {places[i] for i in table.key}
     head = _HEADER.pack(table.number, n, k, auto, 0, 0)
-    head += bytes(column.type for column in table.columns)
-    head += bytes(
-        _NULLABLE if column.nullable and i not in table.key else 0
-        for i, column in enumerate(table.columns)
-    )
-    head += bytes(len(head) % 2) + struct.pack(f"<{k}H", *table.key)
+    head += bytes(gone[at] if at in gone else columns[at].code for at in range(n))
+    head += bytes(_flags(columns.get(at), is_key=at in keys) for at in range(n))
+    head += bytes(len(head) % 2) + struct.pack(f"<{k}H", *(places[i] for i in table.key))
     head += bytes(-len(head) % 8)
-    codec = RowCodec(table.columns, what=f"defaults of table {table.name}")
-    return head + codec.encode([column.default for column in table.columns])
+    return head + _defaults(table, columns, n)
+
+
+def _flags(column: Column | None, *, is_key: bool) -> int:
+    if column is None:
+        return _NULLABLE | _DROPPED
+    return _NULLABLE if column.nullable and not is_key else 0
+
+
+def _defaults(table: Table, columns: Mapping[int, Column], count: int) -> bytes:
+    """A row of all columns; those that were dropped are null."""
+    nothing = Column("dropped", Type.INT)
+    codec = row_codec(
+        [columns.get(at, nothing) for at in range(count)], what=f"defaults of table {table.name}"
+    )
+    return codec.encode(
+        [default_value(columns[at]) if at in columns else None for at in range(count)]
+    )
+
+
+def index_descriptor(table: Table, index: Index) -> bytes:
+    """The descriptor of an index (docs/formats.md, "Index descriptor")."""
+    places = [table.places[i] for i in index.columns]
+    head = _INDEX.pack(index.number, int(index.unique), len(places))
+    return head + struct.pack(f"<{len(places)}H", *places)

@@ -35,6 +35,7 @@ _OPERATION_READ = 1
 
 # What `run_one` answers (kernel/main.zig, `execute_one`).
 PROGRESS, REDO_WAITS, REDO_PRESSES, LOG_WAITS, CALL_ENDED = 0xFF, 1 << 8, 1 << 9, 1 << 10, 1 << 11
+DELTAS_WAIT = 1 << 12
 
 
 class Renewable(Protocol):
@@ -52,7 +53,7 @@ class Executor:
     Attributes:
         guests: Whose each transition is, by number.
         failed: Why the engine has stopped; None while all is well.
-        on_yield: Takes redo over between two slices.
+        on_yield: Takes over redo and deltas between two slices.
         behind: Whether the log is further behind than commits may be.
     """
 
@@ -140,8 +141,8 @@ class Executor:
         The short way of `run`: no copies, no slices.
 
         Returns:
-            REDO_WAITS, REDO_PRESSES, LOG_WAITS as far as they hold; CALL_ENDED when the call was
-            ended from outside.
+            REDO_WAITS, REDO_PRESSES, LOG_WAITS, DELTAS_WAIT as far as they hold; CALL_ENDED when
+            the call was ended from outside.
         """
         if self.failed is not None:
             self._start()
@@ -153,7 +154,7 @@ class Executor:
             flags = self._execute_one(length, time_ns, seed)
         except CallEnded as ended:
             self._end_one(ended)
-            return REDO_WAITS | REDO_PRESSES | LOG_WAITS | CALL_ENDED
+            return REDO_WAITS | REDO_PRESSES | LOG_WAITS | DELTAS_WAIT | CALL_ENDED
         except BaseException:
             self._drop_call()
             raise

@@ -14,10 +14,11 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import wasmtime
 from wasmtime import _bindings as c
+from wasmtime._extern import wrap_extern
 
 INSTANCES_MAX = 1_000_000
 """Instances, memories and tables of a store each; wasmtime's own limit is 10,000."""
@@ -28,8 +29,6 @@ NEVER_TICKS = 1 << 40
 _ptr, _size, _u64 = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint64
 
 Engine = wasmtime.Engine
-Exports = dict[str, Any]
-"""What an instance exports, by name: wasmtime's Func, Memory, Table, Global."""
 
 
 def _address(pointer: Any) -> int:
@@ -88,6 +87,21 @@ _TRAPS = {
 }
 
 
+class Signature(NamedTuple):
+    """What a raw call must know of a function: how many parameters, and its result's type."""
+
+    params: int
+    result: type[ctypes.c_int32 | ctypes.c_int64]
+
+    @classmethod
+    def of(cls, func: wasmtime.Func, store: wasmtime.Store) -> Signature:
+        """Asks wasmtime; 15 µs."""
+        found = func.type(store)
+        results = found.results
+        short = bool(results) and str(results[0]) == "i32"
+        return cls(len(found.params), ctypes.c_int32 if short else ctypes.c_int64)
+
+
 class RawFunction:
     """One wasm function of one store, called raw. One thread at a time; integers only.
 
@@ -98,14 +112,13 @@ class RawFunction:
 
     __slots__ = ("_arguments", "_invoke", "_keep", "_pack", "_result", "_slots", "_trap")
 
-    def __init__(self, store: Store, func: wasmtime.Func, *, keep_gil: bool = False) -> None:
-        signature = func.type(store.store)
-        count = max(1, len(signature.params))
+    def __init__(
+        self, store: Store, func: wasmtime.Func, signature: Signature, *, keep_gil: bool = False
+    ) -> None:
+        count = max(1, signature.params)
         self._slots = (ctypes.c_uint64 * (2 * count))()  # wasmtime_val_raw_t is 16 bytes
-        self._pack = struct.Struct("<" + "q8x" * len(signature.params)).pack_into
-        kind = str(signature.results[0]) if signature.results else "i64"
-        result = ctypes.c_int32 if kind == "i32" else ctypes.c_int64
-        self._result = result.from_buffer(self._slots)
+        self._pack = struct.Struct("<" + "q8x" * signature.params).pack_into
+        self._result = signature.result.from_buffer(self._slots)
         self._trap = _ptr()
         self._keep = store, func  # the addresses below point into them
         self._invoke = _call_with_gil if keep_gil else _call
@@ -164,13 +177,77 @@ class RawFunction:
 
 
 class Code:
-    """A compiled module, and what it imports: to ask wasmtime for that costs 10 µs each."""
+    """A compiled module, and what it takes 10 µs each to ask wasmtime for: what it imports, and the
+    signatures of what it exports.
+    """
 
-    __slots__ = ("imports", "module")
+    __slots__ = ("imports", "module", "signatures")
 
     def __init__(self, engine: Engine, artefact: bytes) -> None:
         self.module = wasmtime.Module.deserialize(engine, artefact)
         self.imports = [(i.module, str(i.name)) for i in self.module.imports]
+        self.signatures: dict[str, Signature] = {}
+
+
+class Exports(dict[str, Any]):
+    """What an instance exports, by name: wasmtime's Func, Memory, Table, Global. Each is looked up
+    when it is first asked for: most of the kernel's forty functions are not, in a short life.
+    """
+
+    def __init__(self, store: Store, code: Code, instance: c.wasmtime_instance_t) -> None:
+        super().__init__()
+        self.store, self.code, self._instance = store, code, instance
+        self._raw: dict[str, c.wasmtime_extern_t] = {}
+
+    def raw(self, name: str) -> c.wasmtime_extern_t:
+        """The same as C has it: a kind and two numbers, which own nothing.
+
+        Raises:
+            KeyError: There is nothing of this name.
+        """
+        found = self._raw.get(name)
+        if found is None:
+            found, encoded = c.wasmtime_extern_t(), name.encode()
+            context, instance = self.store.store._context(), ctypes.byref(self._instance)
+            if not c.wasmtime_instance_export_get(
+                context, instance, encoded, len(encoded), ctypes.byref(found)
+            ):
+                raise KeyError(name)
+            self._raw[name] = found
+        return found
+
+    def __missing__(self, name: str) -> Any:
+        made = self[name] = wrap_extern(self.raw(name))
+        return made
+
+    def function(self, name: str, *, keep_gil: bool = False) -> RawFunction:
+        """An exported function, to be called raw.
+
+        Raises:
+            KeyError: There is none of this name.
+        """
+        func, known = self[name], self.code.signatures
+        signature = known.get(name)
+        if signature is None:
+            signature = known[name] = Signature.of(func, self.store.store)
+        return RawFunction(self.store, func, signature, keep_gil=keep_gil)
+
+
+class Functions(dict[str, RawFunction]):
+    """An instance's functions by name, each made when it is first asked for.
+
+    Args:
+        exports: The instance's.
+        keep_gil: Those that are called without letting go of the GIL.
+    """
+
+    def __init__(self, exports: Exports, *, keep_gil: Sequence[str]) -> None:
+        super().__init__()
+        self._exports, self._keep_gil = exports, frozenset(keep_gil)
+
+    def __missing__(self, name: str) -> RawFunction:
+        made = self[name] = self._exports.function(name, keep_gil=name in self._keep_gil)
+        return made
 
 
 class Store:
@@ -194,26 +271,23 @@ class Store:
             CallEnded: A start function trapped, or a segment does not fit.
             KeyError: Something that is imported is not there.
         """
-        needed = [imports[module][name] for module, name in code.imports]
+        needed = [imports[module].raw(name) for module, name in code.imports]
+        externs = (c.wasmtime_extern_t * len(needed))(*needed)
+        instance, trap = c.wasmtime_instance_t(), ctypes.POINTER(c.wasm_trap_t)()
         self.instances += 1
-        try:
-            instance = wasmtime.Instance(self.store, code.module, needed)
-        except (wasmtime.Trap, wasmtime.WasmtimeError) as failure:
-            raise CallEnded(failure) from None
-        exports = instance.exports(self.store)
-        return {str(name): exports[name] for name in exports}
-
-    def function(self, func: wasmtime.Func, *, keep_gil: bool = False) -> RawFunction:
-        """`func` of an instance of this store, to be called raw."""
-        return RawFunction(self, func, keep_gil=keep_gil)
-
-    def functions(self, exports: Exports, *, keep_gil: Sequence[str]) -> dict[str, RawFunction]:
-        """All functions of `exports`, those named in `keep_gil` without letting go of the GIL."""
-        return {
-            name: self.function(export, keep_gil=name in keep_gil)
-            for name, export in exports.items()
-            if isinstance(export, wasmtime.Func)
-        }
+        error = c.wasmtime_instance_new(
+            self.store._context(),
+            code.module.ptr(),
+            externs,
+            len(needed),
+            ctypes.byref(instance),
+            ctypes.byref(trap),
+        )
+        if error:
+            raise CallEnded(wasmtime.WasmtimeError._from_ptr(error))
+        if trap:
+            raise CallEnded(wasmtime.Trap._from_ptr(trap))
+        return Exports(self, code, instance)
 
     def set_deadline(self, ticks: int) -> None:
         """Ends code with epoch checks when the engine's epoch has advanced by so much from now."""

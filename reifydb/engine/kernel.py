@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from reifydb.engine.ffi import CallEnded, Code, Engine, Exports, RawFunction, Store
+from reifydb.engine.ffi import CallEnded, Code, Engine, Exports, Functions, Store
 from reifydb.engine.pages import move_pages
 from reifydb.errors import KernelError
 
@@ -27,6 +27,7 @@ REDO_MARK = 1 << 20
 OUTPUT_BYTES_MAX = (1 << 20) + (8 << 20) + 4096
 REDO_BYTES_MAX = (1 << 20) + (64 << 20) + 4096
 LOG_BYTES_MAX = 64 << 10
+DELTA_BYTES_MAX = (1 << 20) + (16 << 20) + (1 << 20)
 
 COMMITTED, ABORTED, TRAPPED, REFUSED, NOT_RUN = range(5)
 """Status of an outcome. The last is the host's own: the batch ended before the call ran."""
@@ -42,10 +43,11 @@ RUN_HEAD = struct.Struct("<II")
 
 RUNS_NO_GUEST = (
     "begin commit rollback get write delete count generated scan next close define_binding "
-    "define_transition create_table savepoint release abandon retry open hash_state end"
+    "define_transition create_table alter_table drop_table drop_index savepoint release abandon "
+    "retry open hash_state end watch last_lsn walk_open walk_close"
 ).split()
-"""Short calls: they keep the GIL. `replay` and `verify` are long, `execute`, `resume` and `call`
-run guests."""
+"""Short calls: they keep the GIL. `replay`, `create_index` and the like are long, `execute`,
+`resume` and `call` run guests."""
 
 
 class Control(NamedTuple):
@@ -65,7 +67,9 @@ class Control(NamedTuple):
     fault_table: int
     fault_column: int
     fault_row: int
+    fault_index: int
     caller_len: int
+    reserved: int
     calls_done: int
     memory_used: int
     memory_limit: int
@@ -79,9 +83,12 @@ class Control(NamedTuple):
     log_at: int
     consumed: int
     redo_total: int
+    delta_at: int
+    delta_len: int
+    delta_lost: int
 
 
-CONTROL = struct.Struct("<QIIQQQqQQQQIIIIQQQQQQQQQQQQQ")
+CONTROL = struct.Struct("<QIIQQQqQQQQIIIIIIQQQQQQQQQQQQQQQQ")
 OFFSETS = {name: struct.calcsize(CONTROL.format[: 1 + i]) for i, name in enumerate(Control._fields)}
 
 
@@ -138,11 +145,9 @@ class Kernel:
         self.exports: Exports = self.store.instantiate(self.code.kernel, dispatch=self.dispatch)
         stack = self.store.instantiate(self.code.stack, k=self.exports)
         self.probe: Exports = self.store.instantiate(self.code.probe)
-        self.call: dict[str, RawFunction] = self.store.functions(
-            self.exports, keep_gil=RUNS_NO_GUEST
-        )
-        self._set_stack = self.store.function(stack["set"], keep_gil=True)
-        self._stack_top = self.store.function(stack["get"], keep_gil=True)()
+        self.call = Functions(self.exports, keep_gil=RUNS_NO_GUEST)
+        self._set_stack = stack.function("set", keep_gil=True)
+        self._stack_top = stack.function("get", keep_gil=True)()
         self.memory = self.exports["memory"]
         self.base = self.store.memory_base(self.memory)
         self.control_at = self.call["open"]()
@@ -155,6 +160,7 @@ class Kernel:
         self.output = self.view(control.output_at, OUTPUT_BYTES_MAX)
         self.redo = self.view(control.redo_at, REDO_BYTES_MAX)
         self.log = self.view(control.log_at, LOG_BYTES_MAX)
+        self.delta = self.view(control.delta_at, DELTA_BYTES_MAX)
         self.running = self._cell("running", ctypes.c_uint64)
         self.transition = self._cell("transition", ctypes.c_uint32)
         self.operation = self._cell("operation", ctypes.c_uint32)
@@ -163,6 +169,8 @@ class Kernel:
         self.redo_total = self._cell("redo_total", ctypes.c_uint64)
         self.output_len = self._cell("output_len", ctypes.c_uint64)
         self.log_len = self._cell("log_len", ctypes.c_uint64)
+        self.delta_len = self._cell("delta_len", ctypes.c_uint64)
+        self.delta_lost = self._cell("delta_lost", ctypes.c_uint64)
         self._memory_limit = self._cell("memory_limit", ctypes.c_uint64)
 
     def view(self, at: int, length: int) -> memoryview:
@@ -245,7 +253,7 @@ class Kernel:
         old.close()
 
     def _release_buffers(self) -> None:
-        for name in ("control_view", "input", "output", "redo", "log"):
+        for name in ("control_view", "input", "output", "redo", "log", "delta"):
             getattr(self, name).release()
 
     def close(self) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reifydb.engine.catalog import Column, Type
-from reifydb.engine.rows import RowCodec
+from reifydb.engine.rows import row_codec
 from reifydb.errors import RequestError, WrongTypeError
 
 
 class KeyCodec:
-    """Keys of given columns. A key of one column may be given bare, without a tuple.
+    """Keys of given columns. A key of one column may be given bare, without a tuple; a list is one
+    of values as well, but where the only column is JSON: there it is the value.
 
     Built once per table; O(columns²), for there is a codec per length of prefix. Safe from several
     threads.
@@ -18,14 +19,17 @@ class KeyCodec:
     Args:
         columns: The key's columns in key order.
         what: Names the thing in errors: `table account`.
+        nullable: Null is a value like others, within a tuple: bounds of a secondary index.
     """
 
-    def __init__(self, columns: Sequence[Column], *, what: str) -> None:
-        self.columns, self.what = tuple(columns), what
+    def __init__(self, columns: Sequence[Column], *, what: str, nullable: bool = False) -> None:
+        self.columns, self.what, self.nullable = tuple(columns), what, nullable
         self._rows = [
-            RowCodec(self.columns[:n], what=f"{what}, key") for n in range(1, len(columns) + 1)
+            row_codec(self.columns[:n], what=f"{what}, key") for n in range(1, len(columns) + 1)
         ]
         self._full = self._rows[-1]
+        only_json = len(self.columns) == 1 and self.columns[0].type is Type.JSON
+        self._several = (tuple,) if only_json else (tuple, list)
         self._bare_int = len(self.columns) == 1 and self.columns[0].type is Type.INT
 
     def encode(self, key: object) -> bytes:
@@ -70,18 +74,18 @@ class KeyCodec:
         return tuple([row[i] for i in positions])
 
     def _values(self, key: object) -> Sequence[object]:
-        values = key if isinstance(key, tuple | list) else (key,)
-        if None in values[: len(self.columns)]:
+        values = key if isinstance(key, self._several) else (key,)
+        if not self.nullable and None in values[: len(self.columns)]:
             column = self.columns[[v is None for v in values].index(True)]
             raise WrongTypeError(
-                f"{self.what}, key, column {column.name}: expected {column.type.sql}, got null",
+                f"{self.what}, key, column {column.name}: expected {column.sql_type}, got null",
                 hint="a key is never null",
             )
         return values
 
     def _wrong_count(self, values: Sequence[object], least: str) -> RequestError:
         n = len(self.columns)
-        listed = ", ".join(f"{c.name} {c.type.sql}" for c in self.columns)
+        listed = ", ".join(f"{c.name} {c.sql_type}" for c in self.columns)
         return RequestError(
             f"{self.what}, key: expected {least}{n} value{'' if n == 1 else 's'},"
             f" got {len(values)}",

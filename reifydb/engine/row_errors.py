@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reifydb.engine.catalog import Column
-from reifydb.engine.values import MisfitError
+from reifydb.engine.misfit import MisfitError
 from reifydb.errors import RequestError, WrongTypeError, did_you_mean
 
 
@@ -69,5 +69,5 @@ class RowErrors:
     @property
     def signature(self) -> str:
         """The columns as errors show them: `bank.transfer(source int, target int)`."""
-        listed = ", ".join(f"{c.name} {c.type.sql}" for c in self.columns)
+        listed = ", ".join(f"{c.name} {c.sql_type}" for c in self.columns)
         return f"{self.what.split(' ', 1)[-1]}({listed})"

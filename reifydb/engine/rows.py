@@ -15,22 +15,27 @@ import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import partial
+from functools import lru_cache, partial
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from reifydb.config import row_bytes_max
 from reifydb.engine.catalog import Column, Type
+from reifydb.engine.misfit import MisfitError
 from reifydb.engine.row_errors import RowErrors
-from reifydb.engine.values import TO_SLOT, TO_TAIL, MisfitError, int_slot, timestamp_value
+from reifydb.engine.values import (
+    FROM_TAIL,
+    TO_TAIL,
+    Buffer,
+    default_value,
+    slot_reader,
+    slot_writer,
+)
 from reifydb.errors import (
     KernelError,
     LimitError,
     UnknownNameError,
 )
-
-Buffer = bytes | bytearray | memoryview
-"""What rows are read from. A memoryview is one of bytes (format `B`)."""
 
 _HEADER = struct.Struct("<IHH")
 REFUSALS = (struct.error, TypeError, ValueError, OverflowError, IndexError)
@@ -71,7 +76,8 @@ class RowCodec:
         self._nulls_at = 8 + 8 * n
         self._tail_at = self._nulls_at + (n + 7) // 8
         self._steps = [
-            (c, TO_TAIL.get(c.type), TO_SLOT.get(c.type, int_slot)) for c in self.columns
+            (c, TO_TAIL.get(c.type), None if c.type in TO_TAIL else slot_writer(c))
+            for c in self.columns
         ]
         self._slots = _slots(self.columns)
         letters = self._slots.format[1:]
@@ -82,13 +88,12 @@ class RowCodec:
         kinds = [(i, c.type) for i, c in enumerate(self.columns)]
         self._tails = [(i, TO_TAIL[kind]) for i, kind in kinds if kind in TO_TAIL]
         self._checked = [
-            (i, TO_SLOT[kind])
-            for i, kind in kinds
-            if kind in (Type.BOOL, Type.FLOAT, Type.TIMESTAMP)
+            (i, slot_writer(c))
+            for i, c in enumerate(self.columns)
+            if c.type not in TO_TAIL and c.type is not Type.INT
         ]
         self._pick = itemgetter(*self.names) if n > 1 else None
 
-        fixed = all(c.type in TO_SLOT for c in self.columns)
         self._size = _padded(self._tail_at)
         self._header = self._size | self._count
         self._blank = bytes(self._size - self._nulls_at)
@@ -99,13 +104,18 @@ class RowCodec:
         self._short_write = all(c.type is Type.INT for c in self.columns)
         self._short_write_many = n > 0 and all(c.type in _COLUMN_CHECKS for c in self.columns)
         # Reading: all that needs no conversion.
-        self._short_read = fixed and all(c.type is not Type.TIMESTAMP for c in self.columns)
+        self._short_read = all(c.type in _READ_AS_IS for c in self.columns)
         read_letters = "".join(_READ_LETTERS.get(c.type, "q") for c in self.columns)
         self._whole = struct.Struct(f"<Q{read_letters}{blank}s")
-        self._conversions = [(i, kind) for i, kind in kinds if kind not in _AS_IN_SLOT]
+        self._conversions = [
+            (i, FROM_TAIL.get(c.type), slot_reader(c))
+            for i, c in enumerate(self.columns)
+            if c.type not in _AS_IN_SLOT
+        ]
         self._defaults: tuple[object, ...] = (None,) * n
         if any(c.default is not None for c in self.columns):
-            self._defaults = self.decode(self._encode([c.default for c in self.columns], None))
+            defaults = [default_value(c) for c in self.columns]
+            self._defaults = self.decode(self._encode(defaults, None))
 
     # ------------------------------------------------------------------ writing
 
@@ -248,7 +258,7 @@ class RowCodec:
             try:
                 if value is None:
                     if self.arguments and not column.nullable:
-                        raise MisfitError(column.type.sql, None)
+                        raise MisfitError(column.sql_type, None)
                     nulls |= 1 << i
                     slots.append(0)
                 elif to_tail is not None:
@@ -258,7 +268,7 @@ class RowCodec:
                     tail.append(data)
                     if end > row_bytes_max:
                         break
-                else:
+                elif to_slot is not None:
                     slots.append(to_slot(value))
             except MisfitError as error:
                 raise self._errors.misfit(error, column, index) from None
@@ -335,22 +345,21 @@ class RowCodec:
         names = self.names
         return [dict(zip(names, row, strict=True)) for row in self.decode_many(buffer)]
 
-    def _decode_plain(self, buffer: Buffer, offset: int, size: int) -> list[object] | None:
+    def _decode_plain(self, buffer: Buffer, offset: int, size: int) -> list[Any] | None:
         """A row of all columns without nulls; None when it is not one."""
         *values, nulls = self._slots_and_nulls.unpack_from(buffer, offset + 8)
         if nulls != self._no_nulls or size % 8 or not self._tail_at <= size <= len(buffer) - offset:
             return None
-        for i, kind in self._conversions:
+        for i, from_tail, from_slot in self._conversions:
             slot = values[i]
-            if kind is Type.TEXT or kind is Type.BYTES:
+            if from_tail is not None:
                 start, length = slot & 0xFFFFFFFF, slot >> 32
                 if not 0 <= length <= size - start:
                     return None
                 start += offset
-                data = buffer[start : start + length]
-                values[i] = str(data, "utf-8") if kind is Type.TEXT else bytes(data)
-            else:
-                values[i] = slot != 0 if kind is Type.BOOL else timestamp_value(slot)
+                values[i] = from_tail(buffer[start : start + length])
+            elif from_slot is not None:
+                values[i] = from_slot(slot)
         return values
 
     def _decode(self, buffer: Buffer, offset: int) -> tuple[tuple[object, ...], int]:
@@ -358,20 +367,24 @@ class RowCodec:
         try:
             size, n, reserved = _HEADER.unpack_from(buffer, offset)
             if n == len(self.columns) and not reserved:
-                values = self._decode_plain(buffer, offset, size)
-                if values is not None:
-                    return tuple(values), size
+                plain = self._decode_plain(buffer, offset, size)
+                if plain is not None:
+                    return tuple(plain), size
             missing = len(self.columns) - n
             tail_at = 8 + 8 * n + (n + 7) // 8
             if reserved or missing < 0 or size % 8 or not tail_at <= size <= len(buffer) - offset:
                 raise ValueError("length or number of columns")
             slots = self._slots if not missing else _slots(self.columns[:n])
-            values = list(slots.unpack_from(buffer, offset + 8))
+            values: list[Any] = list(slots.unpack_from(buffer, offset + 8))
             nulls_at = offset + 8 + 8 * n
             nulls = int.from_bytes(buffer[nulls_at : offset + tail_at], "little")
-            for i, kind in self._conversions:
-                if i < n and not nulls >> i & 1:
-                    values[i] = _convert(kind, values[i], buffer, offset, size)
+            for i, from_tail, from_slot in self._conversions:
+                if i >= n or nulls >> i & 1:
+                    continue
+                if from_tail is not None:
+                    values[i] = from_tail(_tail(values[i], buffer, offset, size))
+                elif from_slot is not None:
+                    values[i] = from_slot(values[i])
             if nulls:
                 for i in range(n):
                     if nulls >> i & 1:
@@ -386,10 +399,25 @@ class RowCodec:
         return self._errors.signature
 
 
+CODECS_KEPT_MAX = 1024
+"""So many codecs are kept in the process, for the next table or transition of the same columns."""
+
+
+def row_codec(columns: Sequence[Column], *, what: str, arguments: bool = False) -> RowCodec:
+    """A `RowCodec`, made once: making it takes ten times as long as finding it."""
+    return _kept(tuple(columns), what, arguments)
+
+
+@lru_cache(CODECS_KEPT_MAX)
+def _kept(columns: tuple[Column, ...], what: str, arguments: bool) -> RowCodec:
+    return RowCodec(columns, what=what, arguments=arguments)
+
+
 _PLAIN = {tuple, list}
 _NO_ROW = (str, bytes, bytearray, memoryview, Mapping, AbstractSet)
 """What has a length and is no sequence of values."""
 _READ_LETTERS = {Type.BOOL: "?7x", Type.FLOAT: "d"}
+_READ_AS_IS = (Type.BOOL, Type.INT, Type.FLOAT)
 _AS_IN_SLOT = (Type.INT, Type.FLOAT)
 _COLUMN_CHECKS: dict[Type, set[type]] = {
     Type.BOOL: {bool},
@@ -406,14 +434,10 @@ def _slots(columns: Sequence[Column]) -> struct.Struct:
     return struct.Struct("<" + "".join("d" if c.type is Type.FLOAT else "q" for c in columns))
 
 
-def _convert(kind: Type, slot: object, buffer: Buffer, offset: int, size: int) -> object:
+def _tail(slot: object, buffer: Buffer, offset: int, size: int) -> Buffer:
+    """The bytes that a slot points to."""
     assert isinstance(slot, int)
-    if kind is Type.BOOL:
-        return slot != 0
-    if kind is Type.TIMESTAMP:
-        return timestamp_value(slot)
     start, length = slot & 0xFFFFFFFF, slot >> 32 & 0xFFFFFFFF
     if start + length > size:
         raise ValueError("offset or length of a text")
-    data = buffer[offset + start : offset + start + length]
-    return str(data, "utf-8") if kind is Type.TEXT else bytes(data)
+    return buffer[offset + start : offset + start + length]

@@ -8,8 +8,13 @@ A database is opened with this alone, without the SQL parser.
   {"name": "owner", "type": "text", "nullable": false, "default": "nobody"}]}
 ```
 
-`default` and `secret` are left out when there is none. A default of type bytes is written in
-hexadecimal digits, a timestamp as microseconds since 1970 UTC; the type says which it is.
+`default` and `secret` are left out when there is none, and so are
+
+- `"indexes": [{"name": "by_owner", "number": 1, "columns": [1], "unique": false}]`,
+- `"dropped": [[3, 2]]`: where columns that were dropped still are in rows, and their types' codes.
+
+A default of type bytes or uuid is written in hexadecimal digits, a timestamp as microseconds since
+1970 UTC, a decimal as a whole number of its unit, JSON as its text; the type says which it is.
 """
 
 from __future__ import annotations
@@ -18,31 +23,29 @@ import json
 import math
 from typing import Any
 
-from reifydb.engine.catalog import NAME, Column, Table, Type
+from reifydb.engine.catalog import NAME, Column, Index, Table, Type, named_type
 from reifydb.engine.values import INT_MAX, INT_MIN
 from reifydb.errors import FormatVersionError
 
 FORMAT = 1
 """Goes up when an older ReifyDB would misread the description."""
 
-_TYPES = {type_.sql: type_ for type_ in Type}
-
 
 def table_to_json(table: Table) -> str:
     """The description of a table, always the same for the same table."""
-    return json.dumps(
-        {
-            "format": FORMAT,
-            "name": table.name,
-            "number": table.number,
-            "key": list(table.key),
-            "auto": table.auto,
-            "columns": [_column_to_json(column) for column in table.columns],
-        },
-        ensure_ascii=False,
-        allow_nan=False,
-        separators=(",", ":"),
-    )
+    facts: dict[str, object] = {
+        "format": FORMAT,
+        "name": table.name,
+        "number": table.number,
+        "key": list(table.key),
+        "auto": table.auto,
+        "columns": [_column_to_json(column) for column in table.columns],
+    }
+    if table.indexes:
+        facts["indexes"] = [_index_to_json(index) for index in table.indexes]
+    if table.dropped:
+        facts["dropped"] = [list(pair) for pair in table.dropped]
+    return json.dumps(facts, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def table_from_json(text: str) -> Table:
@@ -63,6 +66,8 @@ def table_from_json(text: str) -> Table:
             key=tuple(_position(position, facts) for position in facts["key"]),
             auto=None if facts["auto"] is None else _position(facts["auto"], facts),
             number=_integer(facts["number"]),
+            indexes=tuple(_index_from_json(index, facts) for index in facts.get("indexes", ())),
+            dropped=tuple((_integer(at), _integer(code)) for at, code in facts.get("dropped", ())),
         )
         if not table.columns or not table.key:
             raise ValueError("no columns, or no primary key")
@@ -74,7 +79,7 @@ def table_from_json(text: str) -> Table:
 def _column_to_json(column: Column) -> dict[str, object]:
     described: dict[str, object] = {
         "name": column.name,
-        "type": column.type.sql,
+        "type": column.sql_type,
         "nullable": column.nullable,
     }
     if column.default is not None:
@@ -85,26 +90,45 @@ def _column_to_json(column: Column) -> dict[str, object]:
     return described
 
 
+def _index_to_json(index: Index) -> dict[str, object]:
+    return {
+        "name": index.name,
+        "number": index.number,
+        "columns": list(index.columns),
+        "unique": index.unique,
+    }
+
+
+def _index_from_json(facts: dict[str, Any], table: dict[str, Any]) -> Index:
+    columns = tuple(_position(position, table) for position in facts["columns"])
+    if not isinstance(facts["unique"], bool) or not columns:
+        raise TypeError("an index has columns, and unique is true or false")
+    return Index(_name(facts["name"]), columns, facts["unique"], _integer(facts["number"]))
+
+
 def _column_from_json(facts: dict[str, Any]) -> Column:
-    type_ = _TYPES[facts["type"]]
+    found = named_type(facts["type"])
+    if found is None:
+        raise ValueError(f"there is no type {facts['type']!r}")
+    type_, precision, scale = found
     default = _default(type_, facts["default"]) if "default" in facts else None
     nullable, secret = facts["nullable"], facts.get("secret", False)
     if not isinstance(nullable, bool) or not isinstance(secret, bool):
         raise TypeError("nullable and secret are true or false")
-    return Column(_name(facts["name"]), type_, nullable, default, secret)
+    return Column(_name(facts["name"]), type_, nullable, default, secret, precision, scale)
 
 
 def _default(type_: Type, value: object) -> object:
     match type_, value:
         case Type.BOOL, bool():
             return value
-        case ((Type.INT | Type.TIMESTAMP), int()) if not isinstance(value, bool):
+        case ((Type.INT | Type.TIMESTAMP | Type.DECIMAL), int()) if not isinstance(value, bool):
             return _integer(value)
         case Type.FLOAT, float() if math.isfinite(value):
             return value
-        case Type.TEXT, str():
+        case ((Type.TEXT | Type.JSON), str()):
             return value
-        case Type.BYTES, str():
+        case ((Type.BYTES | Type.UUID), str()):
             return bytes.fromhex(value)
     raise ValueError(f"{value!r} is no default of type {type_.sql}")
 

@@ -8,6 +8,9 @@
 | text | `str` without lone surrogates | `str` |
 | bytes | `bytes`, `bytearray`, `memoryview` | `bytes` |
 | timestamp | `datetime` with a time zone, or microseconds since 1970 UTC | `datetime` in UTC |
+| decimal(p,s) | `Decimal` or `int` that it holds exactly: nothing is rounded | `Decimal` |
+| uuid | `UUID` | `UUID` |
+| json | `dict`, `list`, `str`, `int`, `float`, `bool`, `JSON_NULL` | the same |
 
 A timestamp that `datetime` cannot hold (before year 1, after year 9999) is read as its number of
 microseconds: reading never fails. Null is `None`; rows.py handles it, nothing here does.
@@ -17,11 +20,17 @@ from __future__ import annotations
 
 import math
 import operator
-import reprlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Context, Decimal
+from uuid import UUID
 
-from reifydb.engine.catalog import Type
+from reifydb.engine.catalog import Column, Type
+from reifydb.engine.json_values import json_bytes, json_value
+from reifydb.engine.misfit import MisfitError
+
+Buffer = bytes | bytearray | memoryview
+"""What values are read from."""
 
 INT_MIN, INT_MAX = -(1 << 63), (1 << 63) - 1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,33 +38,6 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _INT_RANGE = f"int from {INT_MIN} to {INT_MAX}"
 _FINITE = "finite float (no NaN, no infinity)"
-
-_short = reprlib.Repr()
-_short.maxstring = _short.maxother = 40
-_short.maxlevel = 2
-
-
-class MisfitError(ValueError):
-    """A value does not fit a type. `expected` and `got` are for people; `hint` may be empty."""
-
-    def __init__(self, expected: str, value: object, *, found: str = "", hint: str = "") -> None:
-        super().__init__(expected)
-        self.expected, self.value, self.found, self.hint = expected, value, found, hint
-
-    def got(self, *, secret: bool = False) -> str:
-        """What was there instead, shortened; a secret value is not shown."""
-        name = type(self.value).__name__
-        return f"{name} (secret)" if secret else self.found or describe(self.value)
-
-
-def describe(value: object) -> str:
-    """Type and shortened value, as error messages show them: `str 'x'`, `null`."""
-    if value is None:
-        return "null"
-    name = type(value).__name__
-    if isinstance(value, int) and value.bit_length() > 128:
-        return f"{name} of {value.bit_length():,} bits"
-    return f"{name} {_short.repr(value)}"
 
 
 def bool_slot(value: object) -> int:
@@ -164,13 +146,144 @@ def timestamp_value(slot: int) -> datetime | int:
         return slot
 
 
+# ------------------------------------------------------------------ decimals
+
+_EXACT = Context(prec=40)
+
+
+def decimal_slot(value: object, precision: int, scale: int) -> int:
+    """How many units of 10^-scale a decimal is.
+
+    Raises:
+        MisfitError: Neither `Decimal` nor int, not finite, or it has more digits than fit.
+    """
+    expected = f"decimal({precision},{scale})"
+    unit: int = 10**scale
+    bound: int = 10**precision
+    units: int
+    if not isinstance(value, Decimal):
+        hint = "decimal.Decimal(…); a float is not exact" if isinstance(value, float) else ""
+        if isinstance(value, bool):
+            raise MisfitError(expected, value)
+        try:
+            units = operator.index(value) * unit  # type: ignore[arg-type]
+        except TypeError:
+            raise MisfitError(expected, value, hint=hint) from None
+    else:
+        units = _units(value, precision, scale, expected)
+    if abs(units) >= bound:
+        most = Decimal(bound - 1).scaleb(-scale, _EXACT)
+        raise MisfitError(f"{expected}, from -{most} to {most}", value)
+    return units
+
+
+def _units(value: Decimal, precision: int, scale: int, expected: str) -> int:
+    units: int
+    if not value.is_finite():
+        raise MisfitError(f"{expected} (no NaN, no infinity)", value)
+    if not value:
+        return 0
+    if value.adjusted() >= precision:  # also keeps the next step small
+        units = 10**precision
+        return units
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    shift = exponent + scale
+    number = int("".join(map(str, digits)))
+    if shift >= 0:
+        units = number * 10**shift
+    else:
+        units, rest = divmod(number, 10 ** min(-shift, len(digits) + 1))
+        if rest:
+            hint = "round it first: value.quantize(…)"
+            raise MisfitError(f"{expected}, {scale} digits behind the point", value, hint=hint)
+    return -units if sign else units
+
+
+def decimal_value(slot: int, scale: int) -> Decimal:
+    """The decimal of a number of units, with exactly `scale` digits behind the point."""
+    return Decimal(slot).scaleb(-scale, _EXACT)
+
+
+# ------------------------------------------------------------------ uuids
+
+
+def uuid_bytes(value: object) -> bytes:
+    """The 16 bytes of a uuid.
+
+    Raises:
+        MisfitError: It is not a `UUID`.
+    """
+    if isinstance(value, UUID):
+        return value.bytes
+    hint = "uuid.UUID(…)" if isinstance(value, str | bytes) else ""
+    raise MisfitError("uuid", value, hint=hint)
+
+
+def _uuid_value(data: Buffer) -> UUID:
+    return UUID(bytes=bytes(data))
+
+
+def _text_value(data: Buffer) -> str:
+    return str(data, "utf-8")
+
+
+# ------------------------------------------------------------------ by column
+
 TO_SLOT: dict[Type, Callable[[object], int] | Callable[[object], float]] = {
     Type.BOOL: bool_slot,
     Type.INT: int_slot,
     Type.FLOAT: float_slot,
     Type.TIMESTAMP: timestamp_slot,
 }
-"""Types whose value is in the slot itself."""
+"""Types whose value is in the slot itself; decimals, which need their scale, besides."""
 
-TO_TAIL: dict[Type, Callable[[object], bytes]] = {Type.TEXT: text_bytes, Type.BYTES: bytes_bytes}
+TO_TAIL: dict[Type, Callable[[object], bytes]] = {
+    Type.TEXT: text_bytes,
+    Type.BYTES: bytes_bytes,
+    Type.UUID: uuid_bytes,
+    Type.JSON: json_bytes,
+}
 """Types whose bytes are in the row's tail."""
+
+FROM_TAIL: dict[Type, Callable[[Buffer], object]] = {
+    Type.TEXT: _text_value,
+    Type.BYTES: bytes,
+    Type.UUID: _uuid_value,
+    Type.JSON: json_value,
+}
+"""The way back."""
+
+
+def slot_writer(column: Column) -> Callable[[object], int] | Callable[[object], float]:
+    """What makes a slot of a value of this column, which must be one of those without a tail."""
+    if column.type is Type.DECIMAL:
+        precision, scale = column.precision, column.scale
+        return lambda value: decimal_slot(value, precision, scale)
+    return TO_SLOT[column.type]
+
+
+def slot_reader(column: Column) -> Callable[[int], object] | None:
+    """What makes a value of a slot of this column; None when the slot is the value."""
+    match column.type:
+        case Type.BOOL:
+            return bool
+        case Type.TIMESTAMP:
+            return timestamp_value
+        case Type.DECIMAL:
+            scale = column.scale
+            return lambda slot: decimal_value(slot, scale)
+    return None
+
+
+def default_value(column: Column) -> object:
+    """A column's default in Python."""
+    kept = column.default
+    match column.type, kept:
+        case Type.DECIMAL, int():
+            return decimal_value(kept, column.scale)
+        case Type.UUID, bytes():
+            return UUID(bytes=kept)
+        case Type.JSON, str():
+            return json_value(kept.encode())
+    return kept

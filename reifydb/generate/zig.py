@@ -25,6 +25,8 @@ _TYPES = {
     Type.TEXT: "[]const u8",
     Type.BYTES: "reifydb.Bytes",
     Type.TIMESTAMP: "reifydb.Timestamp",
+    Type.UUID: "reifydb.Uuid",
+    Type.JSON: "reifydb.Json",
 }
 
 _KEYWORDS = frozenset(
@@ -48,8 +50,8 @@ def generate_zig(tables: Sequence[Table]) -> str:
     """The Zig source that binds these tables, in their order; O(columns).
 
     Each table becomes a struct with one field per column, optional where the column can be null,
-    and a `reifydb.Table` with its primary key; `relations` lists them all. `zig fmt` leaves the
-    text as it is.
+    and a `reifydb.Table` with its primary key, or a `reifydb.IndexedTable` with its indexes as
+    well; `relations` lists them all. `zig fmt` leaves the text as it is.
 
     Args:
         tables: What to bind. Their names are distinct.
@@ -86,17 +88,29 @@ def generate_zig(tables: Sequence[Table]) -> str:
 
 def _table(table: Table, row: str) -> str:
     fields = "".join(f"    {_field(c.name)}: {_type(c)},\n" for c in table.columns)
-    names = [f'"{column.name}"' for column in table.key_columns]
-    key = f" {', '.join(names)} " if len(names) > 1 else names[0]
-    name = _declaration(table.name)
-    return (
-        f"pub const {row} = struct {{\n{fields}}};\n\n"
-        f'pub const {name} = reifydb.Table("{table.name}", {row}, .{{{key}}});\n'
+    name, key = _declaration(table.name), _names(table.key_columns)
+    struct = f"pub const {row} = struct {{\n{fields}}};\n\npub const {name} = reifydb."
+    if not table.indexes:
+        return f'{struct}Table("{table.name}", {row}, {key});\n'
+    indexes = "".join(
+        f"    .{_field(index.name)} = {_names([table.columns[i] for i in index.columns])},\n"
+        for index in table.indexes
     )
+    return f'{struct}IndexedTable("{table.name}", {row}, {key}, .{{\n{indexes}}});\n'
+
+
+def _names(columns: Sequence[Column]) -> str:
+    """A tuple of their names, as `zig fmt` writes it."""
+    names = [f'"{column.name}"' for column in columns]
+    return f".{{ {', '.join(names)} }}" if len(names) > 1 else f".{{{names[0]}}}"
 
 
 def _type(column: Column) -> str:
-    return ("?" if column.nullable else "") + _TYPES[column.type]
+    if column.type is Type.DECIMAL:
+        kind = f"reifydb.Decimal({column.precision}, {column.scale})"
+    else:
+        kind = _TYPES[column.type]
+    return ("?" if column.nullable else "") + kind
 
 
 def _row_names(tables: Sequence[Table]) -> dict[str, str]:

@@ -11,6 +11,7 @@ guest points to is copied *before* the kernel is entered, what it gets *after*.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reifydb.config import abort_message_bytes_max, log_line_bytes_max, transitions_max
@@ -228,7 +229,7 @@ def trampoline_wat(names: tuple[str, ...]) -> str:
 
 def bridge_wat(
     names: tuple[str, ...],
-    transitions: dict[str, int],
+    transitions: Mapping[str, int],
     state: GuestState,
     at: Addresses,
     bindings: Bindings,

@@ -8,17 +8,11 @@ only. So a guest whose call was ended is put back *in place*; it is replaced onl
 from __future__ import annotations
 
 from reifydb.engine.deadlines import Watchdog
-from reifydb.engine.ffi import CallEnded, Code
+from reifydb.engine.ffi import CallEnded
 from reifydb.engine.kernel import Kernel
 from reifydb.engine.pages import clear_pages
 from reifydb.sandbox.binary import PAGE_BYTES
-from reifydb.sandbox.bridge import (
-    RESET_IN_WASM_PAGES_MAX,
-    Addresses,
-    Bindings,
-    bridge_wat,
-    trampoline_wat,
-)
+from reifydb.sandbox.bridge import RESET_IN_WASM_PAGES_MAX, Addresses, Bindings
 from reifydb.sandbox.replies import CompiledGuest
 from reifydb.sandbox.workshop import Workshop
 
@@ -45,16 +39,10 @@ class Guest:
         bindings: Bindings,
         addresses: Addresses,
     ) -> None:
-        state = compiled.state
-        names = tuple(dict.fromkeys(compiled.imports))
         self.compiled = compiled
         self.transitions, self.bindings = transitions, bindings
         self._watchdog = watchdog
-        self._code = Code(workshop.engine, compiled.artefact)
-        self._trampoline = workshop.guest_side(trampoline_wat(names))
-        self._bridge = workshop.guest_side(
-            bridge_wat(names, transitions, state, addresses, bindings)
-        )
+        self._code = workshop.guest_code(compiled, transitions, addresses, bindings)
         self.resets = self.replacements = 0
         self.failed: str | None = None
 
@@ -65,10 +53,10 @@ class Guest:
             CallEnded: Its start function trapped or took too long.
         """
         store = kernel.store
-        trampoline = store.instantiate(self._trampoline)
-        exports = store.instantiate(self._code, **{"reifydb.v1": trampoline})
+        trampoline = store.instantiate(self._code.trampoline)
+        exports = store.instantiate(self._code.guest, **{"reifydb.v1": trampoline})
         bridge = store.instantiate(
-            self._bridge,
+            self._code.bridge,
             k=kernel.exports,
             g=exports,
             p=kernel.probe,
@@ -77,8 +65,8 @@ class Guest:
         )
         memory = exports["state:memory"]
         self._memory, self._memory_base = memory, store.memory_base(memory)
-        self._reset = store.function(bridge["reset"], keep_gil=self.compiled.state.start is None)
-        self._grown = store.function(bridge["grown"], keep_gil=True)
+        self._reset = bridge.function("reset", keep_gil=self.compiled.state.start is None)
+        self._grown = bridge.function("grown", keep_gil=True)
         self._put_back(kernel, zero=False)
 
     def _put_back(self, kernel: Kernel, *, zero: bool) -> None:

@@ -12,8 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from reifydb.config import columns_max, manifest_bytes_max, tables_max, transitions_max
-from reifydb.engine.catalog import NAME, Column, Relation, Transition, Type
+from reifydb.config import columns_max, indexes_max, manifest_bytes_max, tables_max, transitions_max
+from reifydb.engine.catalog import (
+    NAME,
+    TYPE_NAMES,
+    Column,
+    Relation,
+    RelationIndex,
+    Transition,
+    Type,
+    named_type,
+)
 from reifydb.errors import ModuleError, did_you_mean
 
 ABI = 1
@@ -21,7 +30,6 @@ PROBLEMS_MAX = 100
 """Problems that are listed; nobody reads more, and hostile input could make millions."""
 
 _Entry = TypeVar("_Entry")
-_TYPES = {kind.sql: kind for kind in Type}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +71,7 @@ def manifest_json(manifest: Manifest) -> bytes:
     if manifest.name is not None:
         document["name"] = manifest.name
     document["schema"] = manifest.schema
-    document["relations"] = [
-        {"name": relation.name, "columns": [_column_json(c) for c in relation.columns]}
-        for relation in manifest.relations
-    ]
+    document["relations"] = [_relation_json(relation) for relation in manifest.relations]
     document["transitions"] = [
         {
             "name": transition.name,
@@ -79,9 +84,21 @@ def manifest_json(manifest: Manifest) -> bytes:
     return json.dumps(document, ensure_ascii=False, indent=1).encode()
 
 
+def _relation_json(relation: Relation) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": relation.name,
+        "columns": [_column_json(c) for c in relation.columns],
+    }
+    if relation.indexes:
+        found["indexes"] = [
+            {"name": index.name, "columns": list(index.columns)} for index in relation.indexes
+        ]
+    return found
+
+
 def _column_json(column: Column, *, named: bool = True) -> dict[str, Any]:
     found: dict[str, Any] = {"name": column.name} if named else {}
-    found |= {"type": column.type.sql, "nullable": column.nullable}
+    found |= {"type": column.sql_type, "nullable": column.nullable}
     return found | ({"secret": True} if column.secret else {})
 
 
@@ -164,11 +181,29 @@ class _Checker:
         )
 
     def relation(self, value: object, path: str) -> Relation:
-        found = self.keys(value, path, {"name", "columns"}, set())
+        found = self.keys(value, path, {"name", "columns"}, {"indexes"})
         columns = self.columns(found.get("columns", []), f"{path}.columns", self.column)
         if not columns and found.get("columns") == []:
             self.note(f"{path}.columns", "a relation binds at least one column")
-        return Relation(self.name(found.get("name"), f"{path}.name"), columns)
+        bound = {column.name for column in columns}
+        indexes = self.entries(
+            found.get("indexes", []),
+            f"{path}.indexes",
+            indexes_max,
+            lambda entry, place: self.index(entry, place, bound),
+        )
+        self.distinct([index.name for index in indexes], f"{path}.indexes", "index")
+        return Relation(self.name(found.get("name"), f"{path}.name"), columns, indexes)
+
+    def index(self, value: object, path: str, bound: set[str]) -> RelationIndex:
+        found = self.keys(value, path, {"name", "columns"}, set())
+        names = self.entries(found.get("columns", []), f"{path}.columns", columns_max, self.name)
+        if not names and found.get("columns") == []:
+            self.note(f"{path}.columns", "an index has at least one column")
+        for i, name in enumerate(names):
+            if name and name not in bound:
+                self.note(f"{path}.columns[{i}]", f"the relation does not bind column {name!r}")
+        return RelationIndex(self.name(found.get("name"), f"{path}.name"), names)
 
     def transition(self, value: object, path: str) -> Transition:
         found = self.keys(value, path, {"name"}, {"params", "result", "query"})
@@ -212,11 +247,14 @@ class _Checker:
         return self.column_of(self.name(found.get("name"), f"{path}.name"), found, path)
 
     def column_of(self, name: str, found: dict[str, Any], path: str) -> Column:
+        kind, precision, scale = self.type_named(found.get("type"), f"{path}.type")
         return Column(
             name,
-            self.type_named(found.get("type"), f"{path}.type"),
+            kind,
             nullable=self.flag(found, "nullable", path),
             secret=self.flag(found, "secret", path),
+            precision=precision,
+            scale=scale,
         )
 
     # -------------------------------------------------------------- values
@@ -267,15 +305,16 @@ class _Checker:
             return ""
         return value
 
-    def type_named(self, value: object, path: str) -> Type:
-        if isinstance(value, str) and value in _TYPES:
-            return _TYPES[value]
+    def type_named(self, value: object, path: str) -> tuple[Type, int, int]:
+        found = named_type(value) if isinstance(value, str) else None
+        if found is not None:
+            return found
         if isinstance(value, str):
-            hint = did_you_mean(value[:100], _TYPES)
+            hint = did_you_mean(value[:100], TYPE_NAMES)
             self.note(path, f"there is no type {_shown(value)}; {hint}")
         elif value is not None:
             self.note(path, f"{_shown(value)} where the name of a type must stand")
-        return Type.INT
+        return Type.INT, 0, 0
 
     def flag(self, found: dict[str, Any], key: str, path: str) -> bool:
         value = found.get(key, False)

@@ -1,4 +1,4 @@
-"""`create table`: from SQL to a catalog table, the only statement there is so far.
+"""Tables from SQL and back: the schema that a module brings, or a program is generated from.
 
     create table [if not exists] NAME (
         COLUMN TYPE [not null | null] [primary key] [default LITERAL]
@@ -7,50 +7,96 @@
         [primary key (COLUMN, …)]
     )
 
-The dialect is PostgreSQL's. Every node of the syntax tree is known and wanted, or the statement is
-refused with its position, a reason and a hint: nothing is silently ignored. Importing this module
-does not load the parser; the first call does.
+and `create index` for these tables. The dialect is PostgreSQL's. Every node of the syntax tree is
+known and wanted, or the statement is refused with its position, a reason and a hint: nothing is
+silently ignored. Importing this module does not load the parser; the first call does.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
-from reifydb.engine.catalog import Table
-
-
-@dataclass(frozen=True, slots=True)
-class CreateTable:
-    """One `create table` statement. The table has no number yet."""
-
-    table: Table
-    if_not_exists: bool = False
+from reifydb.engine.catalog import Index, Table
+from reifydb.errors import SqlError
+from reifydb.sql.statements import CreateIndex, CreateTable, parse_statements
 
 
 def parse_schema(sql: str) -> tuple[CreateTable, ...]:
-    """The statements of a script, in its order. O(length): about 0.1 ms per column.
+    """The tables of a script in its order, each with the indexes that it makes for them.
 
-    Whether a table exists already, here or in the database, is for the caller to say.
+    Whether a table exists already is for the caller to say.
 
     Args:
-        sql: Statements separated by `;`. None at all is fine.
+        sql: `create table` and `create index` statements separated by `;`.
 
     Raises:
-        SqlError: Not SQL, not supported, contradictory, or longer than `sql_bytes_max`.
+        SqlError: As `parse_statements`; another statement; an index of a table or of columns that
+            the script does not make, or one that is there twice.
 
     >>> [statement] = parse_schema("create table t (id int primary key, name text)")
     >>> [(column.name, column.type.sql, column.nullable) for column in statement.table.columns]
     [('id', 'int', False), ('name', 'text', True)]
     """
-    from reifydb.sql.definitions import parse_script  # the parser takes 0.2 s to load
+    made: list[CreateTable] = []
+    for statement in parse_statements(sql):
+        match statement:
+            case CreateTable():
+                made.append(statement)
+            case CreateIndex():
+                _add_index(made, statement)
+            case _:
+                raise SqlError(
+                    f"a schema has create table and create index only, not {_words(statement)}"
+                )
+    return tuple(made)
 
-    return tuple(CreateTable(table, exists) for table, exists in parse_script(sql))
+
+def _add_index(made: list[CreateTable], statement: CreateIndex) -> None:
+    taken = any(create.table.index(statement.name) is not None for create in made)
+    if taken and not statement.if_not_exists:
+        raise SqlError(f"index {statement.name} is there twice")
+    if taken:
+        return
+    for i, create in enumerate(made):
+        if create.table.name == statement.table:
+            index = index_of(create.table, statement, len(create.table.indexes) + 1)
+            table = replace(create.table, indexes=(*create.table.indexes, index))
+            made[i] = replace(create, table=table)
+            return
+    raise SqlError(f"index {statement.name} is of table {statement.table}, which is not before it")
+
+
+def index_of(table: Table, statement: CreateIndex, number: int) -> Index:
+    """The index that a statement makes for its table.
+
+    Raises:
+        SqlError: The table does not have a column.
+    """
+    positions = []
+    for name in statement.columns:
+        position = table.position(name)
+        if position is None:
+            known = ", ".join(column.name for column in table.columns[:8])
+            raise SqlError(
+                f"index {statement.name}: table {table.name} has no column {name}",
+                hint=f"there are: {known}",
+            )
+        positions.append(position)
+    return Index(statement.name, tuple(positions), statement.unique, number)
+
+
+def _words(statement: object) -> str:
+    """`DropTable` as `drop table`."""
+    name = type(statement).__name__
+    return "".join(f" {c.lower()}" if c.isupper() else c for c in name).strip()
 
 
 def render_create_table(table: Table) -> str:
-    """The canonical statement for a table: `parse_schema` makes the same table of it again.
+    """The canonical statement for a table, and one for each of its indexes, separated by `;`:
+    `parse_schema` makes the same table of them again.
 
-    Only what a schema says is rendered: not the table's number, no secret flags.
+    Only what a schema says is rendered: not the table's number, no secret flags, nothing of columns
+    that were dropped.
     """
     from reifydb.sql.render import render
 

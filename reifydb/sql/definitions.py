@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from sqlglot import exp
 
 from reifydb import config
-from reifydb.engine.catalog import NAME, Column, Table, Type, Value
+from reifydb.engine.catalog import Column, Table, Type, Value
 from reifydb.sql import literals, types
+from reifydb.sql.reader import HINTS, Reader
 from reifydb.sql.source import SUPPORTED, Source
-
-RESERVED_PREFIX = "reifydb_"
-"""Names of tables that begin so are the system's."""
-
-_HINTS = {
-    "check": "check the value in the transition that writes it",
-    "unique": "make the column the primary key, or check in the transition that writes it",
-    "foreign key": "check in the transition that writes it that the other row is there",
-    "references": "check in the transition that writes it that the other row is there",
-    "collate": "text is ordered by code point",
-    "comment": "write it as an SQL comment: -- …",
-    "a generated column": "compute the value in the transition that writes it",
-    "temporary": 'open a second database with reifydb.open(":memory:")',
-    "unlogged": 'a database that keeps nothing is opened with reifydb.open(":memory:")',
-    "like": "write the columns out",
-    "constraint": "leave the name out: constraints have none",
-}
+from reifydb.sql.statements import CreateTable, Statement
 
 
-def parse_script(sql: str) -> list[tuple[Table, bool]]:
-    """Each `create table` of a script, and whether it says `if not exists`.
+def parse_script(sql: str) -> list[tuple[Statement, int]]:
+    """Each statement of a script, and where it starts.
 
     Raises:
-        SqlError: See `reifydb.sql.create_table.parse_schema`.
+        SqlError: See `reifydb.sql.statements.parse_statements`.
     """
+    from reifydb.sql.alterations import Alteration
+
     source = Source(sql)
-    return [_Definition(source, at).read(tree) for tree, at in source.statements()]
+    found: list[tuple[Statement, int]] = []
+    for tree, at in source.statements():
+        if isinstance(tree, exp.Create) and tree.args.get("kind") == "TABLE":
+            found.append((Definition(source, at).read(tree), at))
+        else:
+            found += [(one, at) for one in Alteration(source, at).read(tree)]
+    return found
 
 
 @dataclass(slots=True)
@@ -51,11 +43,11 @@ class _Draft:
     auto: bool | None = None
 
 
-class _Definition:
+class Definition(Reader):
     """One statement being read. `at` is where to point when nothing nearer is known."""
 
     def __init__(self, source: Source, at: int) -> None:
-        self.source, self.at = source, at
+        super().__init__(source, at)
         self.names: list[str] = []
         self.columns: list[Column] = []
         self.starts: list[int] = []
@@ -64,10 +56,8 @@ class _Definition:
         self.key_at: int | None = None
         self.auto: int | None = None
 
-    def read(self, tree: exp.Expression) -> tuple[Table, bool]:
-        """The table and `if not exists` of one statement."""
-        if not isinstance(tree, exp.Create) or tree.args.get("kind") != "TABLE":
-            self.refuse("this statement is not supported", hint=SUPPORTED)
+    def read(self, tree: exp.Create) -> CreateTable:
+        """One statement."""
         self.properties(tree)
         if tree.args.get("expression"):
             self.refuse("create table … as select is not supported", hint="write the columns out")
@@ -86,7 +76,7 @@ class _Definition:
                 self.primary_key(entry)
             elif not isinstance(entry, exp.ColumnDef):
                 self.refuse_entry(entry)
-        return self.finish(name), bool(tree.args.get("exists"))
+        return CreateTable(self.finish(name), bool(tree.args.get("exists")))
 
     def finish(self, name: str) -> Table:
         """What concerns several columns is known only now."""
@@ -108,21 +98,6 @@ class _Definition:
 
     # -------------------------------------------------------------- parts
 
-    def table_name(self, table: object) -> str:
-        """The name of the table."""
-        if not isinstance(table, exp.Table):
-            self.refuse("a table has a name", hint=SUPPORTED)
-        if table.args.get("db") or table.args.get("catalog"):
-            at = self.source.start(table, self.at)
-            self.refuse("a table's name has no dot", at, hint="there is one schema only")
-        self.only(table, "a table's name", "this")
-        name = self.name(table.this, "table")
-        if name.startswith(RESERVED_PREFIX):
-            at = self.source.start(table, self.at)
-            hint = f"names that begin with {RESERVED_PREFIX} are the system's"
-            self.refuse(f"table name {name} is reserved", at, hint=hint)
-        return name
-
     def check_count(self, entries: list[exp.Expression]) -> None:
         """No more columns than a row can have."""
         count = sum(isinstance(entry, exp.ColumnDef) for entry in entries)
@@ -140,7 +115,7 @@ class _Definition:
         if kind.serial:
             draft.auto = True
         for constraint in node.args.get("constraints") or ():
-            self.constraint(constraint, kind.type, draft, name, at)
+            self.constraint(constraint, kind.column(name), draft, at)
         position = len(self.columns)
         default = draft.default[0] if draft.default else None
         if draft.auto:
@@ -151,7 +126,7 @@ class _Definition:
         self.names.append(name)
         self.starts.append(at)
         self.nulls.append(draft.null)
-        self.columns.append(Column(name, kind.type, nullable, default))
+        self.columns.append(replace(kind.column(name), nullable=nullable, default=default))
 
     def type(self, node: exp.ColumnDef, name: str, at: int) -> types.Found:
         """The type of a column, told by the word in the text and by its node."""
@@ -163,15 +138,13 @@ class _Definition:
         except types.TypeNameError as error:
             self.refuse(f"column {name}: {error}", token.start, hint=error.hint)
 
-    def constraint(
-        self, node: exp.Expression, type_: Type, draft: _Draft, name: str, at: int
-    ) -> None:
+    def constraint(self, node: exp.Expression, column: Column, draft: _Draft, at: int) -> None:
         """One constraint of a column, into its draft."""
-        at = self.source.start(node, at)
+        at, name = self.source.start(node, at), column.name
         if not isinstance(node, exp.ColumnConstraint):
             self.refuse_feature(node, at)
         if node.args.get("this"):
-            self.refuse("named constraints are not supported", at, hint=_HINTS["constraint"])
+            self.refuse("named constraints are not supported", at, hint=HINTS["constraint"])
         kind = node.args.get("kind")
         match kind:
             case exp.NotNullColumnConstraint():
@@ -185,7 +158,7 @@ class _Definition:
             case exp.DefaultColumnConstraint():
                 self.only(kind, "default", "this")
                 self.once(draft.default, "default", name, at)
-                draft.default = (self.default(kind.this, type_, name, at),)
+                draft.default = (self.default(kind.this, column, at),)
             case exp.AutoIncrementColumnConstraint():
                 self.only(kind, "auto_increment")
                 self.once(draft.auto, "auto-increment", name, at)
@@ -195,21 +168,21 @@ class _Definition:
                 self.once(draft.auto, "auto-increment", name, at)
                 draft.auto = True
             case exp.GeneratedAsIdentityColumnConstraint():
-                hint = _HINTS["a generated column"]
+                hint = HINTS["a generated column"]
                 self.refuse("generated columns are not supported", at, hint=hint)
             case _:
                 self.refuse_feature(kind, at)
 
-    def default(self, node: object, type_: Type, name: str, at: int) -> Value:
+    def default(self, node: object, column: Column, at: int) -> Value:
         """The value of a default."""
         if isinstance(node, exp.Expression):
             try:
-                return literals.value(type_, node)
+                return literals.value(column, node)
             except literals.LiteralError as error:
                 at = self.source.start(node, at)
-                hint = f"a default of type {type_.sql} is {literals.EXAMPLES[type_]}"
-                self.refuse(f"wrong default for column {name}: {error}", at, hint=hint)
-        self.refuse(f"wrong default for column {name}", at)
+                hint = f"a default of type {column.sql_type} is {literals.EXAMPLES[column.type]}"
+                self.refuse(f"wrong default for column {column.name}: {error}", at, hint=hint)
+        self.refuse(f"wrong default for column {column.name}", at)
 
     def primary_key(self, node: exp.PrimaryKey) -> None:
         """`primary key (…)`."""
@@ -248,36 +221,12 @@ class _Definition:
             self.refuse("there are two auto-increment columns", at, hint="one is possible")
         self.auto = position
 
-    def name(self, node: object, kind: str) -> str:
-        """A name: in lower case unless quoted."""
-        if not isinstance(node, exp.Identifier):
-            self.refuse(f"this is not a {kind}'s name", hint=SUPPORTED)
-        name = str(node.this)
-        if not node.args.get("quoted"):
-            name = name.lower()
-        if not NAME.fullmatch(name):
-            at = self.source.start(node, self.at)
-            hint = "a to z, 0 to 9 and _, not a digit first, at most 63 characters"
-            self.refuse(f"{name[:80]!r} cannot be a {kind}'s name", at, hint=hint)
-        return name
-
     # -------------------------------------------------------------- what is refused
-
-    def refuse(self, message: str, at: int | None = None, *, hint: str = "") -> NoReturn:
-        """Raises the error that points at `at`, or at the statement."""
-        self.source.refuse(message, self.at if at is None else at, hint=hint)
 
     def once(self, said: object, what: str, name: str, at: int) -> None:
         """Refuses what is said a second time."""
         if said is not None:
             self.refuse(f"{what} is said twice for column {name}", at)
-
-    def only(self, node: exp.Expression, what: str, *wanted: str) -> None:
-        """Refuses a node that says more than what is wanted of it."""
-        for key, said in node.args.items():
-            if said and key not in wanted:
-                at = self.source.start(node, self.at)
-                self.refuse(f"{what}: {key.replace('_', ' ')} is not supported", at, hint=SUPPORTED)
 
     def key_options(self, node: exp.Expression, *wanted: str) -> None:
         """Of a primary key's options, those that say nothing pass."""
@@ -286,12 +235,6 @@ class _Definition:
             self.only(include, "primary key")
         self.only(node, "primary key", "include", *wanted)
 
-    def properties(self, tree: exp.Create) -> None:
-        """Whatever stands before `table` or after the columns is a property; none is supported."""
-        properties = tree.args.get("properties")
-        if properties and properties.expressions:
-            self.refuse_feature(properties.expressions[0], self.at)
-
     def refuse_entry(self, entry: exp.Expression) -> NoReturn:
         """Something in the parentheses that is neither a column nor a primary key."""
         at = self.source.start(entry, self.at)
@@ -299,10 +242,3 @@ class _Definition:
             hint = f"types are {types.NAMES}"
             self.refuse(f"column {entry.name} has no type", at, hint=hint)
         self.refuse_feature(entry, at)
-
-    def refuse_feature(self, node: object, at: int) -> NoReturn:
-        """Names a feature that is not supported by its node's name."""
-        words = re.sub(r"(ColumnConstraint|Property)$", "", type(node).__name__)
-        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", words).lower()
-        words = {"reference": "references", "computed": "a generated column"}.get(words, words)
-        self.refuse(f"{words} is not supported", at, hint=_HINTS.get(words, SUPPORTED))

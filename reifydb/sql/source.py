@@ -21,7 +21,10 @@ from sqlglot.tokenizer_core import Token, TokenType
 from reifydb import config
 from reifydb.errors import SqlError
 
-SUPPORTED = "supported is: create table [if not exists] name (column type …, primary key (…))"
+SUPPORTED = (
+    "supported are: create table [if not exists] name (column type …, primary key (…)), "
+    "create [unique] index, drop index, alter table, drop table"
+)
 
 _POSTGRES = Dialect.get_or_raise("postgres")
 _UNSUPPORTED = "unsupported syntax"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from reifydb.engine.catalog import Type
+from reifydb.engine.catalog import DECIMAL_PRECISION_MAX, TYPE_NAMES, Column, Type
 
-NAMES = "bool, int, float, text, bytes, timestamp"
+NAMES = ", ".join(TYPE_NAMES)
 
 _DType = exp.DataType.Type
 
@@ -17,6 +17,8 @@ _SERIAL = (Type.INT, frozenset({_DType.SERIAL, _DType.BIGSERIAL}))
 _FLOAT = (Type.FLOAT, frozenset({_DType.DOUBLE}))
 _TEXT = (Type.TEXT, frozenset({_DType.TEXT, _DType.VARCHAR}))
 _BYTES = (Type.BYTES, frozenset({_DType.VARBINARY, _DType.USERDEFINED}))
+_DECIMAL = (Type.DECIMAL, frozenset({_DType.DECIMAL}))
+_JSON = (Type.JSON, frozenset({_DType.JSON, _DType.JSONB}))
 _TIMESTAMP = (Type.TIMESTAMP, frozenset({_DType.TIMESTAMP, _DType.TIMESTAMPTZ}))
 
 # The word in the text, and what sqlglot may have made of it: `timestamp with local time zone` and
@@ -41,12 +43,17 @@ _WORDS = {
     "blob": _BYTES,
     "timestamp": _TIMESTAMP,
     "timestamptz": _TIMESTAMP,
+    "decimal": _DECIMAL,
+    "numeric": _DECIMAL,
+    "uuid": (Type.UUID, frozenset({_DType.UUID})),
+    "json": _JSON,
+    "jsonb": _JSON,
 }
 
 _NARROW_INT = "int has 64 bits; check the range in the transition that writes it"
 _WIDE_FLOAT = "float has 64 bits"
 _LENGTH = "text has no length; check it in the transition that writes it"
-_EXACT = "int in the smallest unit, for example cents"
+_PRECISION = f"decimal(p,s): p digits in all, at most {DECIMAL_PRECISION_MAX}, s behind the point"
 
 _HINTS = {
     **dict.fromkeys(
@@ -54,8 +61,7 @@ _HINTS = {
     ),
     **dict.fromkeys(("real", "float4"), _WIDE_FLOAT),
     **dict.fromkeys(("varchar", "char", "character", "nchar", "nvarchar", "bpchar"), _LENGTH),
-    **dict.fromkeys(("numeric", "decimal", "money"), _EXACT),
-    **dict.fromkeys(("json", "jsonb", "uuid"), "text or bytes"),
+    **dict.fromkeys(("numeric", "decimal", "money", "dec"), _PRECISION),
     **dict.fromkeys(("date", "time", "timetz", "datetime"), "timestamp, or int"),
     "interval": "int, for example microseconds",
     "timestamp": "timestamp has microseconds in UTC and takes no argument",
@@ -79,6 +85,12 @@ class Found:
 
     type: Type
     serial: bool
+    precision: int = 0
+    scale: int = 0
+
+    def column(self, name: str) -> Column:
+        """A column of this type."""
+        return Column(name, self.type, precision=self.precision, scale=self.scale)
 
 
 def find(word: str, node: exp.DataType) -> Found:
@@ -92,6 +104,8 @@ def find(word: str, node: exp.DataType) -> Found:
     if word not in _WORDS:
         raise TypeNameError(f"there is no type {word[:80]!r}", hint)
     type_, kinds = _WORDS[word]
+    if type_ is Type.DECIMAL and node.this in kinds and not node.args.get("nested"):
+        return Found(type_, False, *_precision(word, node))
     if node.expressions or node.args.get("values"):
         raise TypeNameError(f"type {word} takes no argument here", hint)
     if node.this not in kinds or node.args.get("nested"):
@@ -99,6 +113,26 @@ def find(word: str, node: exp.DataType) -> Found:
     if node.this == _DType.USERDEFINED and not _is_plain(node.args.get("kind"), word):
         raise TypeNameError(f"this variant of type {word} is not supported", hint)
     return Found(type_, _WORDS[word] is _SERIAL)
+
+
+def _precision(word: str, node: exp.DataType) -> tuple[int, int]:
+    """Precision and scale of a decimal, which it must say; a scale left out is 0."""
+    hint = _HINTS[word]
+    numbers: list[int] = []
+    for part in node.expressions:
+        literal = part.this if isinstance(part, exp.DataTypeParam) else None
+        text = str(literal.this) if isinstance(literal, exp.Literal) else ""
+        if not (text.isascii() and text.isdigit()) or len(text) > 4 or part.args.get("expression"):
+            raise TypeNameError(f"type {word} takes whole numbers here", hint)
+        numbers.append(int(text))
+    if not 1 <= len(numbers) <= 2:
+        raise TypeNameError(f"type {word} must say how many digits it has", hint)
+    precision, scale = numbers[0], numbers[1] if len(numbers) == 2 else 0
+    if not 1 <= precision <= DECIMAL_PRECISION_MAX:
+        raise TypeNameError(f"a decimal has 1 to {DECIMAL_PRECISION_MAX} digits", hint)
+    if scale > precision:
+        raise TypeNameError("a decimal's scale is at most its precision", hint)
+    return precision, scale
 
 
 def _is_plain(kind: object, word: str) -> bool:

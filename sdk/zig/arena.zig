@@ -56,7 +56,7 @@ pub fn release(space: []align(8) u8) void {
     if (end == kept) kept = @intFromPtr(space.ptr) - @intFromPtr(&memory);
 }
 
-/// A buffer of its own for each kind of row without text: they need no arena.
+/// A buffer of its own for each kind of row without texts: they need no arena.
 pub fn Static(comptime Owner: type, comptime bytes: usize) type {
     return struct {
         const owner = Owner;

@@ -12,7 +12,25 @@ pub const Bytes = struct { data: []const u8 };
 /// A value of a `timestamp` column: microseconds since 1970-01-01T00:00:00Z.
 pub const Timestamp = struct { micros: i64 };
 
-pub const Kind = enum { bool, int, float, text, bytes, timestamp };
+/// A value of a `decimal(precision,scale)` column: so many `units` of 1/10^scale, exactly.
+pub fn Decimal(comptime precision: comptime_int, comptime scale: comptime_int) type {
+    if (precision < 1 or precision > 18 or scale < 0 or scale > precision)
+        @compileError("a decimal has 1 to 18 digits, of which none or up to all are behind the point");
+    return struct {
+        units: i64,
+
+        pub const decimal_precision = precision;
+        pub const decimal_scale = scale;
+    };
+}
+
+/// A value of a `uuid` column.
+pub const Uuid = struct { bytes: [16]u8 };
+
+/// A value of a `json` column: any JSON text. What is read is in its canonical form.
+pub const Json = struct { text: []const u8 };
+
+pub const Kind = enum { bool, int, float, text, bytes, timestamp, decimal, uuid, json };
 
 /// One column: its name, and its type in Zig (optional: it can be null).
 pub const Column = struct {
@@ -26,7 +44,14 @@ pub const Column = struct {
     pub fn kind(comptime self: Column) Kind {
         return kindOf(self.type) orelse @compileError("column '" ++ self.name ++ "': " ++
             @typeName(self.type) ++ " is not a column type; these are bool, i64, f64, []const u8 " ++
-            "(text), reifydb.Bytes, reifydb.Timestamp, and their optionals");
+            "(text), Bytes, Timestamp, Decimal(p, s), Uuid, Json of reifydb, and their optionals");
+    }
+
+    /// The type's name in the manifest.
+    pub fn typeName(comptime self: Column) []const u8 {
+        if (self.kind() != .decimal) return @tagName(self.kind());
+        const T = Plain(self.type);
+        return std.fmt.comptimePrint("decimal({d},{d})", .{ T.decimal_precision, T.decimal_scale });
     }
 };
 
@@ -39,7 +64,9 @@ pub fn kindOf(comptime T: type) ?Kind {
         []const u8 => .text,
         Bytes => .bytes,
         Timestamp => .timestamp,
-        else => null,
+        Uuid => .uuid,
+        Json => .json,
+        else => |Other| if (@typeInfo(Other) == .@"struct" and @hasDecl(Other, "decimal_precision")) .decimal else null,
     };
 }
 
@@ -62,24 +89,27 @@ pub fn Codec(comptime columns: []const Column) type {
         const nulls_bytes = (columns.len + 7) / 8;
         const tail_at = nulls_at + nulls_bytes;
 
-        /// Whether every row has the same length: there is no text, no bytes.
-        pub const is_fixed = for (columns) |column| {
+        /// Whether no value points into the row it was read from: there is no text, no bytes, no JSON.
+        pub const is_bounded = for (columns) |column| {
             if (isLong(column)) break false;
         } else true;
 
-        /// The length of a row whose texts are empty.
-        pub const bytes_min = std.mem.alignForward(usize, tail_at, 8);
+        /// The length of a row at most, but for its texts.
+        pub const bytes_max = max: {
+            var bytes: usize = tail_at;
+            for (columns) |column| bytes += if (column.kind() == .uuid) 16 else 0;
+            break :max std.mem.alignForward(usize, bytes, 8);
+        };
 
         /// The length of the row of `value`. It may be more than a guest's memory could hold.
         pub fn size(value: anytype) u64 {
-            if (is_fixed) return bytes_min;
             var bytes: u64 = tail_at;
             inline for (columns, 0..) |column, i| {
-                if (comptime isLong(column)) {
+                if (comptime isLong(column) or column.kind() == .uuid) {
                     const long = field(value, i);
                     if (comptime column.nullable()) {
-                        if (long) |present| bytes += data(present).len;
-                    } else bytes += data(long).len;
+                        if (long) |present| bytes += tail(present);
+                    } else bytes += tail(long);
                 }
             }
             return std.mem.alignForward(u64, bytes, 8);
@@ -161,11 +191,23 @@ fn Plain(comptime T: type) type {
 }
 
 fn isLong(comptime column: Column) bool {
-    return column.kind() == .text or column.kind() == .bytes;
+    return switch (column.kind()) {
+        .text, .bytes, .json => true,
+        else => false,
+    };
 }
 
 inline fn data(long: anytype) []const u8 {
-    return if (@TypeOf(long) == Bytes) long.data else long;
+    return switch (@TypeOf(long)) {
+        Bytes => long.data,
+        Json => long.text,
+        else => long,
+    };
+}
+
+/// What a value adds to the row's tail.
+inline fn tail(value: anytype) u64 {
+    return if (@TypeOf(value) == Uuid) 16 else data(value).len;
 }
 
 inline fn nullOf(comptime T: type) T {
@@ -178,13 +220,20 @@ inline fn put(value: anytype, row: [*]u8, at: *usize) u64 {
         bool => return @intFromBool(value),
         i64, f64 => return @bitCast(value),
         Timestamp => return @bitCast(value.micros),
-        else => {
+        Uuid => {
+            const slot = at.* | @as(u64, 16) << 32;
+            row[at.*..][0..16].* = value.bytes;
+            at.* +%= 16;
+            return slot;
+        },
+        []const u8, Bytes, Json => {
             const long = data(value);
             const slot = at.* | @as(u64, long.len) << 32;
             copy(row + at.*, long);
             at.* +%= long.len;
             return slot;
         },
+        else => return @bitCast(value.units),
     }
 }
 
@@ -194,9 +243,15 @@ inline fn valueOf(comptime column: Column, row: [*]align(8) const u8, comptime a
         .int => return load(i64, row + at),
         .float => return load(f64, row + at),
         .timestamp => return .{ .micros = load(i64, row + at) },
-        .text, .bytes => {
+        .decimal => return .{ .units = load(i64, row + at) },
+        .uuid => return .{ .bytes = (row + load(u32, row + at))[0..16].* },
+        .text, .bytes, .json => {
             const long = (row + load(u32, row + at))[0..load(u32, row + at + 4)];
-            return if (comptime column.kind() == .bytes) .{ .data = long } else long;
+            return switch (comptime column.kind()) {
+                .bytes => .{ .data = long },
+                .json => .{ .text = long },
+                else => long,
+            };
         },
     }
 }

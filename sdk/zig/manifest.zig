@@ -68,7 +68,7 @@ pub fn json(comptime spec: anytype) []const u8 {
         text = text ++ ",\"relations\":[";
         for (spec.relations, 0..) |Relation, i| {
             text = text ++ (if (i > 0) "," else "") ++ "{\"name\":" ++ name(Relation.relation_name) ++
-                ",\"columns\":" ++ columnsJson(Relation.columns) ++ "}";
+                ",\"columns\":" ++ columnsJson(Relation.columns) ++ indexesJson(Relation.indexes) ++ "}";
         }
         text = text ++ "],\"transitions\":[";
         for (@typeInfo(@TypeOf(spec.transitions)).@"struct".field_names, 0..) |transition, i| {
@@ -105,6 +105,19 @@ fn transitionJson(comptime transition_name: []const u8, comptime self: anytype) 
     }
 }
 
+fn indexesJson(comptime indexes: anytype) []const u8 {
+    comptime {
+        const names = @typeInfo(@TypeOf(indexes)).@"struct".field_names;
+        var text: []const u8 = "";
+        for (names, 0..) |index, i| {
+            text = text ++ (if (i > 0) "," else ",\"indexes\":[") ++ "{\"name\":" ++ name(index) ++ ",\"columns\":[";
+            for (@field(indexes, index), 0..) |column, k| text = text ++ (if (k > 0) "," else "") ++ name(column);
+            text = text ++ "]}";
+        }
+        return if (names.len > 0) text ++ "]" else text;
+    }
+}
+
 fn columnsJson(comptime columns: []const codec.Column) []const u8 {
     comptime {
         var text: []const u8 = "[";
@@ -116,7 +129,7 @@ fn columnsJson(comptime columns: []const codec.Column) []const u8 {
 }
 
 fn typeJson(comptime column: codec.Column) []const u8 {
-    return "\"type\":\"" ++ @tagName(column.kind()) ++ (if (column.nullable()) "\",\"nullable\":true" else "\"");
+    return "\"type\":\"" ++ column.typeName() ++ (if (column.nullable()) "\",\"nullable\":true" else "\"");
 }
 
 /// A name in quotes, which matches `[a-z_][a-z0-9_]{0,62}`.

@@ -36,6 +36,7 @@ pub fn query(comptime function: anytype, comptime names: anytype) Transition {
 }
 
 fn describe(comptime function: anytype, comptime names: anytype, comptime is_query: bool) Transition {
+    @setEvalBranchQuota(1_000_000); // counted over all transitions of a module
     return .{
         .function = &function,
         .Function = @TypeOf(function),
@@ -102,22 +103,23 @@ fn Export(comptime self: Transition) type {
 
         inline fn arguments() host.Error!Args {
             if (self.params.len == 0) return undefined;
-            const into: []align(8) u8 = if (ArgsRow.is_fixed)
-                &arena.Static(ArgsRow, ArgsRow.bytes_min).buffer
+            const into: []align(8) u8 = if (ArgsRow.is_bounded)
+                &arena.Static(ArgsRow, ArgsRow.bytes_max).buffer
             else
                 arena.free();
             const length = try host.check(host.abi.args(into.ptr, into.len));
             if (length > into.len) return error.ArenaFull;
-            if (!ArgsRow.is_fixed) arena.keep(length);
+            if (!ArgsRow.is_bounded) arena.keep(length);
             return ArgsRow.decode(Args, into.ptr);
         }
 
         inline fn handOver(value: Result) host.Error!void {
             const Row = codec.Codec(self.result.columns);
-            const bytes: []align(8) u8 = if (Row.is_fixed)
-                &arena.Static(Row, Row.bytes_min).buffer
+            const length = Row.size(value);
+            const bytes: []align(8) u8 = if (Row.is_bounded)
+                arena.Static(Row, Row.bytes_max).buffer[0..@intCast(length)]
             else
-                try arena.outgoing(Row.size(value));
+                try arena.outgoing(length);
             Row.encode(value, bytes.ptr, bytes.len);
             _ = try host.check(host.abi.result(bytes.ptr, bytes.len));
         }

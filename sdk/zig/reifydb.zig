@@ -48,12 +48,16 @@ const codec = @import("codec.zig");
 
 pub const panic = @import("panic.zig");
 pub const Table = @import("table.zig").Table;
+pub const IndexedTable = @import("table.zig").IndexedTable;
 pub const module = @import("module.zig").module;
 pub const transition = @import("module.zig").transition;
 pub const query = @import("module.zig").query;
 pub const secret = @import("module.zig").secret;
 pub const Bytes = codec.Bytes;
 pub const Timestamp = codec.Timestamp;
+pub const Decimal = codec.Decimal;
+pub const Uuid = codec.Uuid;
+pub const Json = codec.Json;
 pub const Error = host.Error;
 pub const unexpected_code = host.unexpected_code;
 

@@ -18,11 +18,18 @@ const Error = host.Error;
 /// Keys are given as a tuple in key order, as a struct with the key's columns (a row will do), or,
 /// when the key is one column, as its value.
 pub fn Table(comptime name: []const u8, comptime RowType: type, comptime key: anytype) type {
+    return IndexedTable(name, RowType, key, .{});
+}
+
+/// The same with indexes: a struct that names the columns of each, `.{ .entry_by_author = .{ "author", "at" } }`.
+pub fn IndexedTable(comptime name: []const u8, comptime RowType: type, comptime key: anytype, comptime index_columns: anytype) type {
     return struct {
         const Self = @This();
         const Rows = codec.Codec(columns);
         const key_columns = keyColumns(name, columns, key);
         const Keys = codec.Codec(key_columns);
+
+        pub const indexes = index_columns;
 
         pub const Row = RowType;
         pub const relation_name = name;
@@ -31,15 +38,15 @@ pub fn Table(comptime name: []const u8, comptime RowType: type, comptime key: an
         /// The row with this key; null when there is none.
         pub fn get(key_value: anytype) Error!?Row {
             const packed_key = try encode(Keys, key_value);
-            const into: []align(8) u8 = if (Rows.is_fixed)
-                &arena.Static(Rows, Rows.bytes_min).buffer
+            const into: []align(8) u8 = if (Rows.is_bounded)
+                &arena.Static(Rows, Rows.bytes_max).buffer
             else
-                arena.free()[0 .. arena.free().len - if (Keys.is_fixed) 0 else packed_key.len];
+                arena.free()[0 .. arena.free().len - if (Keys.is_bounded) 0 else packed_key.len];
             const answer = abi.get(number(), packed_key.ptr, packed_key.len, into.ptr, into.len);
             if (answer == -2) return null;
             const length = try host.check(answer);
             if (length > into.len) return error.ArenaFull;
-            if (!Rows.is_fixed) arena.keep(length);
+            if (!Rows.is_bounded) arena.keep(length);
             return Rows.decode(Row, into.ptr);
         }
 
@@ -113,6 +120,7 @@ pub fn Table(comptime name: []const u8, comptime RowType: type, comptime key: an
 
         /// The rows in key order, many per crossing. `options` is a struct with any of
         ///
+        /// - `index`: the name of an index: its order, and its columns instead of the key's below;
         /// - `lower`, `upper`: keys or key prefixes, which belong to the range;
         /// - `after`, `before`: the same, but they do not;
         /// - `prefix`: a key prefix that every row has, instead of the four above;
@@ -122,20 +130,21 @@ pub fn Table(comptime name: []const u8, comptime RowType: type, comptime key: an
             comptime known(@TypeOf(options));
             const buffer_bytes = std.mem.alignForward(usize, given(options, usize, "buffer_bytes", 4096), 8);
             const limit = given(options, i32, "limit", 0);
-            const lower = comptime bound(@TypeOf(options), "lower", "after");
-            const upper = comptime bound(@TypeOf(options), "upper", "before");
+            const order = comptime orderOf(if (@hasField(@TypeOf(options), "index")) options.index else "");
+            const lower = comptime bound(@TypeOf(options), order.columns, "lower", "after");
+            const upper = comptime bound(@TypeOf(options), order.columns, "upper", "before");
             var flags: i32 = lower.flags + 2 * upper.flags;
             if (given(options, bool, "descending", false)) flags += 16;
             const buffer = try arena.alloc(buffer_bytes);
-            const Lower = codec.Codec(key_columns[0..lower.columns]);
-            const Upper = codec.Codec(key_columns[0..upper.columns]);
+            const Lower = codec.Codec(order.columns[0..lower.columns]);
+            const Upper = codec.Codec(order.columns[0..upper.columns]);
             const lower_bytes = if (lower.columns > 0) Lower.size(lower.of(options)) else 0;
             const upper_bytes = if (upper.columns > 0) Upper.size(upper.of(options)) else 0;
             const bounds = try arena.outgoing(lower_bytes + upper_bytes);
             const split: usize = @intCast(lower_bytes);
             if (lower.columns > 0) Lower.encode(lower.of(options), bounds.ptr, split);
             if (upper.columns > 0) Upper.encode(upper.of(options), @alignCast(bounds[split..].ptr), bounds.len - split);
-            const cursor = try host.check(abi.scan(number(), 0, flags, bounds.ptr, bounds.len, limit));
+            const cursor = try host.check(abi.scan(number(), order.index, flags, bounds.ptr, bounds.len, limit));
             return .{ .number = @intCast(cursor), .buffer = buffer };
         }
 
@@ -171,6 +180,7 @@ pub fn Table(comptime name: []const u8, comptime RowType: type, comptime key: an
                 var length = try host.check(abi.next(self.number, self.buffer.ptr, self.buffer.len));
                 if (length > self.buffer.len) { // a row that is longer than the buffer
                     arena.release(self.buffer);
+                    self.buffer = self.buffer[0..0]; // it may be another's now: stays so if the arena is full
                     self.buffer = try arena.alloc(length);
                     length = try host.check(abi.next(self.number, self.buffer.ptr, self.buffer.len));
                 }
@@ -187,6 +197,20 @@ pub fn Table(comptime name: []const u8, comptime RowType: type, comptime key: an
             } else @compileError("table '" ++ name ++ "' is not among the module's relations");
         }
 
+        const Order = struct { index: i32, columns: []const codec.Column };
+
+        /// The order of a scan: that of the primary key, or of an index, numbered as in the manifest.
+        fn orderOf(comptime wanted: []const u8) Order {
+            comptime {
+                if (wanted.len == 0) return .{ .index = 0, .columns = key_columns };
+                for (@typeInfo(@TypeOf(indexes)).@"struct".field_names, 1..) |index, i| {
+                    if (std.mem.eql(u8, index, wanted))
+                        return .{ .index = i, .columns = columnsNamed(name, columns, @field(indexes, index)) };
+                }
+                @compileError("table '" ++ name ++ "' has no index '" ++ wanted ++ "'");
+            }
+        }
+
         const Bound = struct {
             option: []const u8,
             columns: usize,
@@ -198,12 +222,12 @@ pub fn Table(comptime name: []const u8, comptime RowType: type, comptime key: an
         };
 
         /// Which option gives this bound; `flags` as they are for the lower one.
-        fn bound(comptime T: type, comptime inclusive: []const u8, comptime exclusive: []const u8) Bound {
+        fn bound(comptime T: type, comptime order: []const codec.Column, comptime inclusive: []const u8, comptime exclusive: []const u8) Bound {
             comptime {
                 for (.{ inclusive, exclusive, "prefix" }) |option| {
                     if (@hasField(T, option)) return .{
                         .option = option,
-                        .columns = columnsIn(@FieldType(T, option)),
+                        .columns = columnsIn(@FieldType(T, option), order.len),
                         .flags = if (std.mem.eql(u8, option, exclusive)) 1 + 4 else 1,
                     };
                 }
@@ -211,11 +235,11 @@ pub fn Table(comptime name: []const u8, comptime RowType: type, comptime key: an
             }
         }
 
-        fn columnsIn(comptime T: type) usize {
+        fn columnsIn(comptime T: type, comptime all: usize) usize {
             if (@typeInfo(T) != .@"struct" or codec.kindOf(T) != null) return 1;
             const info = @typeInfo(T).@"struct";
-            const fields = if (info.is_tuple) info.field_names.len else key_columns.len;
-            if (fields == 0 or fields > key_columns.len)
+            const fields = if (info.is_tuple) info.field_names.len else all;
+            if (fields == 0 or fields > all)
                 @compileError("a bound of '" ++ name ++ "' has too few or too many columns");
             return fields;
         }
@@ -224,10 +248,11 @@ pub fn Table(comptime name: []const u8, comptime RowType: type, comptime key: an
 
 /// A row in its static buffer, if it has no text, or else at the far end of the arena.
 inline fn encode(comptime Rows: type, value: anytype) Error![]align(8) u8 {
-    const bytes: []align(8) u8 = if (Rows.is_fixed)
-        &arena.Static(Rows, Rows.bytes_min).buffer
+    const length = Rows.size(value);
+    const bytes: []align(8) u8 = if (Rows.is_bounded)
+        arena.Static(Rows, Rows.bytes_max).buffer[0..@intCast(length)]
     else
-        try arena.outgoing(Rows.size(value));
+        try arena.outgoing(length);
     Rows.encode(value, bytes.ptr, bytes.len);
     return bytes;
 }
@@ -252,7 +277,7 @@ inline fn given(options: anytype, comptime T: type, comptime option: []const u8,
 
 /// Refuses options that `scan` does not have: a bound that is misspelt would read every row.
 fn known(comptime Options: type) void {
-    const all = .{ "lower", "upper", "after", "before", "prefix", "descending", "limit", "buffer_bytes" };
+    const all = .{ "index", "lower", "upper", "after", "before", "prefix", "descending", "limit", "buffer_bytes" };
     for (@typeInfo(Options).@"struct".field_names) |given_name| {
         for (all) |option| {
             if (std.mem.eql(u8, given_name, option)) break;
@@ -262,12 +287,21 @@ fn known(comptime Options: type) void {
 
 fn keyColumns(comptime name: []const u8, comptime columns: []const codec.Column, comptime key: anytype) []const codec.Column {
     comptime {
-        var found: [key.len]codec.Column = undefined;
-        for (&found, key) |*place, wanted| {
+        const found = columnsNamed(name, columns, key);
+        for (found) |column| {
+            if (column.nullable()) @compileError("key column '" ++ column.name ++ "' of '" ++ name ++ "' cannot be null");
+        }
+        return found;
+    }
+}
+
+fn columnsNamed(comptime name: []const u8, comptime columns: []const codec.Column, comptime names: anytype) []const codec.Column {
+    comptime {
+        var found: [names.len]codec.Column = undefined;
+        for (&found, names) |*place, wanted| {
             place.* = for (columns) |column| {
                 if (std.mem.eql(u8, column.name, wanted)) break column;
-            } else @compileError("table '" ++ name ++ "' has no key column '" ++ wanted ++ "'");
-            if (place.nullable()) @compileError("key column '" ++ wanted ++ "' of '" ++ name ++ "' cannot be null");
+            } else @compileError("table '" ++ name ++ "' has no column '" ++ wanted ++ "'");
         }
         const all = found;
         return &all;

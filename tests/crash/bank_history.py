@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import reifydb
-from sdk.zig.build import build_guest
+from sdk.build import build_guest
 
 ROOT = Path(__file__).parents[2]
 ACCOUNTS, EACH = 48, 100

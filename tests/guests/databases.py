@@ -12,15 +12,22 @@ from typing import Any, NamedTuple
 
 import reifydb
 from reifydb.engine.kernel import OUTCOME, RUN_HEAD
-from sdk.zig.build import build_guest
+from sdk.build import build_guest
 
 NOW_NS = 1_700_000_000_000_000_000
+LANGUAGES = ("zig", "c")
+"""Those that there is an SDK for; each is the suffix of its files, and a folder here."""
 
 
 @functools.cache
+def guest(name: str, language: str) -> bytes:
+    """The binary of `tests/guests/<language>/<name>.<language>`."""
+    return build_guest(Path(__file__).parent / language / f"{name}.{language}").read_bytes()
+
+
 def zig_guest(name: str) -> bytes:
     """The binary of `tests/guests/zig/<name>.zig`."""
-    return build_guest(Path(__file__).parent / "zig" / f"{name}.zig").read_bytes()
+    return guest(name, "zig")
 
 
 def open_with(*modules: bytes, limits: Any = None, **options: Any) -> reifydb.Database:
@@ -82,7 +89,7 @@ def stack_pointer(db: reifydb.Database) -> Callable[[], int]:
     """Reads the kernel's shadow stack pointer, in its present store."""
     kernel = db._kernel
     functions = kernel.store.instantiate(kernel.code.stack, k=kernel.exports)
-    return kernel.store.function(functions["get"], keep_gil=True)
+    return functions.function("get", keep_gil=True)
 
 
 def rows_of(db: reifydb.Database, table: str) -> dict[object, dict[str, object]]:

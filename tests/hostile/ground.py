@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from reifydb.errors import AbortedError, DeadlineError, TrappedError
-from sdk.zig.build import build_guest
+from sdk.build import build_guest
 from tests.guests.databases import open_with
 
 DEADLINE_MS = 250

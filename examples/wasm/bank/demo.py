@@ -37,7 +37,7 @@ from teller import AMOUNT, BATCH, OPENING_BALANCE, PAIRS
 import reifydb
 from bench.account_pairs import first_pairs
 from bench.measure import spread
-from sdk.zig.build import GuestBuildError, build_guest
+from sdk.build import GuestBuildError, build_guest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]

@@ -51,6 +51,17 @@ def test_generate_zig_prints_or_writes(
     assert output.read_text() == printed
 
 
+def test_generate_c_prints_or_writes(
+    schema: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["generate", "c", "--schema", str(schema)]) == 0
+    printed = capsys.readouterr().out
+    assert "REIFYDB_TABLE(account, ACCOUNT_COLUMNS, (int, id))" in printed
+    output = tmp_path / "schema.h"
+    assert main(["generate", "c", "--schema", str(schema), "-o", str(output)]) == 0
+    assert output.read_text() == printed
+
+
 @pytest.mark.parametrize(
     ("contents", "said"),
     [

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import reifydb
-from sdk.zig.build import build_guest
+from sdk.build import build_guest
 
 BANK = Path(__file__).parents[3] / "examples/wasm/bank/bank.zig"
 SCHEMA = """

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import reifydb
 from reifydb.database import database as database_module
-from reifydb.database import registry as registry_module
 from reifydb.engine import kernel as kernel_module
+from reifydb.sandbox.compiler import CompiledGuest
+from reifydb.sandbox.workshop import Workshop
 from tests.guests import wat
 from tests.guests.databases import open_with, zig_guest
 
@@ -75,14 +77,14 @@ def test_a_module_that_cannot_start_again_does_not_keep_the_data_from_being_open
         db.install(wat.guest(wat.GLOBALS), name="globals")
         with db.transaction() as tx:
             tx.insert("victim", {"id": 1, "n": 5})
-    compile_guest = registry_module.compile_guest
+    compiled = Workshop.compiled
 
-    def fails(wasm: bytes, limits: object, name: str, **rest: object) -> object:
+    def fails(workshop: Workshop, wasm: bytes, limits: Any, name: str | None) -> CompiledGuest:
         if name == "globals":
             raise reifydb.ModuleError("the module cannot be compiled", ["on purpose"])
-        return compile_guest(wasm, limits, name, **rest)  # type: ignore[arg-type]
+        return compiled(workshop, wasm, limits, name)
 
-    monkeypatch.setattr(registry_module, "compile_guest", fails)
+    monkeypatch.setattr(Workshop, "compiled", fails)
     with reifydb.open(folder) as db:
         assert db.get("victim", 1) == {"id": 1, "n": 5}
         db.call("misbehave.honest", 2, 3)

@@ -257,7 +257,7 @@ def test_statements_are_all_done_or_none(db: reifydb.Database) -> None:
         ("create table t (id int)", ["primary key"]),
         ("create table t (id int primary key, id text)", ["id"]),
         ("create table t (id in primary key)", ["in"]),
-        ("drop table account", ["create table"]),
+        ("drop table acount", ["account"]),
         ("select * from account", ["create table"]),
         ("create table T\nx (id int primary key)", ["line 2"]),
     ],

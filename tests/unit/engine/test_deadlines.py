@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ import wasmtime
 import reifydb
 from reifydb.engine.ffi import Code
 from reifydb.errors import AbortedError, DeadlineError, KernelError, ModuleError, TrappedError
+from reifydb.sandbox import workshop as workshop_module
 from reifydb.sandbox.workshop import Workshop
 from tests.guests import wat
 from tests.guests.databases import NOW_NS, no_trace, open_with, rows_of, run_batch, zig_guest
@@ -116,6 +118,7 @@ def test_with_epoch_checks_in_the_kernel_they_would(monkeypatch: pytest.MonkeyPa
         module = wasmtime.Module(workshop.engine, source)
         return Code(workshop.engine, bytes(module.serialize()))
 
+    monkeypatch.setattr(workshop_module, "_idle", deque(maxlen=0))
     monkeypatch.setattr(Workshop, "_kernel_side", interruptible)
     with (
         open_with(zig_guest("misbehave"), deadline_ms=0.5) as db,

@@ -10,7 +10,7 @@ import pytest
 import wasmtime
 
 from reifydb.engine import ffi
-from reifydb.engine.ffi import CallEnded, Code, Store
+from reifydb.engine.ffi import CallEnded, Code, Exports, Store
 from reifydb.sandbox.configuration import new_engine
 
 MODULE = """(module
@@ -87,7 +87,7 @@ def store(engine: wasmtime.Engine) -> Iterator[Store]:
 
 
 @pytest.fixture
-def exports(engine: wasmtime.Engine, store: Store) -> dict[str, Any]:
+def exports(engine: wasmtime.Engine, store: Store) -> Exports:
     return store.instantiate(Code(engine, bytes(wasmtime.Module(engine, MODULE).serialize())))
 
 
@@ -107,12 +107,8 @@ def raw(function: ffi.RawFunction, arguments: tuple[int, ...]) -> Any:
 
 
 @pytest.mark.parametrize("keep_gil", [False, True])
-def test_results_and_traps_are_the_same(
-    store: Store, exports: dict[str, Any], keep_gil: bool
-) -> None:
-    functions = {
-        name: store.function(exports[name], keep_gil=keep_gil) for name in {c[0] for c in CALLS}
-    }
+def test_results_and_traps_are_the_same(store: Store, exports: Exports, keep_gil: bool) -> None:
+    functions = {name: exports.function(name, keep_gil=keep_gil) for name in {c[0] for c in CALLS}}
     for _ in range(3):  # a call leaves nothing behind that the next one would find
         for name, arguments in CALLS:
             expected = public(store, exports[name], arguments)
@@ -123,7 +119,7 @@ def test_results_and_traps_are_the_same(
                 assert found == expected, (name, arguments)
 
 
-def test_a_trap_says_what_it_was(store: Store, exports: dict[str, Any]) -> None:
+def test_a_trap_says_what_it_was(store: Store, exports: Exports) -> None:
     expected = {
         ("divide", (1, 0)): "integer division by zero",
         ("load", (-1,)): "memory access out of bounds",
@@ -135,14 +131,14 @@ def test_a_trap_says_what_it_was(store: Store, exports: dict[str, Any]) -> None:
     }
     for (name, arguments), reason in expected.items():
         with pytest.raises(CallEnded) as caught:
-            store.function(exports[name])(*arguments)
+            exports.function(name)(*arguments)
         assert caught.value.reason == reason
         assert caught.value.overflow == (name == "deep")
         assert not caught.value.interrupted
 
 
-def test_an_epoch_interrupts(store: Store, exports: dict[str, Any], engine: Any) -> None:
-    loop = store.function(exports["loop"])
+def test_an_epoch_interrupts(store: Store, exports: Exports, engine: Any) -> None:
+    loop = exports.function("loop")
     for _ in range(2):
         store.set_deadline(1)
         engine.increment_epoch()
@@ -150,24 +146,24 @@ def test_an_epoch_interrupts(store: Store, exports: dict[str, Any], engine: Any)
             loop()
         assert caught.value.interrupted
         store.set_deadline(ffi.NEVER_TICKS)
-        assert store.function(exports["answer"])() == 42
+        assert exports.function("answer")() == 42
 
 
 @pytest.mark.parametrize("arguments", [(), (1,), (1, 2, 3)])
 def test_a_wrong_number_of_arguments_is_refused(
-    store: Store, exports: dict[str, Any], arguments: tuple[int, ...]
+    store: Store, exports: Exports, arguments: tuple[int, ...]
 ) -> None:
-    add = store.function(exports["add"])
+    add = exports.function("add")
     with pytest.raises(struct.error):
         add(*arguments)
     assert add(1, 2) == 3
 
 
-def test_memory_is_where_the_base_says(store: Store, exports: dict[str, Any]) -> None:
+def test_memory_is_where_the_base_says(store: Store, exports: Exports) -> None:
     import ctypes
 
     base = store.memory_base(exports["memory"])
-    store.function(exports["store"])(4096, 0x1122334455667788)
+    exports.function("store")(4096, 0x1122334455667788)
     assert ctypes.string_at(base + 4096, 8) == (0x1122334455667788).to_bytes(8, "little")
     assert store.memory_bytes(exports["memory"]) == 65536
     store.grow(exports["memory"], 3)
@@ -175,12 +171,14 @@ def test_memory_is_where_the_base_says(store: Store, exports: dict[str, Any]) ->
     assert store.memory_base(exports["memory"]) == base
 
 
-def test_what_is_imported_must_be_there(store: Store, engine: wasmtime.Engine) -> None:
+def test_what_is_imported_must_be_there(
+    store: Store, exports: Exports, engine: wasmtime.Engine
+) -> None:
     wanting = wasmtime.Module(engine, '(module (import "a" "f" (func)))')
     code = Code(engine, bytes(wanting.serialize()))
     assert code.imports == [("a", "f")]
     with pytest.raises(KeyError):
-        store.instantiate(code, a={})
+        store.instantiate(code, a=exports)
     with pytest.raises(KeyError):
         store.instantiate(code)
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -12,6 +16,7 @@ from hypothesis import strategies as st
 from reifydb import config
 from reifydb.engine.catalog import Column, Table, Type
 from reifydb.engine.descriptors import table_descriptor
+from reifydb.engine.json_values import JSON_NULL
 from reifydb.engine.keys import KeyCodec
 from reifydb.engine.rows import RowCodec
 from reifydb.engine.values import INT_MAX, INT_MIN
@@ -42,18 +47,46 @@ datetimes = st.datetimes(timezones=st.just(UTC)) | st.datetimes(
     max_value=datetime(9999, 12, 29),
     timezones=st.timezones() | st.just(timezone(timedelta(hours=-5, seconds=7))),
 )
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+floats = st.floats(allow_nan=False, allow_infinity=False)
 VALUES: dict[Type, st.SearchStrategy[object]] = {
     Type.BOOL: st.booleans(),
     Type.INT: st.integers(INT_MIN, INT_MAX),
-    Type.FLOAT: st.floats(allow_nan=False, allow_infinity=False),
-    Type.TEXT: st.text(st.characters(exclude_categories=["Cs"])),
+    Type.FLOAT: floats,
+    Type.TEXT: texts,
     Type.BYTES: st.binary(),
     Type.TIMESTAMP: datetimes,
+    Type.DECIMAL: st.decimals(-(10**14) + 1, 10**14 - 1, places=4),
+    Type.UUID: st.uuids(),
+    Type.JSON: st.recursive(
+        st.booleans() | st.integers(-(10**40), 10**40) | texts | st.none() | floats,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+        max_leaves=6,
+    ).map(lambda value: JSON_NULL if value is None else value),
 }
 
 
+def column(name: str, kind: Type) -> Column:
+    """Decimals are decimal(18,4) here."""
+    precision, scale = (18, 4) if kind is Type.DECIMAL else (0, 0)
+    return Column(name, kind, precision=precision, scale=scale)
+
+
 def of(*types: Type, what: str = "table t") -> RowCodec:
-    return RowCodec([Column(f"c{i}", kind) for i, kind in enumerate(types)], what=what)
+    return RowCodec([column(f"c{i}", kind) for i, kind in enumerate(types)], what=what)
+
+
+def json_text(value: object) -> bytes:
+    kept = None if value is JSON_NULL else value
+    return json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+TAILED: dict[Type, Any] = {
+    Type.TEXT: str.encode,
+    Type.BYTES: bytes,
+    Type.UUID: lambda value: value.bytes,
+    Type.JSON: json_text,
+}
 
 
 def canonical(types: list[Type], values: list[object]) -> bytes:
@@ -66,12 +99,14 @@ def canonical(types: list[Type], values: list[object]) -> bytes:
         if value is None:
             nulls[i // 8] |= 1 << i % 8
             slots += bytes(8)
-        elif isinstance(value, str | bytes):
-            data = value.encode() if isinstance(value, str) else value
+        elif kind in TAILED:
+            data = TAILED[kind](value)
             slots += struct.pack("<II", at + len(tail), len(data))
             tail += data
         elif kind is Type.FLOAT:
             slots += struct.pack("<d", 0.0 if value == 0 else value)
+        elif isinstance(value, Decimal):
+            slots += struct.pack("<q", int(value * 10**4))
         elif isinstance(value, datetime):
             micros = (value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
             slots += struct.pack("<q", micros)
@@ -129,9 +164,10 @@ def test_rows_are_canonical_and_come_back(case: tuple[list[Type], list[list[obje
 def test_types_come_back_as_they_are_said_to(case: tuple[list[Type], list[list[object]]]) -> None:
     types, rows = case
     python = {BOOL: bool, INT: int, FLOAT: float, TEXT: str, Type.BYTES: bytes}
+    python |= {Type.TIMESTAMP: datetime, Type.DECIMAL: Decimal, Type.UUID: UUID}
     for row in of(*types).decode_many(of(*types).encode_many(rows)):
         for kind, value in zip(types, row, strict=True):
-            assert value is None or type(value) is python.get(kind, datetime)
+            assert value is None or kind is Type.JSON or type(value) is python[kind]
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 63, 64, 65, 256])
@@ -482,3 +518,11 @@ def test_a_table_descriptor_says_what_may_be_null() -> None:
     assert encoded[24:26] == b"\0\0"
     assert encoded[26:32] == bytes(6)
     assert len(encoded) % 8 == 0
+
+
+def test_none_is_null_in_every_column() -> None:
+    for kind in Type:
+        for beside in (TEXT, INT):
+            codec = of(kind, beside)
+            row = codec.encode((None, "x" if beside is TEXT else 1))
+            assert codec.decode(row)[0] is None, kind

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -41,8 +42,10 @@ def with_probe(monkeypatch: pytest.MonkeyPatch) -> WithProbe:
 
     @contextmanager
     def opened(wat: str, name: str) -> Iterator[reifydb.Database]:
+        monkeypatch.setattr(workshop, "_idle", deque(maxlen=0))
         monkeypatch.setattr(workshop, "probe_wat", lambda: wat)
         with open_with(zig_guest("misbehave"), diver(name)) as db:
+            db.execute("create index i on victim (n); create unique index j on victim (n, id)")
             with db.transaction() as tx:
                 tx.insert_many("victim", ({"id": i, "n": i} for i in range(0, 2000, 2)))
             yield db

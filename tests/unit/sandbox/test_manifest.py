@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reifydb.engine.catalog import Column, Relation, Transition, Type
+from reifydb.engine.catalog import Column, Relation, RelationIndex, Transition, Type
 from reifydb.errors import ModuleError
 from reifydb.sandbox.manifest import Manifest, manifest_json, parse_manifest
 from tests.hostile.manifests import WRONG
@@ -109,14 +109,30 @@ def test_long_values_are_cut_in_messages() -> None:
 names = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
 
 
+PLAIN = st.sampled_from([kind for kind in Type if kind is not Type.DECIMAL])
+
+
+@st.composite
+def relations(draw: st.DrawFn) -> Relation:
+    bound = draw(columns(least=1))
+    used = st.lists(st.sampled_from([c.name for c in bound]), min_size=1, unique=True).map(tuple)
+    indexes = [RelationIndex(name, draw(used)) for name in draw(st.sets(names, max_size=2))]
+    return Relation(draw(names), bound, tuple(indexes))
+
+
 def columns(*, secret: bool = False, least: int = 0) -> st.SearchStrategy[tuple[Column, ...]]:
-    one = st.builds(
+    secrets = st.booleans() if secret else st.just(False)
+    plain = st.builds(Column, names, PLAIN, nullable=st.booleans(), secret=secrets)
+    decimals = st.builds(
         Column,
         names,
-        st.sampled_from(Type),
+        st.just(Type.DECIMAL),
         nullable=st.booleans(),
-        secret=st.booleans() if secret else st.just(False),
+        secret=secrets,
+        precision=st.integers(9, 18),
+        scale=st.integers(0, 9),
     )
+    one = plain | decimals
     many = st.lists(one, min_size=least, max_size=4, unique_by=lambda c: c.name)
     return many.map(tuple)
 
@@ -126,7 +142,7 @@ def transitions(draw: st.DrawFn) -> Transition:
     result_is_row = draw(st.booleans())
     result = draw(columns(least=1)) if result_is_row else ()
     if not result_is_row and draw(st.booleans()):
-        result = (Column("result", draw(st.sampled_from(Type)), nullable=draw(st.booleans())),)
+        result = (Column("result", draw(PLAIN), nullable=draw(st.booleans())),)
     return Transition(
         draw(names),
         draw(columns(secret=True)),
@@ -140,9 +156,7 @@ manifests = st.builds(
     Manifest,
     name=st.none() | names,
     schema=st.text(st.characters(exclude_categories=["Cs"]), max_size=50),
-    relations=st.lists(
-        st.builds(Relation, names, columns(least=1)), max_size=3, unique_by=lambda r: r.name
-    ).map(tuple),
+    relations=st.lists(relations(), max_size=3, unique_by=lambda r: r.name).map(tuple),
     transitions=st.lists(transitions(), max_size=3, unique_by=lambda t: t.name).map(tuple),
 )
 

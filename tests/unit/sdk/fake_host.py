@@ -2,12 +2,14 @@
 
 It is written from docs/abi.md and docs/formats.md alone and shares no code with the package, so
 that the two can be compared. It is slow and does no more than the pages say: limits are the few
-that a test can wait for. Timestamps are integers, microseconds since the epoch.
+that a test can wait for. Timestamps are integers, microseconds since the epoch; decimals integers,
+in their smallest unit; uuids 16 bytes; JSON its canonical text.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import math
 import struct
@@ -32,6 +34,9 @@ KEY_BYTES_MAX = 1024
 RESULT_BYTES_MAX = 1 << 20
 FLAG_LOWER, FLAG_UPPER, FLAG_AFTER, FLAG_BEFORE, FLAG_DESCENDING = 1, 2, 4, 8, 16
 
+ANSWERING = ("args", "now", "random", "caller", "generated")
+"""What goes on answering after an abort."""
+
 
 class AbortedError(Exception):
     """A transition ended its transaction; `args` are the code and the message."""
@@ -54,17 +59,28 @@ class Column:
 
 
 @dataclass
+class Index:
+    name: str
+    columns: list[int]
+    unique: bool = False
+
+
+@dataclass
 class Table:
     """Rows by key; a key is a tuple that Python orders as the encoded key is ordered."""
 
     columns: list[Column]
     key: list[int]
     auto: int | None = None
+    indexes: list[Index] = field(default_factory=list)
     rows: dict[tuple[Any, ...], list[Value]] = field(default_factory=dict)
     mark: int = 0
 
 
 # ------------------------------------------------------------------ rows
+
+
+LONG = ("text", "bytes", "uuid", "json")
 
 
 def encode(columns: Sequence[Column], values: Sequence[Value]) -> bytes:
@@ -77,7 +93,7 @@ def encode(columns: Sequence[Column], values: Sequence[Value]) -> bytes:
         if value is None:
             nulls[i // 8] |= 1 << i % 8
             slots += bytes(8)
-        elif column.type in ("text", "bytes"):
+        elif column.type in LONG:
             long = value.encode() if isinstance(value, str) else bytes(value)  # type: ignore[arg-type]
             slots += struct.pack("<II", tail_at + len(tail), len(long))
             tail += long
@@ -104,14 +120,19 @@ def _value(column: Column, i: int, row: bytes, tail_at: int) -> Value:
     at = 8 + 8 * i
     if row[8 + 8 * count + i // 8] >> i % 8 & 1:
         return None
-    if column.type in ("text", "bytes"):
+    if column.type in LONG:
         offset, length = struct.unpack_from("<II", row, at)
         if offset < tail_at or offset + length > len(row):
             raise RefusalError(INVALID_ROW)
         long = row[offset : offset + length]
+        if column.type in ("bytes", "uuid"):
+            if column.type == "uuid" and length != 16:
+                raise RefusalError(INVALID_ROW)
+            return long
         try:
-            return long.decode() if column.type == "text" else long
-        except UnicodeDecodeError:
+            text = long.decode()
+            return canonical(text) if column.type == "json" else text
+        except ValueError:
             raise RefusalError(INVALID_ROW) from None
     if column.type == "float":
         number = struct.unpack_from("<d", row, at)[0]
@@ -123,7 +144,33 @@ def _value(column: Column, i: int, row: bytes, tail_at: int) -> Value:
         if number not in (0, 1):
             raise RefusalError(INVALID_NUMBER)
         return bool(number)
+    if column.type.startswith("decimal"):
+        digits = int(column.type.removeprefix("decimal(").split(",")[0])
+        if abs(number) >= 10**digits:
+            raise RefusalError(INVALID_NUMBER)
     return int(number)
+
+
+def canonical(text: str) -> str:
+    """JSON in its canonical form; ValueError when it is none."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a key is there twice")
+        return dict(pairs)
+
+    def finite(number: str) -> float:
+        if math.isinf(float(number)):
+            raise RefusalError(INVALID_NUMBER)
+        return float(number) + 0.0
+
+    def none(constant: str) -> Any:
+        raise ValueError(constant)
+
+    value = json.loads(text, object_pairs_hook=once, parse_float=finite, parse_constant=none)
+    found = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    found.encode()  # lone surrogates are no text
+    return found
 
 
 def split(rows: bytes) -> list[bytes]:
@@ -146,6 +193,11 @@ def ordered(values: Sequence[Value]) -> tuple[Any, ...]:
     if sum(len(v) + v.count(0) + 2 if isinstance(v, bytes) else 8 for v in key) > KEY_BYTES_MAX:
         raise RefusalError(KEY_TOO_LONG)
     return key
+
+
+def indexed(values: Sequence[Value]) -> tuple[Any, ...]:
+    """Values of an index so that Python compares them as the index does: null is behind all."""
+    return tuple((1,) if v is None else (0, *ordered([v])) for v in values)
 
 
 # ------------------------------------------------------------------ the host
@@ -175,9 +227,18 @@ def _leb(data: bytes, at: int) -> tuple[int, int]:
             return value, at
 
 
+ENGINE = wasmtime.Engine()
+
+
+@functools.cache
+def _compiled(module: bytes) -> wasmtime.Module:
+    return wasmtime.Module(ENGINE, module)
+
+
 @dataclass
 class Cursor:
     relation: int
+    index: Index | None
     lower: tuple[bool, tuple[Any, ...]] | None
     upper: tuple[bool, tuple[Any, ...]] | None
     descending: bool
@@ -200,10 +261,9 @@ class FakeHost:
         self.manifest = json.loads(custom_section(module, "reifydb.manifest"))
         self.transitions = {t["name"]: t for t in self.manifest["transitions"]}
         self._relations = [self._bind(relation) for relation in self.manifest["relations"]]
-        engine = wasmtime.Engine()
-        self._store = wasmtime.Store(engine)
-        linker = wasmtime.Linker(engine)
-        compiled = wasmtime.Module(engine, module)
+        compiled = _compiled(module)
+        self._store = wasmtime.Store(ENGINE)
+        linker = wasmtime.Linker(ENGINE)
         for wanted in compiled.imports:
             assert wanted.module == "reifydb.v1"
             operation = self._guarded(wanted.name, self._operation(wanted.name))
@@ -247,6 +307,19 @@ class FakeHost:
         self._cursors: dict[int, Cursor] = {}
         self._last_generated = 0
 
+    def _index(self, relation: int, number: int) -> Index | None:
+        """Index number n of those that the relation lists, from 1; None for the primary key."""
+        if number == 0:
+            return None
+        listed = self.manifest["relations"][relation].get("indexes", [])
+        if not 0 < number <= len(listed):
+            raise RefusalError(NO_RELATION)
+        table = self._relations[relation][0]
+        names = [column.name for column in table.columns]
+        (index,) = [found for found in table.indexes if found.name == listed[number - 1]["name"]]
+        assert listed[number - 1]["columns"] == [names[i] for i in index.columns]
+        return index
+
     def _bind(self, relation: dict[str, Any]) -> tuple[Table, list[int], list[Column]]:
         table = self.tables[relation["name"]]
         names = [column.name for column in table.columns]
@@ -263,7 +336,7 @@ class FakeHost:
 
     def _guarded(self, name: str, operation: Callable[..., int]) -> Callable[..., int]:
         def run(*arguments: int) -> int:
-            if self._abort is not None:
+            if self._abort is not None and name not in ANSWERING:
                 return ABORTED
             is_write = name in ("insert", "update", "upsert", "delete")
             if is_write and self.transitions[self._transition].get("query"):
@@ -356,6 +429,12 @@ class FakeHost:
                 raise RefusalError(DUPLICATE_KEY)
             if old is not None:
                 row = [row[i] if i in positions else old[i] for i in range(len(row))]
+            for index in table.indexes:
+                place = indexed([row[i] for i in index.columns])
+                others = (r for k, r in rows.items() if k != key)
+                taken = (indexed([r[i] for i in index.columns]) for r in others)
+                if index.unique and (1,) not in place and place in taken:
+                    raise RefusalError(DUPLICATE_KEY)
             rows[key] = row
             if table.auto is not None:
                 mark = max(mark, row[table.auto])  # type: ignore[type-var,assignment]
@@ -377,18 +456,17 @@ class FakeHost:
         self, relation: int, index: int, flags: int, ptr: int, length: int, limit: int
     ) -> int:
         table, _, _ = self._relation(relation)
-        if index != 0:
-            raise RefusalError(NO_RELATION)
+        found = self._index(relation, index)
         if len(self._cursors) == CURSORS_MAX:
             raise RefusalError(LIMIT_REACHED)
-        bounds = [self._prefix(table, row) for row in split(self._read(ptr, length))]
+        bounds = [self._prefix(table, found, row) for row in split(self._read(ptr, length))]
         if len(bounds) != bool(flags & FLAG_LOWER) + bool(flags & FLAG_UPPER):
             raise RefusalError(INVALID_ROW)
         lower = (bool(flags & FLAG_AFTER), bounds[0]) if flags & FLAG_LOWER else None
         upper = (bool(flags & FLAG_BEFORE), bounds[-1]) if flags & FLAG_UPPER else None
         number = min(set(range(CURSORS_MAX)) - set(self._cursors))
         descending = bool(flags & FLAG_DESCENDING)
-        self._cursors[number] = Cursor(relation, lower, upper, descending, limit or None)
+        self._cursors[number] = Cursor(relation, found, lower, upper, descending, limit or None)
         return number
 
     def _next(self, number: int, ptr: int, cap: int) -> int:
@@ -397,7 +475,7 @@ class FakeHost:
         cursor = self._cursors[number]
         table, positions, bound = self._relations[cursor.relation]
         out, room = b"", cap & 0xFFFFFFFF
-        for key in self._ahead(cursor, table):
+        for place, key in self._ahead(cursor, table):
             if cursor.left == 0:
                 break
             row = encode(bound, [table.rows[key][i] for i in positions])
@@ -406,14 +484,20 @@ class FakeHost:
                     return len(row)
                 break
             out += row
-            cursor.last = key
+            cursor.last = place
             if cursor.left is not None:
                 cursor.left -= 1
         return self._write(ptr, out, cap)
 
     @staticmethod
-    def _ahead(cursor: Cursor, table: Table) -> list[tuple[Any, ...]]:
-        keys = sorted(table.rows)
+    def _ahead(cursor: Cursor, table: Table) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+        """Places in the cursor's order, each with the key of its row."""
+        places = {key: key for key in table.rows}
+        if cursor.index is not None:
+            columns = cursor.index.columns
+            rows = table.rows.items()
+            places = {(*indexed([row[i] for i in columns]), *key): key for key, row in rows}
+        keys = sorted(places)
         start, end = 0, len(keys)
         if cursor.lower is not None:
             left_out, bound = cursor.lower
@@ -428,7 +512,7 @@ class FakeHost:
                 end = min(end, bisect_left(keys, cursor.last))
             else:
                 start = max(start, bisect_right(keys, cursor.last))
-        found = keys[start:end]
+        found = [(place, places[place]) for place in keys[start:end]]
         return found[::-1] if cursor.descending else found
 
     def _close(self, number: int) -> int:
@@ -459,11 +543,15 @@ class FakeHost:
     def _key(self, table: Table, row: bytes) -> tuple[Any, ...]:
         return ordered(decode([table.columns[i] for i in table.key], row))
 
-    def _prefix(self, table: Table, row: bytes) -> tuple[Any, ...]:
-        columns = int.from_bytes(row[4:6], "little")
-        if not 1 <= columns <= len(table.key):
+    def _prefix(self, table: Table, index: Index | None, row: bytes) -> tuple[Any, ...]:
+        columns, places = int.from_bytes(row[4:6], "little"), index.columns if index else table.key
+        if not 1 <= columns <= len(places):
             raise RefusalError(INVALID_ROW)
-        return ordered(decode([table.columns[i] for i in table.key[:columns]], row))
+        bound = [table.columns[i] for i in places[:columns]]
+        values = decode(bound, row)
+        if any(v is None and not c.nullable for v, c in zip(values, bound, strict=True)):
+            raise RefusalError(NOT_NULL)
+        return ordered(values) if index is None else indexed(values)
 
 
 def _columns(declared: list[dict[str, Any]]) -> list[Column]:

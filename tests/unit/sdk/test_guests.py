@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 import wasmtime
 
-from sdk.zig.build import build_guest
 from tests.guests import wat
+from tests.guests.databases import guest
 from tests.unit.sdk.fake_host import AbortedError, Column, FakeHost, Table
-from tests.unit.sdk.test_zig_sdk import GUESTS
 
 VALUES = {"phase": 3, "kind": 0, "bytes": 4096, "operation": 0, "code": 5}
 
@@ -24,7 +23,7 @@ def tables() -> dict[str, Table]:
 
 @pytest.fixture(scope="module")
 def misbehave_module() -> bytes:
-    return build_guest(GUESTS / "misbehave.zig").read_bytes()
+    return guest("misbehave", "zig")
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """Properties: what is rendered is read back the same, and no input raises anything but SqlError."""
 
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reifydb.engine.catalog import NAME, Column, Table, Type
+from reifydb.engine.catalog import NAME, Column, Index, Table, Type
 from reifydb.engine.table_json import table_from_json, table_to_json
 from reifydb.errors import SqlError
 from reifydb.sql.create_table import parse_schema, render_create_table
@@ -33,29 +34,57 @@ defaults = {
     Type.TEXT: st.text(),
     Type.BYTES: st.binary(),
     Type.TIMESTAMP: st.integers(FIRST, LAST),
+    Type.UUID: st.uuids().map(lambda value: value.bytes),
+    Type.JSON: st.sampled_from(
+        ["null", "{}", "[]", "1", "1.5", '"it\'s"', '{"a":[1,{"b":null}],"é":true}', '"\\u0000\\""']
+    ),
 }
+
+
+@st.composite
+def columns(draw: st.DrawFn, name: str, *, null: bool, default: bool) -> Column:
+    """Any column: its type, and a default of it as the catalog keeps it."""
+    type_, precision, scale = draw(st.sampled_from(Type)), 0, 0
+    if type_ is Type.DECIMAL:
+        precision = draw(st.integers(1, 18))
+        scale = draw(st.integers(0, precision))
+        most = 10**precision - 1
+        kept = st.none() | st.integers(-most, most)
+    else:
+        kept = st.none() | defaults[type_]
+    return Column(
+        name,
+        type_,
+        nullable=null and draw(st.booleans()),
+        default=draw(kept) if default else None,
+        precision=precision,
+        scale=scale,
+    )
 
 
 @st.composite
 def tables(draw: st.DrawFn) -> Table:
     """Any table that `create table` can describe."""
     found = draw(st.lists(names, min_size=1, max_size=6, unique=True))
-    types = [draw(st.sampled_from(Type)) for _ in found]
     positions = st.lists(st.sampled_from(range(len(found))), min_size=1, unique=True)
     key = tuple(draw(positions))
-    ints = [position for position in key if types[position] == Type.INT]
+    drawn = [
+        draw(columns(name, null=position not in key, default=True))
+        for position, name in enumerate(found)
+    ]
+    ints = [position for position in key if drawn[position].type is Type.INT]
     auto = draw(st.none() | st.sampled_from(ints)) if ints else None
-    columns = tuple(
-        Column(
-            name,
-            type_,
-            nullable=position not in key and draw(st.booleans()),
-            default=None if position == auto else draw(st.none() | defaults[type_]),
-        )
-        for position, (name, type_) in enumerate(zip(found, types, strict=True))
+    if auto is not None:
+        drawn[auto] = replace(drawn[auto], default=None)
+    used = st.lists(st.sampled_from(range(len(found))), min_size=1, unique=True).map(tuple)
+    indexes = tuple(
+        Index(index, draw(used), draw(st.booleans()), number)
+        for number, index in enumerate(draw(st.lists(names, max_size=2, unique=True)), 1)
+        if not index.startswith("reifydb_")
     )
     name = draw(names.filter(lambda name: not name.startswith("reifydb_")))
-    return Table(name, columns, key, auto)
+    indexes = tuple(replace(index, number=i) for i, index in enumerate(indexes, 1))
+    return Table(name, tuple(drawn), key, auto, indexes=indexes)
 
 
 def same(one: Table, other: Table) -> bool:

@@ -13,12 +13,18 @@ pub const EveryType = struct {
     t: []const u8,
     d: reifydb.Bytes,
     at: reifydb.Timestamp,
+    price: reifydb.Decimal(10, 2),
+    u: reifydb.Uuid,
+    j: reifydb.Json,
     flag_null: ?bool,
     n_null: ?i64,
     x_null: ?f64,
     t_null: ?[]const u8,
     d_null: ?reifydb.Bytes,
     at_null: ?reifydb.Timestamp,
+    price_null: ?reifydb.Decimal(10, 2),
+    u_null: ?reifydb.Uuid,
+    j_null: ?reifydb.Json,
 };
 
 pub const every_type = reifydb.Table("every_type", EveryType, .{ "a", "b" });
@@ -39,4 +45,19 @@ pub const Pair = struct {
 
 pub const pair = reifydb.Table("pair", Pair, .{ "low", "high" });
 
-pub const relations = .{ every_type, note, pair };
+pub const Item = struct {
+    id: i64,
+    colour: ?[]const u8,
+    size: i64,
+    price: ?reifydb.Decimal(10, 2),
+    code: ?reifydb.Uuid,
+    tags: ?reifydb.Json,
+};
+
+pub const item = reifydb.IndexedTable("item", Item, .{"id"}, .{
+    .item_by_colour = .{ "colour", "size" },
+    .item_by_code = .{"code"},
+    .item_by_price = .{"price"},
+});
+
+pub const relations = .{ every_type, note, pair, item };
