@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from reifydb.database.outcomes import Outcome, Outcomes
     from reifydb.database.positions import Position
     from reifydb.database.transaction import Transaction
-    from reifydb.engine.json_values import JSON_NULL
+    from reifydb.database.typed import TypedTable
+    from reifydb.engine.json_values import JSON_NULL, Json
 
 __version__ = "0.1.0.dev0"
 
@@ -36,6 +37,7 @@ __all__ = [
     "Changes",
     "Database",
     "Delta",
+    "Json",
     "Module",
     "ModuleLimits",
     "Options",
@@ -44,12 +46,14 @@ __all__ = [
     "Position",
     "Snapshot",
     "Transaction",
+    "TypedTable",
     "open",
     *_errors,
 ]
 
 _LAZY = {
     "JSON_NULL": ("reifydb.engine.json_values", "JSON_NULL"),
+    "Json": ("reifydb.engine.json_values", "Json"),
     "open": ("reifydb.database", "open_database"),
     "Database": ("reifydb.database", "Database"),
     "Module": ("reifydb.database.modules", "Module"),
@@ -61,6 +65,7 @@ _LAZY = {
     "Outcome": ("reifydb.database.outcomes", "Outcome"),
     "Outcomes": ("reifydb.database.outcomes", "Outcomes"),
     "Transaction": ("reifydb.database.transaction", "Transaction"),
+    "TypedTable": ("reifydb.database.typed", "TypedTable"),
 }
 
 

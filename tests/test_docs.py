@@ -93,7 +93,10 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {
         "PATH": path,
         "PYTHONPATH": str(ROOT),
-        "SDK": str(ROOT / "sdk" / "zig"),
+        "SDK": str(ROOT / "sdk"),
+        # Found by name instead of by what is installed, which may be an older version of it.
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_PLUGINS": "reifydb.pytest_plugin",
     }
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60
@@ -150,7 +153,7 @@ def test_examples_run_and_print_what_the_page_says(page: Path, folder: Path) -> 
 
 def test_there_are_examples() -> None:
     played = {title(page) for page in PLAYABLE}
-    assert {"README.md", "docs/embedded.md", "docs/guests.md"} <= played
+    assert {"README.md", "docs/embedded.md", "docs/guests.md", "docs/testing.md"} <= played
 
 
 def test_every_reason_not_to_run_a_command_is_needed() -> None:

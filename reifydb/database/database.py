@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Self, overload
+from typing import Self, TypeVar, overload
 
 from reifydb.config import ModuleLimits, Options
 from reifydb.database import guest_log
@@ -64,6 +64,9 @@ PRESSING = REDO_PRESSES | LOG_WAITS | DELTAS_WAIT | CALL_ENDED
 """What a single call has to see to before it returns."""
 
 _unpack_int_outcome = INT_OUTCOME.unpack_from
+
+Function = TypeVar("Function", bound=Callable[..., object])
+"""A Python transition: decorated, it is what it was."""
 
 now_ns = time.time_ns
 """The default clock."""
@@ -303,11 +306,11 @@ class Database:
             return handle.run(tx, args, named)
 
     @overload
-    def transition(self, function: Callable[..., object], /) -> Callable[..., object]: ...
+    def transition(self, function: Function, /) -> Function: ...
     @overload
     def transition(
         self, /, *, name: str | None = None, query: bool = False
-    ) -> Callable[[Callable[..., object]], Callable[..., object]]: ...
+    ) -> Callable[[Function], Function]: ...
 
     def transition(
         self,
@@ -326,7 +329,7 @@ class Database:
             RequestError: There is a transition of this name, or it is not a name.
         """
 
-        def register(function: Callable[..., object]) -> Callable[..., object]:
+        def register(function: Function) -> Function:
             called: str = name or str(getattr(function, "__name__", ""))
             if not all(NAME.fullmatch(part) for part in called.split(".")):
                 raise RequestError(f"{called!r} is not a transition's name", hint=NAME.pattern)

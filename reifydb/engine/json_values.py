@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Final, final
+from typing import Any, Final, final
 
 from reifydb.config import json_bytes_max, json_nesting_max
 from reifydb.engine.misfit import MisfitError
@@ -34,6 +34,9 @@ class JsonNull:
 
 JSON_NULL: Final = JsonNull()
 """The JSON value null, as the whole value of a column."""
+
+Json = dict[str, Any] | list[Any] | tuple[Any, ...] | str | int | float | bool | JsonNull
+"""What a JSON column holds and takes; as it is read there are no tuples."""
 
 _encode = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False

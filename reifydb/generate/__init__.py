@@ -1,6 +1,7 @@
-"""Source text for guests, made from a schema: one module per language."""
+"""Source text made from a schema: one module per language."""
 
 from reifydb.generate.c import generate_c
+from reifydb.generate.python import generate_python
 from reifydb.generate.zig import generate_zig
 
-__all__ = ["generate_c", "generate_zig"]
+__all__ = ["generate_c", "generate_python", "generate_zig"]

@@ -105,6 +105,28 @@ test "nulls are bits after the slots, and their slots are zero" {
     try expectEqual(false, back.flag.?);
 }
 
+const Exact = struct { price: ?codec.Decimal(10, 2), id: codec.Uuid, other: ?codec.Uuid, doc: ?codec.Json };
+
+test "decimals are numbers, uuids 16 bytes of the tail, JSON is text" {
+    const Rows = codec.Codec(codec.columnsOf(Exact));
+    const id: codec.Uuid = .{ .bytes = "0123456789abcdef".* };
+    const full: Exact = .{ .price = .{ .units = -1250 }, .id = id, .other = id, .doc = .{ .text = "[1]" } };
+    const row = encode(Rows, full);
+    try expectEqual(41 + 16 + 16 + 3 + 4, row.len);
+    try expectEqualSlices(u8, "0123456789abcdef0123456789abcdef[1]", row[41..76]);
+    const back = Rows.decode(Exact, row.ptr);
+    try expectEqual(-1250, back.price.?.units);
+    try expectEqual(id, back.other.?);
+    try expectEqualSlices(u8, "[1]", back.doc.?.text);
+    const Ids = codec.Codec(codec.columnsOf(Exact)[0..3]);
+    try std.testing.expect(Ids.is_bounded and !Rows.is_bounded);
+    try expectEqual(72, Ids.bytes_max);
+    const short = encode(Ids, .{ null, id, null });
+    try expectEqual(56, short.len);
+    try expectEqualSlices(u8, &id.bytes, short[33..49]);
+    try expectEqualSlices(u8, "decimal(10,2)", comptime codec.columnsOf(Exact)[0].typeName());
+}
+
 test "a row without columns, and keys in three forms" {
     const None = codec.Codec(&.{});
     try expectEqualSlices(u8, &.{ 8, 0, 0, 0, 0, 0, 0, 0 }, encode(None, .{}));

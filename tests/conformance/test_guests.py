@@ -218,9 +218,14 @@ def test_the_manifest_is_that_of_the_list(language: str, name: str) -> None:
 
 def test_every_transition_of_the_list_is_called() -> None:
     source = (transitions.FOLDER / "test_guests.py").read_text()
-    names = [entry["name"] for entry in transitions.LIST["transition"]]
+    names = [entry["name"] for entry in transitions.ENTRIES]
     missing = [n for n in names if not all(part in source for part in n.split("{each}"))]
     assert missing == []
+
+
+def test_the_page_shows_the_list() -> None:
+    page = transitions.FOLDER.parents[1] / "docs/conformance.md"
+    assert page.read_text(encoding="utf-8").endswith(transitions.page())
 
 
 # ------------------------------------------------------------------ arguments and results

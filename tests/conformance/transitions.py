@@ -69,28 +69,23 @@ def _filled(entry: Any, each: str) -> Any:
     return entry.replace("{each}", each) if isinstance(entry, str) else entry
 
 
-def _transitions() -> list[Transition]:
-    found = []
-    for entry in LIST["transition"]:
-        for each in entry.get("each", [""]):
-            one = {key: _filled(value, each) for key, value in entry.items()}
-            params, result = one.get("params", []), one.get("result")
-            found.append(
-                Transition(
-                    module=one.get("module", "every_type"),
-                    name=one["name"],
-                    params=_columns(params),
-                    result=_result(result),
-                    query=one.get("query", False),
-                    does=one["does"],
-                    row=params if isinstance(params, str) else "",
-                    result_row=result[4:] if str(result).startswith("row ") else "",
-                )
-            )
-    return found
+def _transition(entry: dict[str, Any], each: str) -> Transition:
+    one = {key: _filled(value, each) for key, value in entry.items()}
+    params, result = one.get("params", []), one.get("result")
+    return Transition(
+        module=one.get("module", "every_type"),
+        name=one["name"],
+        params=_columns(params),
+        result=_result(result),
+        query=one.get("query", False),
+        does=one["does"],
+        row=params if isinstance(params, str) else "",
+        result_row=result[4:] if str(result).startswith("row ") else "",
+    )
 
 
-TRANSITIONS = _transitions()
+ENTRIES: list[dict[str, Any]] = LIST["transition"]
+TRANSITIONS = [_transition(entry, each) for entry in ENTRIES for each in entry.get("each", [""])]
 BY_NAME = {f"{t.module}.{t.name}": t for t in TRANSITIONS}
 
 
@@ -112,3 +107,23 @@ def signature(transition: Transition) -> str:
     else:
         returned = f" → ({', '.join(map(shown, result))})"
     return f"{transition.name}({params}){returned}"
+
+
+def _line(entry: dict[str, Any]) -> str:
+    """A transition, or several that are alike, as a row of the page's table."""
+    transition = _transition(entry, "X")
+    name = f"`{signature(transition)}`"
+    does = " ".join(transition.does.split())
+    each = f"For X in {', '.join(entry['each'])}. " if "each" in entry else ""
+    return f"| {name} | {each}{'A query. ' if transition.query else ''}{does} |"
+
+
+def page() -> str:
+    """What docs/conformance.md says of the list: its end."""
+    parts = []
+    for name, module in MODULES.items():
+        parts.append(f"### {name}\n\n{module['does']}\n")
+        of_module = [e for e in ENTRIES if e.get("module", "every_type") == name]
+        lines = ["| transition | what it does |", "|---|---|", *map(_line, of_module)]
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)

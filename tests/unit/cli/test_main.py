@@ -8,7 +8,9 @@ import pytest
 
 import reifydb
 from reifydb.cli.main import main
+from sdk.build import build_guest
 
+BANK = Path(__file__).parents[3] / "examples/wasm/bank/bank.zig"
 SCHEMA = "create table account (id int primary key, owner text not null, balance int not null);"
 
 
@@ -31,7 +33,14 @@ def test_help_is_not_an_error(arguments: list[str], capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    "arguments", [["wibble"], ["--wibble"], ["generate", "zig"], ["generate", "cobol"]]
+    "arguments",
+    [
+        ["wibble"],
+        ["--wibble"],
+        ["generate", "zig"],
+        ["generate", "python"],
+        ["generate", "cobol"],
+    ],
 )
 def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
@@ -49,6 +58,57 @@ def test_generate_zig_prints_or_writes(
     output = tmp_path / "schema.zig"
     assert main(["generate", "zig", "--schema", str(schema), "-o", str(output)]) == 0
     assert output.read_text() == printed
+
+
+def test_generate_python_prints_or_writes(
+    schema: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bank = tmp_path / "bank.wasm"
+    bank.write_bytes(build_guest(BANK).read_bytes())
+    for arguments in (["--schema", str(schema), "--module", str(bank)], ["--module", str(bank)]):
+        assert main(["generate", "python", *arguments]) == 0
+        printed = capsys.readouterr().out
+        assert "class Account(TypedDict):" in printed
+        assert "def transfer(self, source: int, target: int, amount: int) -> int:" in printed
+    output = tmp_path / "rows.py"
+    assert main(["generate", "python", "--schema", str(schema), "-o", str(output)]) == 0
+    assert "class Account(TypedDict):" in output.read_text()
+    assert "class Bank" not in output.read_text()
+
+
+@pytest.mark.parametrize(
+    ("contents", "said"),
+    [
+        (b"", "it does not start with the bytes"),
+        (b"\0asm\1\0\0\0", "it has 0 manifests; one is needed"),
+        (b"\0asm\1\0\0\0\0\x13\x10reifydb.manifest{]", "manifest is not valid"),
+    ],
+)
+def test_a_module_without_a_manifest_exits_with_1(
+    contents: bytes, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m.wasm").write_bytes(contents)
+    assert main(["generate", "python", "--module", str(tmp_path / "m.wasm")]) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("language", ["zig", "c", "python"])
+def test_check_compares_and_writes_nothing(
+    language: str, schema: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "made"
+    command = ["generate", language, "--schema", str(schema), "-o", str(output)]
+    assert main([*command, "--check"]) == 1
+    assert "made is not there" in capsys.readouterr().err
+    assert not output.exists()
+    assert main(command) == 0
+    assert main([*command, "--check"]) == 0
+    schema.write_text(SCHEMA.replace("owner", "holder"))
+    before = output.read_text()
+    assert main([*command, "--check"]) == 1
+    assert "made is not what would be generated now" in capsys.readouterr().err
+    assert output.read_text() == before
+    assert main(["generate", language, "--schema", str(schema), "--check"]) == 2
 
 
 def test_generate_c_prints_or_writes(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import doctest
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import reifydb.generate.zig
-from reifydb.engine.catalog import Column, Table, Type
+from reifydb.engine.catalog import Column, Index, Table, Type
 from reifydb.generate import generate_zig
 from reifydb.sql import parse_schema
 
@@ -40,11 +41,15 @@ def test_zig_accepts_every_name_and_fmt_changes_nothing(tmp_path: Path) -> None:
         "error",
     ]
     columns = tuple(Column(name, Type.INT, nullable=False) for name in names)
-    text = generate_zig([Table(name, columns, (0, 1)) for name in names])
+    indexes = tuple(Index(name, (i, 0)) for i, name in enumerate(names))
+    tables = [Table(name, columns, (0, 1)) for name in names]
+    text = generate_zig([replace(tables[0], indexes=(*indexes, Index("one", (2,)))), *tables[1:]])
     (tmp_path / "schema.zig").write_text(text)
     (tmp_path / "reifydb.zig").write_text(
         "pub fn Table(comptime _: []const u8, comptime Row: type, comptime _: anytype) type {\n"
         "    return struct {\n        pub const R = Row;\n    };\n}\n"
+        "pub fn IndexedTable(comptime _: []const u8, comptime Row: type, comptime _: anytype, "
+        "comptime _: anytype) type {\n    return struct {\n        pub const R = Row;\n    };\n}\n"
     )
     (tmp_path / "all.zig").write_text(
         'const schema = @import("schema");\n'
