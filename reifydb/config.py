@@ -84,6 +84,33 @@ manifest_bytes_max = 256 * KIB
 compile_cache_bytes_max = 256 * MIB
 """Compiled code kept on disk. The kernel's is below 2 MiB, a module's ten times its binary."""
 
+frame_messages_max = 10_000
+"""Messages in one WebSocket frame. A tick's batch of them takes some 10 ms."""
+
+in_flight_max = 10_000
+"""Requests of one WebSocket connection that are not yet answered."""
+
+ws_frame_bytes_max = 4 * MIB
+"""One WebSocket frame, in. Rows are up to 8 MiB, but those go over HTTP."""
+
+group_calls_max = 1000
+"""Calls of one group: one transaction, which keeps the engine."""
+
+body_bytes_max = 16 * MIB
+"""Body of one HTTP request: a row of 8 MiB, in base64, fits."""
+
+connections_max = 10_000
+"""WebSocket connections of a server; some 50 KiB each."""
+
+subscriptions_max = 100
+"""Subscriptions of one WebSocket connection."""
+
+outgoing_bytes_max = MIB
+"""What one connection has not read yet; beyond it nothing is read from it, or kept ready for it."""
+
+scan_rows_max = 10_000
+"""Rows of one scan over the wire: a client asks for the next ones."""
+
 sql_bytes_max = MIB
 """SQL text of one call, in UTF-8. The parser takes up to 5 s and 300 MB for this much."""
 

@@ -11,11 +11,13 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar, overload
 
 from reifydb.config import ModuleLimits, Options
 from reifydb.database import guest_log
+from reifydb.database.batches import Call, Outcome, lay, read
 from reifydb.database.changes import Changes
 from reifydb.database.feed import EXPECTED, Feed
 from reifydb.database.lifetime import open_databases
@@ -299,6 +301,34 @@ class Database:
         self._pass_on_log_lines()
         return batch[consumed:]
 
+    def run_calls(self, calls: list[Call]) -> tuple[list[Outcome], bytes]:
+        """Runs calls of any transitions, a transaction each, in one turn. For the gateway: it does
+        not wait for the disk.
+
+        Returns:
+            The outcomes of those that have run, which are the first few when the log fell behind or
+            there were more than a batch holds; and the bytes that their payloads lie in.
+
+        Raises:
+            BusyError, ClosedError, KernelError: Nothing has run.
+        """
+        self._turns.prepare()
+        with self._turns.lock:
+            self._turns.settle()
+            self._check_open()
+            for handle in {call.handle for call in calls}:
+                handle.check()
+            batch, count = lay(calls)
+            try:
+                parts, _ = self._executor.run(batch, self._now_us(), self._next_seed())
+            finally:  # Ctrl-C leaves the slices before it committed
+                self._after_commit()
+                self._gather_log_lines()
+            self._registry.renew_store()
+        self._pass_on_log_lines()
+        outcomes = parts[0] if len(parts) == 1 else b"".join(parts)
+        return read(calls[:count], outcomes), outcomes
+
     def _call_python(
         self, handle: PythonTransition, args: Sequence[object], named: Mapping[str, object]
     ) -> object:
@@ -490,6 +520,35 @@ class Database:
             self._registry.remove(module)
             tx._commit()
             self._registry.renew_store()
+
+    def write_system(self, table: Table, row: Row) -> None:
+        """Upserts a row of a table of the system's, which is made when it is not there yet. For
+        what serves this database: tokens and the like.
+        """
+        self._change_system(lambda: self._state.write_system(self._system_table(table), row))
+
+    def delete_system(self, table: Table, key: object) -> None:
+        """Deletes a row of such a table."""
+        self._change_system(lambda: self._state.delete_system(self._system_table(table), key))
+
+    def _change_system(self, change: Callable[[], None]) -> None:
+        with Transaction(self) as tx, self._turns.lock:
+            tx._check()
+            before, lsn = self._state.catalog, self._kernel.lsn_cell.value
+            try:
+                change()
+                tx._commit()
+            except BaseException:
+                if self._kernel.lsn_cell.value == lsn:
+                    self._state.catalog = before
+                raise
+
+    def _system_table(self, table: Table) -> Table:
+        known = self._state.catalog.handles.get(table.name)
+        if known is None:
+            table = replace(table, number=self._state.catalog.next_number)
+            self._state.create_table(table)
+        return table if known is None else known.table
 
     @property
     def modules(self) -> dict[str, Module]:

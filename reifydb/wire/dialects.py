@@ -149,9 +149,16 @@ class Converter:
 
     __slots__ = ("_steps",)
 
-    def __init__(self, columns: Sequence[Column], choose: Callable[[Column], Convert | None]) -> None:
+    def __init__(
+        self, columns: Sequence[Column], choose: Callable[[Column], Convert | None]
+    ) -> None:
         found = [(i, choose(column)) for i, column in enumerate(columns)]
         self._steps = [(i, convert) for i, convert in found if convert is not None]
+
+    @property
+    def is_plain(self) -> bool:
+        """There is nothing to convert."""
+        return not self._steps
 
     def __call__(self, values: Sequence[Any]) -> Sequence[Any]:
         """The row converted. One that is too short or long is left for others to refuse."""
