@@ -1,4 +1,4 @@
-"""The command line: `python -m bench [--quick] [--only transfers,lag]`."""
+"""The command line: `python -m bench [--quick] [transfers] [lag] …`; all when none is named."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import lag, machine, memory, recovery, report, start, transfers
+from bench import growth, lag, machine, memory, recovery, report, start, transfers
 from bench.bank import bank_wasm
 from bench.measure import QUICK, ROOT, Result, Sizes
 
@@ -18,6 +18,7 @@ MEASURED = {
     "lag": lag,
     "recovery": recovery,
     "memory": memory,
+    "growth": growth,
     "start": start,
 }
 
@@ -25,7 +26,7 @@ MEASURED = {
 def main() -> None:
     """Measures, prints a table, and saves the results of a full run."""
     given = _parser().parse_args()
-    names = given.only.split(",") if given.only else list(MEASURED)
+    names = given.only.split(",") if given.only else given.names or list(MEASURED)
     unknown = sorted(set(names) - set(MEASURED))
     if unknown:
         raise SystemExit(f"nothing is called {unknown[0]!r}; there are {', '.join(MEASURED)}")
@@ -66,8 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description="Measures ReifyDB, beside sqlite3 where that compares."
     )
+    parser.add_argument("names", nargs="*", help=f"some of {', '.join(MEASURED)}; else all")
     parser.add_argument("--quick", action="store_true", help="smaller and rougher; saves nothing")
-    parser.add_argument("--only", help=f"some of {','.join(MEASURED)}")
+    parser.add_argument("--only", help="the same, with commas between")
     parser.add_argument("--folder", type=Path, help="on which disk; by default the repository's")
     return parser
 

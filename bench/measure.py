@@ -40,6 +40,7 @@ class Sizes:
         rows: Rows whose memory is measured.
         starts: Starts with a warm cache; `first_starts` with an empty one.
         tries: Of what is measured best of a few.
+        growth: Accounts of the banks whose costs are compared.
     """
 
     accounts: int = 100_000
@@ -52,6 +53,7 @@ class Sizes:
     starts: int = 10
     first_starts: int = 3
     tries: int = 3
+    growth: tuple[int, ...] = (10_000, 1_000_000, 10_000_000)
 
 
 QUICK = Sizes(
@@ -65,6 +67,7 @@ QUICK = Sizes(
     starts=2,
     first_starts=1,
     tries=1,
+    growth=(1_000, 10_000, 100_000),
 )
 
 

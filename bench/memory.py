@@ -12,7 +12,14 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from bench.bank import OPENING_BALANCE, check_bank, open_accounts, open_bank, owner
+from bench.bank import (
+    OPENING_BALANCE,
+    check_bank,
+    memory_used,
+    open_accounts,
+    open_bank,
+    owner,
+)
 from bench.measure import Result, Say, Sizes, in_child
 
 ORDERS = ("ascending", "shuffled")
@@ -35,20 +42,15 @@ def fill(order: str, rows: int) -> Result:
         random.Random(1).shuffle(numbers)
     with open_bank(":memory:") as db:
         open_accounts(db, numbers[:1000])
-        used, resident = _used(db), _resident()
+        used, resident = memory_used(db), _resident()
         open_accounts(db, numbers[1000:])
-        kernel, process = _used(db) - used, _resident() - resident
+        kernel, process = memory_used(db) - used, _resident() - resident
         check_bank(db, rows)
     return {
         "kernel_bytes_per_row": round(kernel / (rows - 1000), 1),
         "process_bytes_per_row": round(process / (rows - 1000), 1),
         "sqlite_bytes_per_row": round(_sqlite(numbers) / rows, 1),
     }
-
-
-def _used(db: object) -> int:
-    used: int = db._kernel.control.memory_used  # type: ignore[attr-defined]  # noqa: SLF001
-    return used
 
 
 def _resident() -> int:

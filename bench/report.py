@@ -125,6 +125,24 @@ def _show_memory(console: Console, found: Result) -> None:
     console.print(table)
 
 
+def _show_growth(console: Console, found: Result) -> None:
+    table = _table(
+        "\nGrowth, µs a transfer, best turn",
+        *("accounts", f"call_packed {found['batch']:,}", "call", "bytes per row"),
+    )
+    for size in found["sizes"]:
+        table.add_row(
+            f"{size['accounts']:,}",
+            _short(size["packed_us"]),
+            _short(size["call_us"]),
+            f"{size['kernel_bytes_per_row']:.1f}",
+        )
+    table.add_row(
+        "last : first", f"{found['packed_us_growth']:.2f}", f"{found['call_us_growth']:.2f}", ""
+    )
+    console.print(table)
+
+
 def _show_start(console: Console, found: Result) -> None:
     table = _table(
         f"\nStart, seconds, best run, {found['accounts']:,} accounts",
@@ -142,5 +160,6 @@ _SHOW = {
     "lag": _show_lag,
     "recovery": _show_recovery,
     "memory": _show_memory,
+    "growth": _show_growth,
     "start": _show_start,
 }

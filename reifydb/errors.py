@@ -212,7 +212,7 @@ class ConstraintError(TransactionError):
 
 
 class DuplicateKeyError(ConstraintError):
-    """A row with this primary key is there already."""
+    """A row with this primary key, or with the same values in a unique index, is there already."""
 
     code = "duplicate_key"
 

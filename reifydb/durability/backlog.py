@@ -33,6 +33,24 @@ _MS = 1_000_000
 _FOREVER = 1 << 63
 
 
+class _Progress(threading.Condition):
+    """A condition whose `wait` ends with the lock taken, also when Ctrl-C ends it."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """See `threading.Condition`."""
+        try:
+            return super().wait(timeout)
+        finally:
+            interrupted = None
+            while not self._is_owned():  # type: ignore[attr-defined]
+                try:
+                    self.acquire()
+                except BaseException as error:
+                    interrupted = error
+            if interrupted is not None:
+                raise interrupted
+
+
 class Backlog:
     """Groups between the engine and the disk. Safe from several threads.
 
@@ -62,9 +80,11 @@ class Backlog:
         self._make_lock()
 
     def _make_lock(self) -> None:
-        self._lock = threading.Lock()
+        # Not a plain lock: that could be given back by a thread which does not have it, because
+        # Ctrl-C came as it waited to have it back.
+        self._lock = threading.RLock()
         self._work = threading.Condition(self._lock)  # the log's thread waits for work
-        self._progress = threading.Condition(self._lock)  # everyone else waits for the disk
+        self._progress = _Progress(self._lock)  # everyone else waits for the disk
 
     def open(self, lsn: int) -> None:
         """Begin with everything up to `lsn` durable."""

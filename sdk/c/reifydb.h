@@ -29,8 +29,8 @@
 // next transition starts: `#define REIFYDB_ARENA_BYTES` before the header makes it larger. Globals of
 // a guest are a cache: they may be back at their first value in any call.
 //
-// Order of this file: types, host functions and codes, the arena, values in rows, lists of columns,
-// rows, tables, cursors, transitions, the module.
+// Order of this file: types, host functions and codes, the arena, values in rows, lists of columns, the
+// manifest, rows, cursors, tables, transitions, the module. A name that ends in `_` is not for guests.
 
 #ifndef REIFYDB_H
 #define REIFYDB_H
@@ -76,7 +76,8 @@ typedef struct {
 #define REIFYDB_TEXT(literal) ((reifydb_text){"" literal, sizeof(literal) - 1})
 #define REIFYDB_JSON(literal) ((reifydb_json){"" literal, sizeof(literal) - 1})
 
-// A value that may be null; {0} is null, {true, value} is not.
+// A value that may be null; {0} is null, {true, value} is not. (`bool_`: bool is a macro itself, and
+// would be pasted as _Bool.)
 #define REIFYDB_NULLABLE_(name, type) \
     typedef struct { \
         bool present; \
@@ -282,7 +283,8 @@ REIFYDB_INLINE REIFYDB_MUST_LOOK void *reifydb_alloc(size_t bytes) {
 
 // Gives memory back, if nothing was kept since.
 REIFYDB_INLINE void reifydb_release_(uint8_t *start, size_t bytes) {
-    if (start + ((bytes + 7) & ~(size_t)7) == reifydb_free_()) reifydb_kept_ = (size_t)(start - reifydb_memory_);
+    uint8_t *end = start + ((bytes + 7) & ~(size_t)7);
+    if (end == reifydb_free_()) reifydb_kept_ = (size_t)(start - reifydb_memory_);
 }
 
 // The name of who called; empty when embedded.
@@ -415,7 +417,8 @@ REIFYDB_LONG_(json, reifydb_json)
         double pointer: reifydb_##operation##_float, reifydb_text pointer: reifydb_##operation##_text, \
         reifydb_bytes pointer: reifydb_##operation##_bytes, reifydb_json pointer: reifydb_##operation##_json, \
         reifydb_timestamp pointer: reifydb_##operation##_timestamp, \
-        reifydb_decimal pointer: reifydb_##operation##_decimal, reifydb_uuid pointer: reifydb_##operation##_uuid, \
+        reifydb_decimal pointer: reifydb_##operation##_decimal, \
+        reifydb_uuid pointer: reifydb_##operation##_uuid, \
         reifydb_nullable_bool pointer: reifydb_##operation##_nullable_bool_, \
         reifydb_nullable_int pointer: reifydb_##operation##_nullable_int, \
         reifydb_nullable_float pointer: reifydb_##operation##_nullable_float, \
@@ -551,7 +554,7 @@ REIFYDB_LONG_(json, reifydb_json)
 #define REIFYDB_KEEP_(name, ...) __asm__(".macro reifydb_" name "\n" REIFYDB_EMIT_(__VA_ARGS__) ".endm\n");
 
 // The first use of `reifydb_comma` emits nothing and makes all others emit a comma.
-__asm__(REIFYDB_SECTION_ REIFYDB_EMIT_("{\"abi\":1,\"transitions\":[") //
+__asm__(REIFYDB_SECTION_ REIFYDB_EMIT_("{\"abi\":1,\"transitions\":[")
     ".macro reifydb_comma\n.purgem reifydb_comma\n.macro reifydb_comma\n" REIFYDB_EMIT_(",") ".endm\n.endm\n");
 
 // ------------------------------------------------------------------ rows
@@ -561,7 +564,8 @@ __asm__(REIFYDB_SECTION_ REIFYDB_EMIT_("{\"abi\":1,\"transitions\":[") //
     enum { \
         type##_columns_ = 0 REIFYDB_EACH_(REIFYDB_COUNT, list), \
         type##_points_ = 0 REIFYDB_EACH_(REIFYDB_ANY_POINTS, list), \
-        type##_bytes_max_ = 16 + 8 * type##_columns_ + type##_columns_ / 8 + 8 + (0 REIFYDB_EACH_(REIFYDB_SUM_TAIL_MAX, list)) \
+        type##_tail_max_ = 0 REIFYDB_EACH_(REIFYDB_SUM_TAIL_MAX, list), \
+        type##_bytes_max_ = 8 + 8 * type##_columns_ + (type##_columns_ + 7) / 8 + type##_tail_max_ + 7 \
     }; \
     REIFYDB_ALWAYS_ uint64_t type##_size_(const type *row, uint32_t columns) { \
         uint64_t tail = 8 + 8 * columns + (columns + 7) / 8; \
@@ -659,7 +663,7 @@ __attribute__((unused)) static int32_t reifydb_fill_(reifydb_cursor *cursor) {
     return length > 0;
 }
 
-// Opens a cursor; the bounds lie at the far end of the arena. `buffer_bytes` 0 is the default.
+// Opens a cursor that reads into `buffer`, which is the arena's last piece: given back when it fails.
 __attribute__((unused)) static int32_t reifydb_open_(reifydb_cursor *cursor, int32_t relation, int32_t index,
     int32_t flags, const uint8_t *bounds, size_t length, int32_t limit, uint8_t *buffer, uint32_t capacity) {
     int32_t number = reifydb_host_scan(relation, index, flags, bounds, length, limit);
@@ -759,8 +763,10 @@ __attribute__((unused)) static int32_t reifydb_open_(reifydb_cursor *cursor, int
         const name##_key *upper = is_prefix ? &range->prefix : &range->upper; \
         uint32_t lower_columns = is_prefix ? range->prefix_columns : range->lower_columns; \
         uint32_t upper_columns = is_prefix ? range->prefix_columns : range->upper_columns; \
-        if (lower_columns > name##_key_columns_ || upper_columns > name##_key_columns_) return REIFYDB_INVALID_ROW; \
-        int32_t flags = (lower_columns > 0 ? 1 : 0) | (upper_columns > 0 ? 2 : 0) | (range->descending ? 16 : 0); \
+        uint32_t most = name##_key_columns_; \
+        if (lower_columns > most || upper_columns > most) return REIFYDB_INVALID_ROW; \
+        int32_t flags = range->descending ? 16 : 0; \
+        flags |= (lower_columns > 0 ? 1 : 0) | (upper_columns > 0 ? 2 : 0); \
         if (lower_columns > 0 && !is_prefix && range->lower_exclusive) flags |= 4; \
         if (upper_columns > 0 && !is_prefix && range->upper_exclusive) flags |= 8; \
         uint32_t capacity = range->buffer_bytes > 0 ? (range->buffer_bytes + 7) & ~7u : 4096; \
@@ -775,8 +781,9 @@ __attribute__((unused)) static int32_t reifydb_open_(reifydb_cursor *cursor, int
         } \
         if (lower_columns > 0) name##_key_encode_(lower, bounds, lower_bytes, lower_columns); \
         if (upper_columns > 0) name##_key_encode_(upper, bounds + lower_bytes, upper_bytes, upper_columns); \
-        return reifydb_open_(cursor, table##_relation(), index, flags, bounds, (size_t)(lower_bytes + upper_bytes), \
-            range->limit, buffer, capacity); \
+        size_t length = (size_t)(lower_bytes + upper_bytes); \
+        return reifydb_open_(cursor, table##_relation(), index, flags, bounds, length, range->limit, buffer, \
+            capacity); \
     }
 
 #define REIFYDB_OPERATIONS_(name, key) \
@@ -857,7 +864,8 @@ __attribute__((unused)) static int32_t reifydb_open_(reifydb_cursor *cursor, int
 // ------------------------------------------------------------------ transitions
 
 // A function that may change rows: its name, its result, its parameters, then its body, which sets
-// `*result` and returns 0, or returns what undoes it. The result is `none`, a type, or `row(name)` of a
+// `*result` and returns 0, or returns what undoes it. Parameters are variables; none is called `result`
+// (`(int, result_, "result")` is outside). The result is `none`, a type, or `row(name)` of a
 // REIFYDB_ROW or a table; it is zero, empty, null until it is set. `secret(type)` is a parameter that is
 // never logged.
 #define REIFYDB_TRANSITION(name, returns, ...) REIFYDB_FUNCTION_(name, "", returns, __VA_ARGS__)
@@ -872,7 +880,8 @@ __attribute__((unused)) static int32_t reifydb_open_(reifydb_cursor *cursor, int
     } reifydb_args_##name; \
     REIFYDB_CODEC_(reifydb_args_##name, __VA_ARGS__) \
     REIFYDB_RESULT_(name, returns) \
-    static int32_t reifydb_body_##name(reifydb_result_##name *result REIFYDB_EACH_(REIFYDB_PARAM, __VA_ARGS__)); \
+    static int32_t reifydb_body_##name( \
+        reifydb_result_##name *result REIFYDB_EACH_(REIFYDB_PARAM, __VA_ARGS__)); \
     int32_t reifydb_run_##name(void); \
     __attribute__((export_name(#name))) int32_t reifydb_run_##name(void) { \
         reifydb_args_##name args; \
@@ -894,7 +903,8 @@ __attribute__((unused)) static int32_t reifydb_open_(reifydb_cursor *cursor, int
         return code == 0 ? 0 : reifydb_ended_(code); \
     } \
     __asm__(REIFYDB_SECTION_ "reifydb_comma\n" \
-        REIFYDB_EMIT_("{\"name\":\"" #name "\",\"params\":[" REIFYDB_EACH_(REIFYDB_COLUMNS_JSON, __VA_ARGS__) "],\"result\":") \
+        REIFYDB_EMIT_("{\"name\":\"" #name "\",\"params\":[" \
+            REIFYDB_EACH_(REIFYDB_COLUMNS_JSON, __VA_ARGS__) "],\"result\":") \
         REIFYDB_RESULT_JSON_(returns) REIFYDB_EMIT_(query "}")); \
     static int32_t reifydb_body_##name( \
         __attribute__((unused)) reifydb_result_##name *result REIFYDB_EACH_(REIFYDB_PARAM, __VA_ARGS__))
@@ -903,9 +913,9 @@ __attribute__((unused)) static int32_t reifydb_open_(reifydb_cursor *cursor, int
 // docs/abi.md or, for those of this header, as REIFYDB_UNEXPECTED. What the transition aborted with
 // itself stays.
 __attribute__((cold, unused)) static int32_t reifydb_ended_(int32_t code) {
-    static const char *const names[] = {"not_found", "duplicate_key", "not_null", "invalid_row", "invalid_number",
-        "read_only", "key_too_long", "row_too_long", "no_relation", "limit_reached", "out_of_memory",
-        "transaction_too_large", "exhausted"};
+    static const char *const names[] = {"not_found", "duplicate_key", "not_null", "invalid_row",
+        "invalid_number", "read_only", "key_too_long", "row_too_long", "no_relation", "limit_reached",
+        "out_of_memory", "transaction_too_large", "exhausted"};
     if (code <= REIFYDB_NOT_FOUND && code >= REIFYDB_EXHAUSTED) {
         (void)reifydb_abort(code, names[REIFYDB_NOT_FOUND - code]);
     } else if (code == REIFYDB_ARENA_FULL || code == REIFYDB_OVERFLOW) {
@@ -971,7 +981,8 @@ __attribute__((cold, unused)) static int32_t reifydb_ended_(int32_t code) {
 #define REIFYDB_MODULE(name, schema, ...) \
     enum { REIFYDB_EACH_(REIFYDB_NUMBER, __VA_ARGS__) reifydb_relations_ }; \
     REIFYDB_EACH_(REIFYDB_RELATION, __VA_ARGS__) \
-    __asm__(REIFYDB_SECTION_ REIFYDB_EMIT_("],\"name\":\"" name "\",\"schema\":\"" schema "\",\"relations\":[") \
+    __asm__(REIFYDB_SECTION_ \
+        REIFYDB_EMIT_("],\"name\":\"" name "\",\"schema\":\"" schema "\",\"relations\":[") \
         REIFYDB_EACH_(REIFYDB_RELATION_JSON, __VA_ARGS__) REIFYDB_EMIT_("]}"));
 
 #define REIFYDB_NUMBER_A(name) reifydb_number_##name, REIFYDB_NUMBER_B

@@ -177,7 +177,7 @@ class Proof:
             code = Code(engine, uninterruptible(engine, without_checks, text))
             store = self.db._kernel.store
             exports = store.instantiate(code, k=self.db._kernel.exports)
-            found = store.function(exports["run"], keep_gil=True)(i)
+            found = exports.function("run", keep_gil=True)(i)
             assert found & (1 << 64) - 1 == (i * a + b & (1 << 64) - 1) ^ c
             del exports, code, store
             self.db._registry.renew_store()

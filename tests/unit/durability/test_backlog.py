@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -284,3 +285,43 @@ def test_an_idle_log_leaves_a_mark(disk: HeldDisk, open_it: Callable[[Options], 
     crashed.write_image(path, bytes(rotten))
     with pytest.raises(LogDamagedError):
         list(open_log(PATH, Options(), storage=crashed).replay())
+
+
+def test_two_interrupts_do_not_release_the_lock_of_another_thread(
+    disk: HeldDisk, open_it: Callable[[Options], FileLog]
+) -> None:
+    """The first ends the wait, the second what waits to have the lock back."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    log = open_it(Options())
+    disk.hold()
+    log.append(group(1))
+    lock = log._backlog._lock
+    released: list[str] = []
+
+    def holds_the_lock() -> None:
+        time.sleep(0.05)
+        with lock:
+            for _ in range(2):
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+                time.sleep(0.05)
+            taken = threading.Thread(
+                target=lambda: lock.acquire(timeout=0.01) and released.append("released")
+            )
+            taken.start()
+            taken.join()
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    other = threading.Thread(target=holds_the_lock)
+    try:
+        other.start()
+        with pytest.raises(KeyboardInterrupt):
+            log.wait_durable(1, 10)
+    finally:
+        other.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert released == []
+    disk.let_go()
+    log.wait_durable(1, 10)

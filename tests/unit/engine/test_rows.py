@@ -467,7 +467,8 @@ def test_wrong_keys_are_named() -> None:
 @st.composite
 def two_keys(draw: st.DrawFn) -> tuple[list[Type], tuple[object, ...], tuple[object, ...]]:
     values = {**VALUES, Type.TIMESTAMP: datetimes.map(in_utc)}
-    types = draw(st.lists(st.sampled_from(list(Type)), min_size=1, max_size=4))
+    comparable = [kind for kind in Type if kind is not Type.JSON]  # Python orders no JSON
+    types = draw(st.lists(st.sampled_from(comparable), min_size=1, max_size=4))
     tight: dict[Type, st.SearchStrategy[object]] = {
         TEXT: st.text("\0\x01aé\uffff\U00010000", max_size=3),
         Type.BYTES: st.binary(max_size=3).map(lambda b: bytes(x % 2 * 255 for x in b)),

@@ -90,7 +90,7 @@ def test_types_have_several_names(names: str, type_: Type) -> None:
         ("decimal(19, 2)", "1 to 18"),
         ("decimal(0)", "1 to 18"),
         ("decimal(3, 4)", "scale"),
-        ("decimal(3, -1)", "whole numbers"),
+        ("decimal(3, -1)", "expected )"),
         ("decimal(3, 1, 1)", ""),
         ("uuid(3)", "takes no argument"),
         ("json[]", ""),
