@@ -12,9 +12,6 @@ from reifydb.gateway.http.forms import Form
 LSN, INCARNATION = "Reifydb-Lsn", "Reifydb-Incarnation"
 """Where the answer stands: everything up to this lsn, of this incarnation, is in it."""
 
-STARTED = "reifydb_started"
-"""When a request began to be served, by the event loop's clock."""
-
 
 def answer(exchange: Exchange, value: Any, *, status: int = 200) -> web.Response:
     """An answer that holds a value."""
@@ -26,11 +23,10 @@ def answer(exchange: Exchange, value: Any, *, status: int = 200) -> web.Response
 
 def headers(exchange: Exchange, content_type: str | None = None) -> dict[str, str]:
     """What every answer of an exchange says."""
-    loop, request = exchange.server.service._loop, exchange.request
     found = {
         LSN: str(exchange.lsn),
         INCARNATION: str(exchange.server.db.incarnation),
-        "Server-Timing": f"total;dur={(loop.time() - request[STARTED]) * 1000:.3f}",
+        "Server-Timing": f"total;dur={exchange.elapsed_ms:.3f}",
     }
     if content_type is not None:
         found["Content-Type"] = content_type

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any
 
 from aiohttp import web
@@ -42,6 +43,7 @@ class Exchange:
 
     def __init__(self, request: web.Request) -> None:
         self.request = request
+        self._started_s = perf_counter()
         self.server: Server = request.app[SERVER]
         self.grant = caller(request)
         self.form: Form = form_of_answer(request)
@@ -50,6 +52,11 @@ class Exchange:
         self._answers: list[Any] = []
         self._missing = 0
         self._done: asyncio.Future[None] | None = None
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Since it began."""
+        return (perf_counter() - self._started_s) * 1000
 
     # ------------------------------------------------------------------ the service's peer
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from reifydb.errors import ReifyDBError, RequestError, UnknownNameError
-from reifydb.gateway.http.answers import INCARNATION, LSN, STARTED, problem_answer
+from reifydb.gateway.http.answers import INCARNATION, LSN, problem_answer
 from reifydb.gateway.http.bodies import too_long
 from reifydb.gateway.http.exchange import ProblemError
 from reifydb.gateway.http.forms import JSON, form_of_answer
@@ -36,7 +36,7 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     server = request.app[SERVER]
     service = server.service
     loop = service._loop
-    request[STARTED] = started = loop.time()
+    started = loop.time()
     try:
         response = await _served(request, handler)
     except ConnectionError:
