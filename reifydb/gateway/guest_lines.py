@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -82,26 +83,31 @@ class GuestLines:
         new = islice(self._kept, max(0, number - first), None)
         return [line for line in new if line.level >= level]
 
-    async def follow(self, level: int) -> AsyncGenerator[Sequence[GuestLine]]:
-        """Those that are kept, then those that come, as they come.
+    @contextmanager
+    def reader(self) -> Iterator[None]:
+        """Counts someone who follows, while they do.
 
         Raises:
-            OverloadedError: Too many follow already.
+            OverloadedError: Too many do already.
         """
         if self._readers >= guest_readers_max:
             raise OverloadedError(f"{guest_readers_max} read already (guest_readers_max)")
         self._readers += 1
-        number = 0
         try:
-            while not self._closed:
-                self._more.clear()
-                lines, number = self.since(number, level), self._number
-                if lines:
-                    yield lines
-                else:
-                    await self._more.wait()
+            yield
         finally:
             self._readers -= 1
+
+    async def follow(self, level: int) -> AsyncGenerator[Sequence[GuestLine]]:
+        """Those that are kept, then those that come, as they come. For a `reader`."""
+        number = 0
+        while not self._closed:
+            self._more.clear()
+            lines, number = self.since(number, level), self._number
+            if lines:
+                yield lines
+            else:
+                await self._more.wait()
 
 
 def level_of(name: str | None) -> int:

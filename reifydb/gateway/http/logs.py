@@ -27,20 +27,14 @@ async def logs(request: web.Request) -> web.StreamResponse:
     exchange.lsn = exchange.server.db.lsn
     if not flag(request, "follow"):
         return answer(exchange, {"lines": [line.shown() for line in lines.since(0, level)]})
-    followed = lines.follow(level)
-    try:
-        first = await anext(followed) if lines.since(0, level) else ()
-        response = web.StreamResponse(
-            headers=headers(exchange, NDJSON) | {"X-Accel-Buffering": "no"}
-        )
+    with lines.reader():
+        unbuffered = {"X-Accel-Buffering": "no"}  # nginx would gather them
+        response = web.StreamResponse(headers=headers(exchange, NDJSON) | unbuffered)
         await response.prepare(request)
-        await response.write(_written(first))
-        async for found in followed:
+        async for found in lines.follow(level):
             await response.write(_written(found))
         await response.write_eof()
         return response
-    finally:
-        await followed.aclose()
 
 
 def _written(lines: Sequence[GuestLine]) -> bytes:

@@ -42,6 +42,9 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ConnectionError:
         raise
     except Exception as error:
+        if request.writer.output_size:  # too late for another answer
+            _LOG.error("%s %s failed half-way", request.method, request.path, exc_info=error)
+            raise ConnectionError("the answer had begun") from None
         form = JSON if request.path == "/v1/ws" else form_of_answer(request)
         response = problem_answer(form, _problem(request, error), request.path)
         if isinstance(error, web.HTTPMethodNotAllowed):
