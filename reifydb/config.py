@@ -121,8 +121,9 @@ sockets_max = 11_000
 waiting_requests_max = 100_000
 """Requests of all connections that have arrived and not yet run; a second's work or so."""
 
-waiting_peers_max = 20_000
-"""Connections and HTTP requests that wait until what they did is durable."""
+waiting_peers_max = 30_000
+"""Connections and HTTP requests that wait for an answer, or until what they did is durable: twice
+all WebSockets, which may be both, and HTTP's."""
 
 queue_delay_ms_max = 500
 """When requests have waited longer than this for a second, new ones are refused for a while."""

@@ -97,7 +97,8 @@ class Service:
         Raises:
             OverloadedError, UnavailableError: With when to try again.
         """
-        self.admission.check(self._loop.time(), len(self._arrived), len(self._owing))
+        peers = len(self._owing) + len(self._speaking)
+        self.admission.check(self._loop.time(), len(self._arrived), peers)
 
     def _wake(self) -> None:
         if not self._scheduled:

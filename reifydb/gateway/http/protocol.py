@@ -17,10 +17,15 @@ from reifydb.wire.problems import problem_of
 
 _LOG = logging.getLogger("reifydb.gateway")
 
+LINGER_S = 2.0
+"""How long what is still sent of a refused body is thrown away, so that the sender, which may read
+only then, finds the answer instead of a reset."""
+
 SETTINGS: dict[str, Any] = {
     "access_log": None,
     "auto_decompress": False,  # a body of 16 MiB is then no more than that
     "keepalive_timeout": keepalive_ms_max / 1000,
+    "lingering_time": LINGER_S,
 }
 """Of every connection."""
 
