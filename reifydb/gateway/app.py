@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from reifydb.config import body_bytes_max
-from reifydb.gateway.http.middleware import edge, mark_origin
+from reifydb.gateway.http.middleware import edge
 from reifydb.gateway.http.routes import ROUTES
 from reifydb.gateway.server import Server
 from reifydb.gateway.websocket import SERVER, websocket
@@ -17,5 +17,4 @@ def make_app(server: Server) -> web.Application:
     app[SERVER] = server
     app.router.add_get("/v1/ws", websocket)
     app.router.add_routes(ROUTES)
-    app.on_response_prepare.append(mark_origin)
     return app

@@ -81,6 +81,12 @@ class Metrics:
     def ran(self, outcomes: Sequence[Outcome], seconds: float) -> None:
         """A batch has run, in so many seconds. O(calls), in C."""
         self.batches.observe(len(outcomes))
+        if len(outcomes) == 1:
+            [one] = outcomes
+            name = one.call.handle.name
+            histogram(self.seconds, name).observe(seconds)
+            self.calls[name, OUTCOMES[one.status]] += 1
+            return
         statuses = Counter(map(_status, outcomes))
         handles = Counter(map(_handle, map(_call, outcomes)))
         for handle, count in handles.items():

@@ -14,6 +14,7 @@ from reifydb.database import Database
 from reifydb.errors import ForbiddenError, OverloadedError, UnauthenticatedError, UnavailableError
 from reifydb.gateway.grants import EVERYTHING, Grant
 from reifydb.gateway.guest_lines import GuestLines
+from reifydb.gateway.patience import Patience
 from reifydb.gateway.service import Service
 from reifydb.gateway.session import Session
 from reifydb.gateway.thread import Thread
@@ -46,6 +47,7 @@ class Server:
         self.tokens = Tokens(db)
         self.guest_lines = GuestLines(db, asyncio.get_running_loop())
         self.thread = Thread()
+        self.patience = Patience(asyncio.get_running_loop())
         self.body_bytes = 0  # of HTTP requests that are being read or served
         self.connections: set[Connection] = set()
         self._connected = 0
@@ -132,6 +134,7 @@ class Server:
         self.service.close()
         self.guest_lines.close()
         self.thread.close()
+        self.patience.close()
 
     @staticmethod
     def draining_error() -> UnavailableError:

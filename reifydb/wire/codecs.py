@@ -115,7 +115,7 @@ class JsonCodec:
         if not isinstance(data, str):
             raise RequestError("a binary frame", hint="reifydb.v1.json has text frames")
         try:
-            read = json.loads(data, parse_constant=_refuse_constant)
+            read = _loads(data)
             if "\\ud" in data or "\\uD" in data:  # halves of a pair are no text, and cannot be sent
                 _dumps(read).encode()
             return read
@@ -162,3 +162,6 @@ def _refuse_ext(code: int, data: bytes) -> Any:
 
 def _refuse_constant(text: str) -> Any:
     raise RequestError(f"{text} is no JSON value")
+
+
+_loads = json.JSONDecoder(parse_constant=_refuse_constant).decode

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from aiohttp import web
 
@@ -15,8 +13,7 @@ from reifydb.gateway.websocket import SERVER
 from reifydb.wire.problems import problem_of
 
 
-@asynccontextmanager
-async def body_of(request: web.Request) -> AsyncIterator[bytes]:
+class body_of:  # noqa: N801 (used like a function: `async with body_of(request) as body`)
     """The body, for as long as the request is served: until then it counts.
 
     Raises:
@@ -25,15 +22,26 @@ async def body_of(request: web.Request) -> AsyncIterator[bytes]:
         ProblemError: It did not come in time.
         RequestError: It is compressed, or its end is missing.
     """
-    server = request.app[SERVER]
-    size = _announced(request)
-    if server.body_bytes + size > bodies_bytes_max:
-        raise OverloadedError("too much is being sent at a time (bodies_bytes_max)")
-    server.body_bytes += size
-    try:
-        yield await _read(request)
-    finally:
-        server.body_bytes -= size
+
+    __slots__ = ("_request", "_server", "_size")
+
+    def __init__(self, request: web.Request) -> None:
+        self._request, self._server, self._size = request, request.app[SERVER], 0
+
+    async def __aenter__(self) -> bytes:
+        size, server = _announced(self._request), self._server
+        if server.body_bytes + size > bodies_bytes_max:
+            raise OverloadedError("too much is being sent at a time (bodies_bytes_max)")
+        self._size = size
+        server.body_bytes += size
+        try:
+            return await _read(self._request)
+        except BaseException:
+            server.body_bytes -= size
+            raise
+
+    async def __aexit__(self, *raised: object) -> None:
+        self._server.body_bytes -= self._size
 
 
 def _announced(request: web.Request) -> int:

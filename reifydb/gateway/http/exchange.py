@@ -11,8 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from reifydb.config import answer_ms_max
-from reifydb.errors import RequestError, UnauthenticatedError, WaitTimeoutError
+from reifydb.errors import RequestError, UnauthenticatedError
 from reifydb.gateway.grants import Grant
 from reifydb.gateway.http.forms import Form, form_of_answer, form_of_body
 from reifydb.gateway.server import Server
@@ -94,10 +93,10 @@ class Exchange:
             raise server.draining_error()
         self._missing = self.session.in_flight = len(asked)
         self._answers = [None] * self._missing
-        loop = asyncio.get_running_loop()
-        done = self._done = loop.create_future()
+        done = self._done = server.service._loop.create_future()
         requests = [Request(kind, i, arguments) for i, (kind, arguments) in enumerate(asked)]
-        timer = loop.call_later(answer_ms_max / 1000, _give_up, done)
+        patience = server.patience
+        patience.begin(done)
         server.service.take_on(self, requests)
         try:
             await done
@@ -105,7 +104,7 @@ class Exchange:
             server.service.forget(self)
             raise
         finally:
-            timer.cancel()
+            patience.end(done)
         return self._answers
 
     def read(self, body: bytes) -> Any:
@@ -121,14 +120,6 @@ class Exchange:
                 hint="Content-Type and Accept are both JSON's or both msgpack's",
             )
         return form.read(body)
-
-
-def _give_up(done: asyncio.Future[None]) -> None:
-    if not done.done():
-        said = f"there is no answer after {answer_ms_max:,} ms (answer_ms_max)"
-        done.set_exception(
-            WaitTimeoutError(said, hint="what was asked for may have happened, or may still do so")
-        )
 
 
 def caller(request: web.Request) -> Grant:

@@ -11,6 +11,7 @@ from reifydb.gateway.guest_lines import GuestLine, level_of
 from reifydb.gateway.http.answers import answer, headers
 from reifydb.gateway.http.exchange import Exchange, flag
 from reifydb.gateway.http.forms import JSON
+from reifydb.gateway.http.middleware import mark_origin
 
 NDJSON = "application/x-ndjson"
 PARAMETERS = ("follow", "level")
@@ -30,6 +31,8 @@ async def logs(request: web.Request) -> web.StreamResponse:
     with lines.reader():
         unbuffered = {"X-Accel-Buffering": "no"}  # nginx would gather them
         response = web.StreamResponse(headers=headers(exchange, NDJSON) | unbuffered)
+        if "Origin" in request.headers:
+            mark_origin(request, response)
         await response.prepare(request)
         async for found in lines.follow(level):
             await response.write(_written(found))

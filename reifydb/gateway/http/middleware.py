@@ -49,6 +49,8 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = problem_answer(form, _problem(request, error), request.path)
         if isinstance(error, web.HTTPMethodNotAllowed):
             response.headers["Allow"] = error.headers["Allow"]
+    if "Origin" in request.headers and not response.prepared:
+        mark_origin(request, response)
     resource = request.match_info.route.resource
     route = "none" if resource is None else resource.canonical
     method = request.method if request.method in _METHODS else "other"
@@ -81,10 +83,10 @@ def _preflight() -> web.Response:
     )
 
 
-async def mark_origin(request: web.Request, response: web.StreamResponse) -> None:
-    """As an answer begins: pages of allowed origins may read it."""
-    origin = request.headers.get("Origin")
-    if origin is not None and origin in request.app[SERVER].settings.origins:
+def mark_origin(request: web.Request, response: web.StreamResponse) -> None:
+    """Before an answer begins: pages of allowed origins may read it."""
+    origin = request.headers["Origin"]
+    if origin in request.app[SERVER].settings.origins:
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
         response.headers.add("Vary", "Origin")
