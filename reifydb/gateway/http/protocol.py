@@ -64,6 +64,7 @@ class _Connection(RequestHandler):
             _LOG.error("a request failed", exc_info=exc)
             problem = problem_of(OperatorError("an internal error; the server's log has it"))
         response = problem_answer(JSON, problem, request.path)
+        response.headers["Server"] = "reifydb"
         response.force_close()  # what follows cannot be read
         return response
 

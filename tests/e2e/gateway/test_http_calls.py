@@ -24,6 +24,7 @@ async def test_a_call_by_position_and_by_name() -> None:
         assert answer.headers["Reifydb-Incarnation"] == str(client.db.incarnation)
         assert answer.headers["Server-Timing"].startswith("total;dur=")
         assert "Preference-Applied" not in answer.headers
+        assert answer.headers["Server"] == "reifydb"
         named = {"from_id": 1, "to_id": 2, "amount": 10}
         params = client.db._transitions["bank.transfer"].transition.params  # type: ignore[union-attr]
         named = dict(zip([p.name for p in params], named.values(), strict=True))
