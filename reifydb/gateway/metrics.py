@@ -23,6 +23,9 @@ SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 SERIES_MAX = 20_000
 """Transitions, or routes, that are told apart; all further ones are counted together."""
 
+FEW = 4
+"""Outcomes that are counted one by one; to count more together takes 3 µs and 0.1 µs each."""
+
 OUTCOMES = {
     COMMITTED: "committed",
     ABORTED: "aborted",
@@ -81,11 +84,11 @@ class Metrics:
     def ran(self, outcomes: Sequence[Outcome], seconds: float) -> None:
         """A batch has run, in so many seconds. O(calls), in C."""
         self.batches.observe(len(outcomes))
-        if len(outcomes) == 1:
-            [one] = outcomes
-            name = one.call.handle.name
-            histogram(self.seconds, name).observe(seconds)
-            self.calls[name, OUTCOMES[one.status]] += 1
+        if len(outcomes) <= FEW:
+            for outcome in outcomes:
+                name = outcome.call.handle.name
+                histogram(self.seconds, name).observe(seconds)
+                self.calls[name, OUTCOMES[outcome.status]] += 1
             return
         statuses = Counter(map(_status, outcomes))
         handles = Counter(map(_handle, map(_call, outcomes)))

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import aiohttp
 import msgpack
 import pytest
 
+import reifydb
 from reifydb.errors import DurabilityLostError
-from tests.e2e.gateway.http_client import MSGPACK, bank
+from reifydb.gateway.serve import serving
+from reifydb.gateway.server import Settings
+from tests.e2e.gateway.http_client import MSGPACK, bank, bank_wasm
 
 
 async def test_a_call_by_position_and_by_name() -> None:
@@ -114,6 +118,23 @@ async def test_an_answer_that_will_never_be_durable_is_a_problem(tmp_path: Path)
         answer = await asked
         assert (answer.status, answer.problem["code"]) == (500, "durability_lost")
         client.server.service._lost = None
+
+
+async def test_what_was_taken_on_is_answered_when_the_server_ends(tmp_path: Path) -> None:
+    options = reifydb.Options(reserve_bytes=4096, flush_interval_ms=200)
+    with reifydb.open(tmp_path / "bank", options=options) as db:
+        db.install(bank_wasm(), apply_schema=True)
+        async with aiohttp.ClientSession() as session:
+            async with serving(db, "127.0.0.1", 0, Settings()) as (server, url):
+                body = [1, "ada", 100]
+                asked = asyncio.create_task(
+                    session.post(f"{url}/v1/call/bank.open", json=body).__aenter__()
+                )
+                while not server.service._owing:
+                    await asyncio.sleep(0.001)
+            response = await asked
+            assert response.status == 200
+            assert db.durable_lsn >= (await response.json())["lsn"]
 
 
 async def test_calls_that_arrive_together_run_together() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from reifydb.database.batches import Call, Outcome
 from reifydb.engine.kernel import ABORTED, COMMITTED, TRAPPED
-from reifydb.gateway.metrics import SIZES, Histogram, Metrics, gauge, sample
+from reifydb.gateway.metrics import FEW, SIZES, Histogram, Metrics, gauge, sample
 
 
 class Handle:
@@ -18,7 +20,8 @@ def outcomes(*pairs: tuple[Any, int]) -> list[Outcome]:
     return [Outcome(Call(handle, b"", None), status, 0, 1, 0, 0) for handle, status in pairs]
 
 
-def test_a_batch_is_counted_by_transition_and_outcome_whatever_it_mixes() -> None:
+@pytest.mark.parametrize("times", [1, FEW, 1000])
+def test_a_batch_is_counted_by_transition_and_outcome_whatever_it_mixes(times: int) -> None:
     a: Any = Handle("bank.a")
     b: Any = Handle("bank.b")
     batches = [
@@ -30,16 +33,16 @@ def test_a_batch_is_counted_by_transition_and_outcome_whatever_it_mixes() -> Non
     ]
     metrics = Metrics()
     for batch in batches:
-        metrics.ran(batch, 0.002)
+        metrics.ran(batch * times, 0.002)
     assert metrics.calls == {
-        ("bank.a", "committed"): 4,
-        ("bank.a", "aborted"): 2,
-        ("bank.b", "committed"): 3,
-        ("bank.b", "trapped"): 1,
+        ("bank.a", "committed"): 4 * times,
+        ("bank.a", "aborted"): 2 * times,
+        ("bank.b", "committed"): 3 * times,
+        ("bank.b", "trapped"): times,
     }
-    assert sum(metrics.seconds["bank.a"].counts) == 6
-    assert sum(metrics.seconds["bank.b"].counts) == 4
-    assert metrics.batches.sum == 10
+    assert sum(metrics.seconds["bank.a"].counts) == 6 * times
+    assert sum(metrics.seconds["bank.b"].counts) == 4 * times
+    assert metrics.batches.sum == 10 * times
 
 
 def test_a_histogram_says_how_many_were_below_each_bound() -> None:
