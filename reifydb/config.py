@@ -134,6 +134,12 @@ guest_lines_max = 1000
 guest_readers_max = 16
 """Clients that follow the lines of guests."""
 
+page_bytes_max = 4 * MIB
+"""Rows of one page over HTTP; a page ends with the row that reaches it. Rows have up to 8 MiB."""
+
+write_ms_max = 30_000
+"""How long a client may read nothing of the answer that it is sent over HTTP."""
+
 scan_skipped_max = 100_000
 """Rows with one value in an index that paging over HTTP may have to pass over for one page."""
 

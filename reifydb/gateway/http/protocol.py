@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from reifydb.config import header_ms_max, keepalive_ms_max, sockets_max
+from reifydb.config import header_ms_max, keepalive_ms_max, sockets_max, write_ms_max
 from reifydb.errors import OperatorError, RequestError
 from reifydb.gateway.http.answers import problem_answer
 from reifydb.gateway.http.forms import JSON
@@ -35,10 +35,13 @@ class _Connection(RequestHandler):
     not HTTP is told so with a problem.
     """
 
-    __slots__ = ()
+    __slots__ = ("_unread",)
+
+    _unread: asyncio.TimerHandle | None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
+        self._unread = None
         super().connection_made(transport)
         if self._keepalive_handle is not None:  # aiohttp's own, which would wait for `keepalive`
             self._keepalive_handle.cancel()
@@ -46,6 +49,41 @@ class _Connection(RequestHandler):
         self._keepalive_handle = self._loop.call_at(
             self._next_keepalive_close_time, self._process_keepalive
         )
+
+    def pause_writing(self) -> None:
+        """See `asyncio.Protocol`: the client does not read as fast as it is sent to."""
+        super().pause_writing()
+        if not self._upgraded:  # WebSockets have their own ways
+            self._look_later()
+
+    def resume_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        super().resume_writing()
+        self._look_no_more()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """See `asyncio.Protocol`."""
+        super().connection_lost(exc)
+        self._look_no_more()
+
+    def _look_later(self) -> None:
+        transport = self.transport
+        if transport is not None:
+            left = transport.get_write_buffer_size()
+            self._unread = self._loop.call_later(write_ms_max / 1000, self._look, left)
+
+    def _look_no_more(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _look(self, left: int) -> None:
+        """Closes the connection if as much is left as before."""
+        transport = self.transport
+        if transport is not None and transport.get_write_buffer_size() >= left:
+            transport.abort()
+        else:
+            self._look_later()
 
     def handle_error(
         self,

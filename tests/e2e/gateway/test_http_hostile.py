@@ -6,6 +6,7 @@ import asyncio
 import gc
 import io
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -305,6 +306,39 @@ async def test_clients_that_go_away_leave_nothing() -> None:
         assert not service.busy
         assert client.server.body_bytes == 0
         assert (await client.call("bank.total")).status == 200
+
+
+async def test_a_client_that_reads_nothing_is_closed_and_a_slow_one_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "write_ms_max", 300)
+    async with bank() as client:
+        client.db.execute("create table long (id int primary key, text text)")
+        with client.db.transaction() as tx:
+            tx.insert_many("long", [{"id": i, "text": "x" * 100_000} for i in range(100)])
+        ask = b"GET /v1/tables/long?limit=100 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        loop = asyncio.get_running_loop()
+
+        async def read(pause_s: float) -> int:
+            with socket.socket() as own:
+                own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+                own.setblocking(False)
+                await loop.sock_connect(own, ("127.0.0.1", client.port))
+                await loop.sock_sendall(own, ask)
+                await asyncio.sleep(pause_s)
+                size = 0
+                try:
+                    while part := await loop.sock_recv(own, 1 << 17):
+                        size += len(part)
+                        await asyncio.sleep(0.01)
+                except ConnectionError:
+                    pass
+                return size
+
+        slow, dead = await asyncio.gather(read(0), read(1.5))
+        assert slow > config.page_bytes_max
+        assert dead < slow
+        await check_serves(client)
 
 
 # ---------------------------------------------------------------- too much

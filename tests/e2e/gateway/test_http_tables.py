@@ -12,6 +12,7 @@ import msgpack
 import pytest
 
 import reifydb
+from reifydb.config import MIB
 from tests.e2e.gateway.http_client import MSGPACK, Client, bank, served
 
 TYPES = """
@@ -329,6 +330,16 @@ async def test_a_page_has_a_hundred_rows() -> None:
             tx.insert_many("score", [{"id": i} for i in range(250)])
         assert len((await client.get("/v1/tables/score")).content["rows"]) == 100
         assert len((await client.get("/v1/tables/score?limit=10000")).content["rows"]) == 250
+
+
+async def test_a_page_of_long_rows_has_fewer() -> None:
+    async with tables() as client:
+        with client.db.transaction() as tx:
+            tx.insert_many("note", [{"text": "x" * MIB} for _ in range(7)])
+        first = (await client.get("/v1/tables/note")).content
+        assert [row["id"] for row in first["rows"]] == [1, 2, 3, 4]
+        rest = await paged(client, "/v1/tables/note?limit=100", first["next"])
+        assert [row["id"] for row in rest] == [5, 6, 7]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
+from reifydb.errors import RequestError
 from reifydb.gateway.http.forms import JSON, MSGPACK, form_of_answer, form_of_body
 
 M, J = "application/msgpack", "application/json"
@@ -41,3 +42,14 @@ def test_the_form_is_chosen_by_headers(
 def test_a_problem_may_quote_what_is_no_text() -> None:
     for form in (JSON, MSGPACK):
         assert form.write_problem({"detail": "\ud800"})
+
+
+@pytest.mark.parametrize("text", [r'"\ud800"', r'{"a": ["x\uDFFF"]}', r'{"\udc00": 1}'])
+def test_half_a_surrogate_pair_is_no_json(text: str) -> None:
+    """It could be read, but an answer that quotes it could not be sent."""
+    with pytest.raises(RequestError, match="surrogate"):
+        JSON.read(text.encode())
+
+
+def test_whole_surrogate_pairs_and_what_looks_like_one_are_json() -> None:
+    assert JSON.read(rb'"\ud83d\ude00 \\ud800"') == "😀 \\ud800"
