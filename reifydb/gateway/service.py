@@ -361,10 +361,11 @@ class Service:
             write = tx.update_many if how == "update" else tx.upsert_many
             return write(name, given), None
 
-    def _subscribe(self, peer: Peer, request: Request) -> tuple[Any, None]:
+    def _subscribe(self, peer: Peer, request: Request) -> tuple[Any, bool]:
         name, options = request.arguments
         peer.session.require("subscribe", name)
-        return self.feeds.join(peer, request.id, name, options), None
+        # At once, before the stream, which waits for the disk itself.
+        return self.feeds.join(peer, request.id, name, options), False
 
     def _unsubscribe(self, peer: Peer, request: Request) -> tuple[Any, None]:
         self.feeds.leave(peer, request.arguments[0])

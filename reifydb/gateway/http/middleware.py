@@ -49,10 +49,11 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = problem_answer(form, _problem(request, error), request.path)
         if isinstance(error, web.HTTPMethodNotAllowed):
             response.headers["Allow"] = error.headers["Allow"]
-    if not response.prepared:
-        response.headers.setdefault("Server", "reifydb")  # and not which version of what
-        if "Origin" in request.headers:
-            mark_origin(request, response)
+    if response.prepared:  # a WebSocket, or a stream: how long it lasted says nothing
+        return response
+    response.headers.setdefault("Server", "reifydb")  # and not which version of what
+    if "Origin" in request.headers:
+        mark_origin(request, response)
     resource = request.match_info.route.resource
     route = "none" if resource is None else resource.canonical
     method = request.method if request.method in _METHODS else "other"
