@@ -155,7 +155,9 @@ class _Schemas:
     """The tables as they are at this point of the history, and changes of them.
 
     A change that the rows refuse (a unique index, say) is not known to be here: what is drawn after
-    it still means something, for names that are not there are errors that the oracle knows.
+    it still means something, for names that are not there are errors that the oracle knows. So a
+    name that must be refused because it is taken is one that is surely there, of a column of the
+    key or of an index of the beginning: otherwise it might be given to something else.
     """
 
     def __init__(self, rng: random.Random, tables: tuple[Table, ...]) -> None:
@@ -186,24 +188,26 @@ class _Schemas:
         table = rng.choice(list(self.tables.values()))
         if rng.random() < 0.05:
             table = replace(table, name="nosuch")
-        column = rng.choice(table.columns).name
+        column, taken = rng.choice(table.columns).name, table.columns[table.key[0]].name
         indexes = [index.name for one in self.tables.values() for index in one.indexes]
         kinds = ("index", "drop index", "add", "drop", "rename", "rename table", "drop table")
         kind = rng.choices(kinds, (30, 15, 20, 15, 8, 5, 3 if len(self.tables) > 1 else 0))[0]
         match kind:
             case "index":
                 names = tuple(table.columns[i].name for i in random_index_columns(rng, table))
-                name = self._name("i") if rng.random() < 0.95 else rng.choice([*indexes, "i"])
+                name, first = self._name("i"), [one for one in indexes if one[:2] != "i_"]
+                if first and rng.random() < 0.05:
+                    name = rng.choice(first)
                 return CreateIndex(name, table.name, names, rng.random() < 0.3)
             case "drop index":
                 return DropIndex(rng.choice([*indexes, "nosuch"]))
             case "add":
-                name = self._name("a") if rng.random() < 0.95 else column
+                name = self._name("a") if rng.random() < 0.95 else taken
                 return AddColumn(table.name, random_column(rng, name))
             case "drop":
                 return DropColumn(table.name, column if rng.random() < 0.95 else "nosuch")
             case "rename":
-                new = self._name("r") if rng.random() < 0.95 else rng.choice(table.columns).name
+                new = self._name("r") if rng.random() < 0.95 else taken
                 return RenameColumn(table.name, column, new)
             case "rename table":
                 return RenameTable(table.name, self._name("u"))
