@@ -84,6 +84,78 @@ manifest_bytes_max = 256 * KIB
 compile_cache_bytes_max = 256 * MIB
 """Compiled code kept on disk. The kernel's is below 2 MiB, a module's ten times its binary."""
 
+frame_messages_max = 10_000
+"""Messages in one WebSocket frame. A tick's batch of them takes some 10 ms."""
+
+in_flight_max = 10_000
+"""Requests of one WebSocket connection that are not yet answered."""
+
+ws_frame_bytes_max = 4 * MIB
+"""One WebSocket frame, in. Rows are up to 8 MiB, but those go over HTTP."""
+
+group_calls_max = 1000
+"""Calls of one group: one transaction, which keeps the engine."""
+
+body_bytes_max = 16 * MIB
+"""Body of one HTTP request: a row of 8 MiB, in base64, fits."""
+
+bodies_bytes_max = 256 * MIB
+"""Bodies of all HTTP requests that are being read or served. More are refused for the moment."""
+
+body_ms_max = 30_000
+"""How long the body of an HTTP request may take to arrive."""
+
+header_ms_max = 10_000
+"""How long a new connection may take to send its first request's headers: whoever opens thousands
+and sends half a line each is not waited for. Apache allows 20 s, nginx 60."""
+
+keepalive_ms_max = 75_000
+"""How long a connection that asks for nothing is kept, longer than most proxies keep theirs."""
+
+answer_ms_max = 60_000
+"""How long an HTTP request waits for its answer: the disk may have stalled."""
+
+sockets_max = 11_000
+"""TCP connections of a server: its WebSockets, and a thousand of HTTP's."""
+
+waiting_requests_max = 100_000
+"""Requests of all connections that have arrived and not yet run; a second's work or so."""
+
+waiting_peers_max = 30_000
+"""Connections and HTTP requests that wait for an answer, or until what they did is durable: twice
+all WebSockets, which may be both, and HTTP's."""
+
+queue_delay_ms_max = 500
+"""When requests have waited longer than this for a second, new ones are refused for a while."""
+
+guest_lines_max = 1000
+"""Lines of guests that a server keeps for those who ask later."""
+
+guest_readers_max = 16
+"""Clients that follow the lines of guests."""
+
+page_bytes_max = 4 * MIB
+"""Rows of one page over HTTP, which ends with the row that reaches it, or of one `scan` over
+WebSocket, which is refused beyond it. One row has up to 8 MiB and is always served."""
+
+write_ms_max = 30_000
+"""How long a client may read nothing of the answer that it is sent over HTTP."""
+
+scan_skipped_max = 100_000
+"""Rows with one value in an index that paging over HTTP may have to pass over for one page."""
+
+connections_max = 10_000
+"""WebSocket connections of a server; some 50 KiB each."""
+
+subscriptions_max = 100
+"""Subscriptions of one WebSocket connection."""
+
+outgoing_bytes_max = MIB
+"""What one connection has not read yet; beyond it nothing is read from it, or kept ready for it."""
+
+scan_rows_max = 10_000
+"""Rows of one scan over the wire: a client asks for the next ones."""
+
 sql_bytes_max = MIB
 """SQL text of one call, in UTF-8. The parser takes up to 5 s and 300 MB for this much."""
 

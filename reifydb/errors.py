@@ -25,6 +25,7 @@ __all__ = [
     "DuplicateKeyError",
     "DurabilityLostError",
     "DurabilityStalledError",
+    "ForbiddenError",
     "ForkedError",
     "FormatVersionError",
     "KernelError",
@@ -35,6 +36,8 @@ __all__ = [
     "NotFoundError",
     "NotNullError",
     "OperatorError",
+    "OverloadedError",
+    "PreconditionFailedError",
     "ReadOnlyError",
     "ReentrantError",
     "ReifyDBError",
@@ -46,6 +49,7 @@ __all__ = [
     "TransactionError",
     "TransactionLimitError",
     "TrappedError",
+    "UnauthenticatedError",
     "UnavailableError",
     "UnknownNameError",
     "VerifyError",
@@ -159,6 +163,28 @@ class LimitError(RequestError):
         self.limit, self.value = limit, value
 
 
+class UnauthenticatedError(RequestError):
+    """The server wants a token, and there is none, or one that it does not know."""
+
+    code = "unauthenticated"
+
+
+class ForbiddenError(RequestError):
+    """The token may not do this. `capability` is what is missing."""
+
+    code = "forbidden"
+
+    def __init__(self, message: str, *, capability: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint or f"it takes a token with the capability {capability}")
+        self.capability = capability
+
+
+class PreconditionFailedError(RequestError):
+    """The row has changed since it was read (`If-Match`). Read it again."""
+
+    code = "precondition_failed"
+
+
 # ------------------------------------------------------------------ the transaction did not commit
 
 
@@ -248,6 +274,16 @@ class BusyError(UnavailableError):
     """Another thread kept the engine for longer than `engine_wait_ms_max`."""
 
     code = "busy"
+
+
+class OverloadedError(UnavailableError):
+    """The server has more to do than it takes on. `retry_after_s`: when to try again."""
+
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class LockedError(UnavailableError):

@@ -11,11 +11,13 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
-from typing import Self, TypeVar, overload
+from typing import TYPE_CHECKING, Self, TypeVar, overload
 
 from reifydb.config import ModuleLimits, Options
 from reifydb.database import guest_log
+from reifydb.database.batches import Call, Outcome, lay, read
 from reifydb.database.changes import Changes
 from reifydb.database.feed import EXPECTED, Feed
 from reifydb.database.lifetime import open_databases
@@ -57,6 +59,9 @@ from reifydb.errors import (
 )
 from reifydb.sandbox.workshop import Workshop, give_back
 
+if TYPE_CHECKING:
+    from reifydb.database.plans import Plan
+
 SEED_MASK = (1 << 62) - 1
 """Seeds count up from below this, and never reach what a signed word cannot hold."""
 
@@ -97,6 +102,7 @@ class Database:
         self._refusal: ReifyDBError | None = None
         self._turns = Turns(options.engine_wait_ms_max)
         self._log_lines: deque[bytes] = deque()
+        self._log_listener: guest_log.Listener | None = None
         self._watchdog = Watchdog(options.deadline_ms)
         self._kernel = Kernel(
             workshop.engine, workshop.kernel_code(), memory_bytes_max=options.memory_bytes_max
@@ -299,6 +305,34 @@ class Database:
         self._pass_on_log_lines()
         return batch[consumed:]
 
+    def run_calls(self, calls: list[Call]) -> tuple[list[Outcome], bytes]:
+        """Runs calls of any transitions, a transaction each, in one turn. For the gateway: it does
+        not wait for the disk.
+
+        Returns:
+            The outcomes of those that have run, which are the first few when the log fell behind or
+            there were more than a batch holds; and the bytes that their payloads lie in.
+
+        Raises:
+            BusyError, ClosedError, KernelError: Nothing has run.
+        """
+        self._turns.prepare()
+        with self._turns.lock:
+            self._turns.settle()
+            self._check_open()
+            for handle in {call.handle for call in calls}:
+                handle.check()
+            batch, count = lay(calls)
+            try:
+                parts, _ = self._executor.run(batch, self._now_us(), self._next_seed())
+            finally:  # Ctrl-C leaves the slices before it committed
+                self._after_commit()
+                self._gather_log_lines()
+            self._registry.renew_store()
+        self._pass_on_log_lines()
+        outcomes = parts[0] if len(parts) == 1 else b"".join(parts)
+        return read(calls[:count], outcomes), outcomes
+
     def _call_python(
         self, handle: PythonTransition, args: Sequence[object], named: Mapping[str, object]
     ) -> object:
@@ -479,6 +513,31 @@ class Database:
             self._registry.renew_store()
         return module
 
+    def plan(
+        self,
+        source: str | os.PathLike[str] | bytes,
+        *,
+        name: str | None = None,
+        apply_schema: bool = False,
+        limits: ModuleLimits | None = None,
+    ) -> Plan:
+        """What `install` with the same arguments would do. It is compiled, and nothing changes.
+
+        Raises:
+            ModuleError: It is no module, or beyond its limits. What does not fit this database is
+                in the plan.
+        """
+        from reifydb.database.plans import plan
+
+        compiled = self._workshop.compiled(_read_module(source), limits or ModuleLimits(), name)
+        self._turns.prepare()
+        with self._turns.lock:
+            self._turns.settle()
+            self._check_open()
+            old = self._registry.installed.get(compiled.name)
+            module = None if old is None else old.module
+            return plan(compiled, self._state.catalog, module, schema=apply_schema)
+
     def remove(self, module: str) -> None:
         """Removes a module. Its tables and their rows stay.
 
@@ -490,6 +549,35 @@ class Database:
             self._registry.remove(module)
             tx._commit()
             self._registry.renew_store()
+
+    def write_system(self, table: Table, row: Row) -> None:
+        """Upserts a row of a table of the system's, which is made when it is not there yet. For
+        what serves this database: tokens and the like.
+        """
+        self._change_system(lambda: self._state.write_system(self._system_table(table), row))
+
+    def delete_system(self, table: Table, key: object) -> None:
+        """Deletes a row of such a table."""
+        self._change_system(lambda: self._state.delete_system(self._system_table(table), key))
+
+    def _change_system(self, change: Callable[[], None]) -> None:
+        with Transaction(self) as tx, self._turns.lock:
+            tx._check()
+            before, lsn = self._state.catalog, self._kernel.lsn_cell.value
+            try:
+                change()
+                tx._commit()
+            except BaseException:
+                if self._kernel.lsn_cell.value == lsn:
+                    self._state.catalog = before
+                raise
+
+    def _system_table(self, table: Table) -> Table:
+        known = self._state.catalog.handles.get(table.name)
+        if known is None:
+            table = replace(table, number=self._state.catalog.next_number)
+            self._state.create_table(table)
+        return table if known is None else known.table
 
     @property
     def modules(self) -> dict[str, Module]:
@@ -675,7 +763,7 @@ class Database:
                 data = self._log_lines.popleft()
             except IndexError:  # another thread was faster
                 return
-            guest_log.pass_on(data, self._transitions)
+            guest_log.pass_on(data, self._transitions, self._log_listener)
 
 
 def _read_module(source: str | os.PathLike[str] | bytes) -> bytes:

@@ -45,6 +45,21 @@ SYSTEM_TABLES = (TABLES, MODULES, TRANSITIONS)
 """Schema and modules are rows like others: logged, recovered, hashed. These tables themselves are
 there from the start, in every database; what they gain is nullable and stands last."""
 
+TOKENS = Table(
+    "reifydb_token",
+    (
+        Column("name", Type.TEXT, nullable=False),
+        Column("sha256", Type.BYTES, nullable=False),
+        Column("capabilities", Type.JSON, nullable=False),
+        Column("expires", Type.TIMESTAMP),
+    ),
+    key=(0,),
+)
+"""A table of the system's that is made when it is first written; its number is the next one."""
+
+SYSTEM_PREFIX = "reifydb_"
+"""Names of the system's tables begin so, and no others."""
+
 
 class TableHandle:
     """One table, with what encodes and decodes its rows."""
@@ -182,7 +197,7 @@ class Catalog:
             RequestError: It is the system's: changed by `execute` and `install` only.
         """
         handle = self.get(name)
-        if handle.number < FIRST_TABLE:
+        if name.startswith(SYSTEM_PREFIX):
             raise RequestError(
                 f"table {name} is the system's own", hint="execute and install change it"
             )
@@ -191,7 +206,7 @@ class Catalog:
     @property
     def user_names(self) -> list[str]:
         """Names of the tables that are not the system's."""
-        return [n for n, h in self.handles.items() if h.number >= FIRST_TABLE]
+        return [name for name in self.handles if not name.startswith(SYSTEM_PREFIX)]
 
     def table_of_index(self, name: str) -> Table | None:
         """The table that has the index of this name; None when there is none."""

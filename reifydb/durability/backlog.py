@@ -58,6 +58,7 @@ class Backlog:
         lsn: Of the last commit appended.
         durable_lsn: Of the last durable commit. Never falls.
         source: Appends what the engine has kept back since `expect`; called by the log's thread.
+        listener: Told, on the log's thread, that more is durable or that nothing will be any more.
     """
 
     def __init__(self, options: Options) -> None:
@@ -72,6 +73,7 @@ class Backlog:
         self._free_until_ns = 0  # until then `admit` need not look any closer
         self._hurry_lsn = 0
         self.source: Callable[[], None] | None = None
+        self.listener: Callable[[], None] | None = None
         self._expected_ns = 0  # when the engine said that commits wait to be fetched; 0: none do
         self._idle = self._closing = self._full = False
         self._refusal: Callable[[], ReifyDBError] | None = lambda: ClosedError("not started")
@@ -170,6 +172,25 @@ class Backlog:
     def behind(self) -> bool:
         """Whether `admit` would look closer, and perhaps wait."""
         return monotonic_ns() >= self._free_until_ns
+
+    def check(self) -> None:
+        """Raise what a writer would be refused with, without waiting.
+
+        Raises:
+            StorageFullError, DurabilityLostError, ClosedError, ForkedError: As `admit`.
+            DurabilityStalledError: The disk has not kept up for `durability_stall_ms_max`.
+        """
+        with self._lock:
+            if self._refusal:
+                raise self._refusal()
+            if self._full:
+                raise StorageFullError("no space left on the disk", hint="reads go on")
+            if self._oldest_ns and monotonic_ns() - self._oldest_ns > self._stall_ns:
+                behind_ms = (monotonic_ns() - self._oldest_ns) // _MS
+                raise DurabilityStalledError(
+                    f"the disk is behind by {behind_ms} ms and {self._bytes} bytes",
+                    hint="reads go on, try again",
+                )
 
     def wait_durable(self, lsn: int, timeout_s: float | None) -> None:
         """Return when the commit with this lsn is durable.
@@ -291,6 +312,11 @@ class Backlog:
             self._oldest_ns = self._queue[0][0] if self._queue else self._expected_ns
             self._admit_anew()
             self._progress.notify_all()
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.listener is not None:
+            self.listener()
 
     def set_full(self, full: bool) -> None:
         """The disk is full, or no longer."""
@@ -309,6 +335,7 @@ class Backlog:
                 self._refusal = refusal
             self._admit_anew()
             self._progress.notify_all()
+        self._tell()
 
     def _admit_anew(self) -> None:
         if self._refusal or self._full or self._bytes > self._options.durability_lag_bytes_max:

@@ -89,6 +89,14 @@ class CommitLog(Protocol):
     def behind(self) -> bool:
         """Whether `admit` may have to wait. 0.1 µs."""
 
+    def check(self) -> None:
+        """Raise what a writer would be refused with, without waiting. See `Backlog.check`."""
+
+    def listen(self, listener: Callable[[], None] | None) -> None:
+        """Call `listener`, on the log's thread, when more is durable or nothing will be any more.
+        One listener; None ends it.
+        """
+
     def wait_durable(self, lsn: int, timeout_s: float | None) -> None:
         """Return when this commit is durable. See `Backlog.wait_durable`."""
 
@@ -164,12 +172,16 @@ class FileLog:
         self.append, self.admit = self._backlog.append, self._backlog.admit
         self.wait_durable, self.flush = self._backlog.wait_durable, self._backlog.flush
         self.lag, self.expect = self._backlog.lag, self._backlog.expect
-        self.behind = self._backlog.behind
+        self.behind, self.check = self._backlog.behind, self._backlog.check
         _open_logs.add(self)
 
     def fetch_from(self, source: Callable[[], None]) -> None:
         """See `CommitLog`."""
         self._backlog.source = source
+
+    def listen(self, listener: Callable[[], None] | None) -> None:
+        """See `CommitLog`."""
+        self._backlog.listener = listener
 
     @property
     def lsn(self) -> int:

@@ -52,6 +52,13 @@ class MemoryLog:
         """See `CommitLog`."""
         self._check()
 
+    def check(self) -> None:
+        """See `CommitLog`."""
+        self._check()
+
+    def listen(self, listener: Callable[[], None] | None) -> None:
+        """See `CommitLog`: everything is durable at once, and nobody has to be told."""
+
     def behind(self) -> bool:
         """See `CommitLog`: never."""
         return False

@@ -1,0 +1,1 @@
+"""The server: a database over HTTP and WebSocket."""

@@ -1,0 +1,272 @@
+"""Subscriptions of connections: chunks of the kernel's become messages, at the pace of each reader.
+
+A subscription's outbox is filled in the commit's turn and emptied here at the end of a tick, as far
+as what it says is durable (for connections that wait for that) and as the connection reads what it
+is sent. Whoever does not keep up overflows its outbox and begins anew; nobody waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from reifydb.config import outgoing_bytes_max, subscriptions_max
+from reifydb.database import Database
+from reifydb.database.outbox import Chunk, ChunkKind, Outbox, Phase
+from reifydb.database.positions import Position
+from reifydb.errors import ReifyDBError, RequestError, SchemaError
+from reifydb.gateway.peer import Peer
+from reifydb.gateway.session import Id
+from reifydb.gateway.shapes import Shapes, TableShape
+from reifydb.wire.codecs import Codec
+from reifydb.wire.dialects import Converter
+from reifydb.wire.problems import problem_of
+
+PREPARED_MAX = 256
+"""Chunks that are kept ready for further readers within a tick."""
+
+
+class _Outbox(Outbox):
+    """An outbox that says when something has come."""
+
+    def __init__(self, db: Database, tell: Callable[[], None]) -> None:
+        super().__init__(db.options)
+        self._tell = tell
+
+    def put(self, chunk: Chunk) -> bool:
+        """See `Outbox`."""
+        kept = super().put(chunk)
+        self._tell()
+        return kept
+
+    def restart(self) -> None:
+        """See `Outbox`."""
+        super().restart()
+        self._tell()
+
+    def end(self, error: ReifyDBError | None) -> None:
+        """See `Outbox`."""
+        super().end(error)
+        self._tell()
+
+
+class _Feed:
+    """One subscription of one connection."""
+
+    def __init__(self, peer: Peer, id_: Id, number: int, shape: TableShape, outbox: Outbox) -> None:
+        self.peer, self.id, self.number = peer, id_, number
+        self.shape, self.outbox = shape, outbox
+        self.started = False  # the client has been told that pages come
+        self.waiting: Chunk | None = None  # taken, and not yet to be told
+
+
+class Feeds:
+    """All subscriptions of the server."""
+
+    def __init__(self, db: Database, shapes: Shapes, wake: Callable[[], None]) -> None:
+        self._db, self._hub, self._shapes, self._wake = db, db._subscriptions, shapes, wake
+        self.restarts = 0  # how often a reader was too slow, or its table changed
+        self._feeds: dict[Peer, dict[Id, _Feed]] = {}
+        self._due: dict[_Feed, None] = {}
+        self._prepared: dict[tuple[str, int, int, ChunkKind], Any] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether something waits to be told."""
+        return bool(self._due)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return sum(map(len, self._feeds.values()))
+
+    # ------------------------------------------------------------------ coming and going
+
+    def join(self, peer: Peer, id_: Id, name: Any, options: Any) -> dict[str, Any]:
+        """Begins a subscription; what the client must know to read it."""
+        own = self._feeds.setdefault(peer, {})
+        if id_ in own:
+            raise RequestError(f"there is a subscription {id_!r} already")
+        if len(own) >= subscriptions_max:
+            raise RequestError(f"a connection has at most {subscriptions_max} (subscriptions_max)")
+        since = _since(options)
+        shape = self._shapes.table(name)
+        feed: _Feed
+        outbox = _Outbox(self._db, lambda: self._note(feed))
+        feed = _Feed(peer, id_, shape.handle.number, shape, outbox)
+        if since is not None:
+            with self._db._turns.lock:
+                self._hub.resume(outbox, shape.handle, since)
+        feed.started = outbox.phase is Phase.FOLLOWING
+        own[id_] = feed
+        self._note(feed)
+        return shape.described()
+
+    def leave(self, peer: Peer, id_: Any) -> None:
+        """Ends a subscription.
+
+        Raises:
+            RequestError: There is none of this id.
+        """
+        own = self._feeds.get(peer, {})
+        feed = own.pop(id_, None) if isinstance(id_, int | str) else None
+        if feed is None:
+            raise RequestError(f"there is no subscription {id_!r:.40}")
+        self._end(feed)
+
+    def leave_all(self, peer: Peer) -> None:
+        """A connection is gone."""
+        for feed in self._feeds.pop(peer, {}).values():
+            self._end(feed)
+
+    def close(self) -> None:
+        """Nobody listens any more."""
+        for peer in list(self._feeds):
+            self.leave_all(peer)
+
+    def _end(self, feed: _Feed) -> None:
+        with self._db._turns.lock:
+            if self._db._refusal is None:
+                self._hub.leave(feed.outbox)
+        self._due.pop(feed, None)
+
+    def _note(self, feed: _Feed) -> None:
+        if feed not in self._due:
+            self._due[feed] = None
+            self._wake()
+
+    # ------------------------------------------------------------------ telling
+
+    def pump(self, durable_lsn: int) -> None:
+        """Says to each connection what it may know and has room for."""
+        if not self._due:
+            return
+        due, self._due = self._due, {}
+        self._prepared.clear()
+        said: dict[Peer, list[tuple[int, Any]]] = {}
+        for feed in due:
+            if feed.id in self._feeds.get(feed.peer, {}):
+                self._pump(feed, durable_lsn, said.setdefault(feed.peer, []))
+        for peer, messages in said.items():
+            messages.sort(key=lambda pair: pair[0])  # commits in their order, whatever they changed
+            for _, message in messages:
+                peer.session.say(message)
+
+    def _pump(self, feed: _Feed, durable_lsn: int, said: list[tuple[int, Any]]) -> None:
+        budget = outgoing_bytes_max
+        while budget > 0:
+            if feed.peer.full:
+                self._due[feed] = None  # the connection wakes the service once it has read
+                return
+            chunk = self._next(feed)
+            if chunk is None:
+                if not self._go_on(feed, said):
+                    return
+                continue
+            if feed.peer.session.durable and chunk.lsn > durable_lsn:
+                feed.waiting = chunk
+                self._due[feed] = None  # the log wakes the service
+                return
+            said += [(chunk.lsn, message) for message in self._messages(feed, chunk)]
+            budget -= len(chunk.body)
+        self._note(feed)
+
+    @staticmethod
+    def _next(feed: _Feed) -> Chunk | None:
+        waiting, feed.waiting = feed.waiting, None
+        outbox = feed.outbox
+        with outbox.changed:
+            if outbox.phase in (Phase.NEEDS_SNAPSHOT, Phase.ENDED):
+                return None
+            return waiting if waiting is not None else outbox.take()
+
+    def _go_on(self, feed: _Feed, said: list[tuple[int, Any]]) -> bool:
+        """Nothing waits in the outbox: begins a snapshot, reads on, or there is nothing to do."""
+        outbox = feed.outbox
+        if outbox.phase is Phase.FOLLOWING:
+            return False
+        if outbox.phase is Phase.ENDED:
+            self._say_end(feed, said)
+            return False
+        db = self._db
+        try:
+            db._turns.prepare()
+            with db._turns.lock:
+                db._turns.settle()
+                db._check_open()
+                if outbox.phase is Phase.READING:
+                    self._hub.read_on(outbox)
+                    return True
+                return self._begin(feed, said)
+        except ReifyDBError as error:
+            outbox.end(error)
+            self._say_end(feed, said)
+            return False
+
+    def _begin(self, feed: _Feed, said: list[tuple[int, Any]]) -> bool:
+        """Begins a snapshot. In a turn. False: too many are being read."""
+        handle = self._db._state.catalog.by_number.get(feed.number)
+        if handle is None:
+            feed.outbox.end(SchemaError(f"table {feed.shape.handle.name} was dropped"))
+            return True
+        if not self._hub.begin_reading(feed.outbox, handle):
+            self._due[feed] = None
+            return False
+        feed.shape = self._shapes.table(handle.name)
+        if feed.started:
+            self.restarts += 1
+            described = feed.shape.described()
+            restart = ["restart", feed.id, described["columns"], described["key"]]
+            said.append((self._db.lsn, restart))
+        feed.started = True
+        return True
+
+    def _say_end(self, feed: _Feed, said: list[tuple[int, Any]]) -> None:
+        error = feed.outbox.error
+        if error is not None:
+            said.append((self._db.lsn, ["ended", feed.id, problem_of(error)]))
+        self._feeds.get(feed.peer, {}).pop(feed.id, None)
+
+    def _messages(self, feed: _Feed, chunk: Chunk) -> list[Any]:
+        codec, id_ = feed.peer.session.codec, feed.id
+        entries = self._entries(codec, feed, chunk)
+        if chunk.kind is ChunkKind.DELTA:
+            if feed.outbox.phase is Phase.FOLLOWING:
+                head = ["delta", id_, chunk.lsn, chunk.previous]
+            else:
+                head = ["delta", id_, chunk.lsn, 0]
+            return [codec.stream(head, entries)]
+        page = codec.stream(["page", id_], entries)
+        return [page, ["ready", id_, chunk.lsn]] if chunk.kind is ChunkKind.LAST_PAGE else [page]
+
+    def _entries(self, codec: Codec, feed: _Feed, chunk: Chunk) -> Any:
+        """The entries of a chunk in a codec, made ready once for all who listen."""
+        key = codec.subprotocol, feed.number, id(chunk.body), chunk.kind
+        made = self._prepared.get(key)
+        if made is None:
+            table = feed.shape.handle.table
+            rows = Converter(table.columns, codec.dialect.raw_writer)
+            keys = Converter(table.key_columns, codec.dialect.raw_writer)
+
+            def convert(op: int, key: list[Any], row: list[Any] | None) -> list[Any]:
+                return [op, list(keys(key)), None if row is None else list(rows(row))]
+
+            made = codec.entries(chunk, convert)
+            if len(self._prepared) >= PREPARED_MAX:
+                self._prepared.clear()
+            self._prepared[key] = made
+        return made
+
+
+def _since(options: Any) -> Position | None:
+    if options is None:
+        return None
+    if not isinstance(options, dict):
+        raise RequestError("options of a subscription are an object")
+    since = options.get("since")
+    if since is None:
+        return None
+    whole = isinstance(since, list) and len(since) == 2
+    if not whole or not all(isinstance(n, int) and not isinstance(n, bool) for n in since):
+        raise RequestError("since is a position: [incarnation, lsn]")
+    return Position(*since)

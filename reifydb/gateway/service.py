@@ -1,0 +1,422 @@
+"""What the server does for its connections, whatever they are: one tick of the event loop after the
+other.
+
+What arrives in one tick is gathered and run together: calls one behind the other are one batch, one
+crossing into the kernel. Whatever is to be said is said at the end of the tick, one frame for each
+connection. All of it on the event loop's thread; nothing here waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any
+
+from reifydb.config import group_calls_max, page_bytes_max
+from reifydb.database import Database
+from reifydb.database.batches import Call, Outcome
+from reifydb.database.transaction import Transaction
+from reifydb.database.transitions import PythonTransition
+from reifydb.engine.kernel import COMMITTED
+from reifydb.errors import DurabilityLostError, LimitError, ReifyDBError, RequestError
+from reifydb.gateway.admission import Admission
+from reifydb.gateway.feeds import Feeds
+from reifydb.gateway.metrics import Metrics
+from reifydb.gateway.peer import Peer
+from reifydb.gateway.session import Id, Request, wants_durable
+from reifydb.gateway.shapes import Shapes
+from reifydb.wire.dialects import Dialect
+from reifydb.wire.problems import problem_of
+
+_LOG = logging.getLogger("reifydb.gateway")
+
+BEHIND_S = 0.001
+"""How long calls wait before the log is looked at again when it is behind."""
+
+
+class Service:
+    """Serves the connections of one database.
+
+    Attributes:
+        feeds: Their subscriptions.
+        draining: No new requests are taken on.
+        metrics: What it counts.
+        admission: Whether it can take on more.
+    """
+
+    def __init__(self, db: Database, loop: asyncio.AbstractEventLoop) -> None:
+        self.db, self._loop = db, loop
+        self.shapes = Shapes(db)
+        self.feeds = Feeds(db, self.shapes, self._wake)
+        self.draining = False
+        self._arrived: list[tuple[Peer, Request]] = []
+        self._scheduled = False
+        self._speaking: dict[Peer, None] = {}  # have something to say at the end of this tick
+        self._owing: set[Peer] = set()  # have something to say once more is durable
+        self._lost: ReifyDBError | None = None
+        self._woken_s = 0.0
+        self.metrics = Metrics()
+        self.admission = Admission()
+        db._log.listen(self._from_the_logs_thread)
+
+    def close(self) -> None:
+        """Serves nobody any more."""
+        self.db._log.listen(None)
+        self.feeds.close()
+
+    # ------------------------------------------------------------------ ticks
+
+    def take_on(self, peer: Peer, requests: Sequence[Request]) -> None:
+        """Takes on requests: they run with all else that arrives in this tick."""
+        for request in requests:
+            self._arrived.append((peer, request))
+        self._speaking[peer] = None
+        self._wake()
+
+    def speak(self, peer: Peer) -> None:
+        """A connection has something to say."""
+        self._speaking[peer] = None
+        self._wake()
+
+    def forget(self, peer: Peer) -> None:
+        """A connection is gone. What it has asked for still runs; nobody is told."""
+        self._speaking.pop(peer, None)
+        self._owing.discard(peer)
+        self.feeds.leave_all(peer)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something that has not yet been run or said."""
+        return bool(self._arrived or self._speaking or self._owing or self.feeds.busy)
+
+    def admit(self) -> None:
+        """Refuses new requests, before any work for them, when there is more than can be done.
+
+        Raises:
+            OverloadedError, UnavailableError: With when to try again.
+        """
+        peers = len(self._owing) + len(self._speaking)
+        self.admission.check(self._loop.time(), len(self._arrived), peers)
+
+    def _wake(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._woken_s = self._loop.time()
+            self._loop.call_soon(self._tick)
+
+    def _from_the_logs_thread(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._after_flush)
+        except RuntimeError:  # the loop is closed
+            return
+
+    def _after_flush(self) -> None:
+        self._speaking.update(dict.fromkeys(self._owing))
+        self._wake()
+
+    def _tick(self) -> None:
+        self._scheduled = False
+        woken_s = self._woken_s
+        try:
+            self._run()
+        except Exception:  # whoever had asked gets no answer; the others are served
+            _LOG.exception("a tick failed")
+        durable_lsn = self._durable_lsn()
+        self.feeds.pump(durable_lsn)
+        speaking, self._speaking = self._speaking, {}
+        for peer in speaking:
+            frame = peer.session.frame(durable_lsn)
+            if frame is not None:
+                peer.send(frame)
+            if peer.session.waits_for is not None:
+                self._owing.add(peer)
+            else:
+                self._owing.discard(peer)
+        now = self._loop.time()
+        self.admission.saw(now, now - woken_s)
+
+    def _durable_lsn(self) -> int:
+        if self._lost is None:
+            try:
+                self.db._log.check()
+            except DurabilityLostError as error:
+                self._lost = error
+            except ReifyDBError:
+                pass
+        if self._lost is not None:
+            for peer in self._owing:
+                peer.session.lose(self._lost)
+        return self.db.durable_lsn
+
+    # ------------------------------------------------------------------ running
+
+    def _run(self) -> None:
+        """Everything that has arrived: for each connection in the order in which it has. Calls that
+        follow each other are one batch. While the log is behind, writes wait, and whatever their
+        connection has asked for since; all others are served.
+        """
+        arrived, self._arrived = self._arrived, []
+        self._stuck: set[Peer] = set()
+        self._behind = self._log_is_behind()
+        calls: list[Call] = []
+        for peer, request in arrived:
+            if peer in self._stuck:
+                self._arrived.append((peer, request))
+            elif request.kind == "call":
+                call = self._prepare(peer, request)
+                if call is not None:
+                    calls.append(call)
+            else:
+                self._run_calls(calls)
+                calls = []
+                self._serve(peer, request)
+        self._run_calls(calls)
+        if self._arrived:
+            self._loop.call_later(BEHIND_S, self._wake)
+
+    def _log_is_behind(self) -> bool:
+        """Whether writes must wait; what they are refused with instead is in `_refusal`."""
+        self._refusal: ReifyDBError | None = None
+        if not self.db._log.behind():
+            return False
+        try:
+            self.db._log.check()
+        except ReifyDBError as error:
+            self._refusal = error
+        return self._refusal is None
+
+    def _may_write(self, peer: Peer, request: Request) -> bool:
+        """Whether a write may run now; else it waits with all that follows on its connection.
+
+        Raises:
+            DurabilityStalledError, StorageFullError, DurabilityLostError: It is refused.
+        """
+        if self._refusal is not None:
+            raise self._refusal
+        if self._behind:
+            self._stuck.add(peer)
+            self._arrived.append((peer, request))
+        return not self._behind
+
+    def _prepare(self, peer: Peer, request: Request) -> Call | None:
+        """A call made ready; None when it waits or has been answered already."""
+        name, args, options = request.arguments
+        session = peer.session
+        try:
+            durable = _durable_option(options)
+            if not session.may("call", name):
+                session.require("call", name)
+            handle = self.db._transitions.get(name) if isinstance(name, str) else None
+            if handle is None:
+                handle = self.db._registry.find(name)
+            if not handle.query and not self._may_write(peer, request):
+                return None
+            if isinstance(handle, PythonTransition):
+                raise RequestError(f"{handle.name} is a Python transition: those are not served")
+            row = self.shapes.arguments(handle, session.codec.dialect, args)
+        except Exception as error:
+            self._fail(peer, request.id, error)
+            return None
+        return Call(handle, row, (peer, request, durable))
+
+    def _run_calls(self, calls: list[Call]) -> None:
+        """Runs calls in batches. What the log keeps from running waits."""
+        while calls:
+            began = perf_counter()
+            try:
+                outcomes, data = self.db.run_calls(calls)
+            except Exception as error:
+                for call in calls:
+                    peer, request, _ = _tag(call)
+                    self._fail(peer, request.id, error)
+                return
+            self.metrics.ran(outcomes, perf_counter() - began)
+            for outcome in outcomes:
+                self._tell(outcome, data)
+            calls = calls[len(outcomes) :]
+            if calls and self._log_is_behind():
+                self._behind = True
+                for call in calls:
+                    peer, request, _ = _tag(call)
+                    self._stuck.add(peer)
+                    self._arrived.append((peer, request))
+                return
+
+    def _tell(self, outcome: Outcome, data: bytes) -> None:
+        """Answers a call with its outcome."""
+        peer, request, durable = _tag(outcome.call)
+        handle, id_ = outcome.call.handle, request.id
+        if outcome.status == COMMITTED:
+            value = self.shapes.result(handle, peer.session.codec.dialect, data, outcome)
+            message = ["ok", id_, value, outcome.lsn]
+        else:
+            reasons = self.db._executor.trap_reasons
+            payload = data[outcome.at : outcome.at + outcome.length]
+            error = handle.failure(outcome.status, outcome.code, payload, reasons)
+            message = ["error", id_, problem_of(error), outcome.lsn]
+        peer.session.answer(id_, message, outcome.lsn, durable=durable)
+        self._speaking[peer] = None
+
+    def _fail(self, peer: Peer, id_: Id, error: BaseException) -> None:
+        """Answers a request that has not run."""
+        if not isinstance(error, ReifyDBError):
+            _LOG.exception("a request failed", exc_info=error)
+        peer.session.answer(id_, ["error", id_, problem_of(error)], 0, durable=False)
+        self._speaking[peer] = None
+
+    # ------------------------------------------------------------------ the other requests
+
+    def _serve(self, peer: Peer, request: Request) -> None:
+        """Runs a request that is no call, and answers it."""
+        session, id_ = peer.session, request.id
+        try:
+            if request.kind in WRITES and not self._may_write(peer, request):
+                return
+            value, durable = _SERVERS[request.kind](self, peer, request)
+        except Exception as error:
+            self._fail(peer, id_, error)
+            return
+        lsn = self.db.lsn
+        if request.kind == "ping":
+            position = [self.db.incarnation, lsn]
+            session.answer(id_, ["pong", id_, position, self.db.durable_lsn], 0, durable=False)
+        else:
+            session.answer(id_, ["ok", id_, value, lsn], lsn, durable=durable)
+        self._speaking[peer] = None
+
+    def _group(self, peer: Peer, request: Request) -> tuple[Any, bool | None]:
+        calls, options = request.arguments
+        if not isinstance(calls, list) or not 1 <= len(calls) <= group_calls_max:
+            raise RequestError(f"a group has 1 to {group_calls_max} calls")
+        durable = _durable_option(options)
+        dialect = peer.session.codec.dialect
+        values: list[Any] = []
+        with self.db.transaction() as tx:
+            for index, call in enumerate(calls):
+                try:
+                    values.append(self._call_in_group(peer, tx, call, dialect))
+                except ReifyDBError as error:
+                    error.index = index  # type: ignore[attr-defined]
+                    raise
+        return values, durable
+
+    def _call_in_group(self, peer: Peer, tx: Transaction, call: Any, dialect: Dialect) -> Any:
+        if not isinstance(call, list) or len(call) != 2:
+            raise RequestError("each call of a group is [transition, arguments]")
+        name, args = call
+        peer.session.require("call", name)
+        handle = self.db._registry.find_wasm(name)
+        given = self.shapes.values(handle, dialect, args)
+        return self.shapes.written(handle, dialect, tx.call(handle.name, *given))
+
+    def _change(self, peer: Peer, request: Request) -> tuple[Any, None]:
+        """Runs a function in a transaction. Asked for by handlers of HTTP only, as is `look`."""
+        del peer
+        (function,) = request.arguments
+        with self.db.transaction() as tx:
+            return function(tx), None
+
+    def _look(self, peer: Peer, request: Request) -> tuple[Any, None]:
+        """Runs a function that only reads."""
+        del peer
+        (function,) = request.arguments
+        return function(), None
+
+    def _get(self, peer: Peer, request: Request) -> tuple[Any, None]:
+        name, key = request.arguments
+        peer.session.require("read", name)
+        table = self.shapes.table(name)
+        dialect = peer.session.codec.dialect
+        row = self.db.get(name, table.key(dialect, key))
+        return None if row is None else table.row(dialect, row), None
+
+    def _scan(self, peer: Peer, request: Request) -> tuple[Any, None]:
+        name, options = request.arguments
+        peer.session.require("read", name)
+        table = self.shapes.table(name)
+        dialect = peer.session.codec.dialect
+        found: list[Any] = []
+        size = 0
+        with self.db.transaction(query=True) as tx:
+            for row in tx.scan(name, **table.scan_options(dialect, options)):
+                size += table.size_of(row)
+                if found and size > page_bytes_max:
+                    raise LimitError(
+                        f"table {name}: {len(found):,} rows are as much as one answer may have",
+                        limit="page_bytes_max",
+                        value=page_bytes_max,
+                        hint="ask for fewer rows with limit, and go on behind the last one",
+                    )
+                found.append(table.row(dialect, row))
+        return found, None
+
+    def _write(self, peer: Peer, request: Request) -> tuple[Any, None]:
+        how, name, rows = request.arguments
+        peer.session.require("write", name)
+        table = self.shapes.table(name)
+        dialect = peer.session.codec.dialect
+        if not isinstance(rows, list):
+            raise RequestError("rows, or keys to delete, stand in an array")
+        with self.db.transaction() as tx:
+            if how == "delete":
+                return tx.delete_many(name, [table.key(dialect, key) for key in rows]), None
+            if how not in ("insert", "update", "upsert"):
+                raise RequestError(
+                    f"{how!r:.40} is no write", hint="insert, update, upsert, delete"
+                )
+            given = [table.given(dialect, row) for row in rows]
+            if how == "insert":
+                keys = [tx.insert(name, row) for row in given]
+                return [table.written_key(dialect, key) for key in keys], None
+            write = tx.update_many if how == "update" else tx.upsert_many
+            return write(name, given), None
+
+    def _subscribe(self, peer: Peer, request: Request) -> tuple[Any, bool]:
+        name, options = request.arguments
+        peer.session.require("subscribe", name)
+        # At once, before the stream, which waits for the disk itself.
+        return self.feeds.join(peer, request.id, name, options), False
+
+    def _unsubscribe(self, peer: Peer, request: Request) -> tuple[Any, None]:
+        self.feeds.leave(peer, request.arguments[0])
+        return None, None
+
+    def _schema(self, peer: Peer, request: Request) -> tuple[Any, None]:
+        del request
+        return self.shapes.schema(peer.session), None
+
+    def _ping(self, peer: Peer, request: Request) -> tuple[Any, None]:
+        del peer, request
+        return None, None
+
+
+WRITES = frozenset({"group", "write", "change"})
+"""Requests, calls apart, that wait while the log is behind."""
+
+_SERVERS: dict[str, Callable[[Service, Peer, Request], tuple[Any, bool | None]]] = {
+    "group": Service._group,
+    "change": Service._change,
+    "look": Service._look,
+    "get": Service._get,
+    "scan": Service._scan,
+    "write": Service._write,
+    "subscribe": Service._subscribe,
+    "unsubscribe": Service._unsubscribe,
+    "schema": Service._schema,
+    "ping": Service._ping,
+}
+
+
+def _tag(call: Call) -> tuple[Peer, Request, bool | None]:
+    """Whose call it is."""
+    return call.tag  # type: ignore[return-value]
+
+
+def _durable_option(options: Any) -> bool | None:
+    if options is None:
+        return None
+    if not isinstance(options, dict):
+        raise RequestError("options are an object", hint='{"ack": "committed"}')
+    return wants_durable(options.get("ack"))

@@ -1,0 +1,235 @@
+"""One WebSocket connection's conversation, without any I/O (docs/wire.md).
+
+Frames go in and requests come out; messages go in and frames come out. A session knows who it talks
+to, what it still owes, and which replies must wait until what they say is durable. It knows no
+socket, no clock and no database, so its tests need none.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from reifydb.config import frame_messages_max, in_flight_max
+from reifydb.errors import OverloadedError, ReifyDBError, RequestError, UnauthenticatedError
+from reifydb.gateway.grants import Grant
+from reifydb.wire.codecs import Codec, Data
+from reifydb.wire.problems import problem_of
+
+Id = int | str
+
+
+class Request(NamedTuple):
+    """One message of the client's, of the right shape.
+
+    Attributes:
+        kind: `call`, `group`, `get`, …
+        id: Chosen by the client; what is answered carries it.
+        arguments: What follows the id, as many as `SHAPES` says; what may be left out is None.
+    """
+
+    kind: str
+    id: Id
+    arguments: Sequence[Any]
+
+
+class Shape(NamedTuple):
+    """How many arguments a message has, and how many of them must be there."""
+
+    least: int
+    most: int
+
+
+SHAPES = {
+    "call": Shape(2, 3),
+    "group": Shape(1, 2),
+    "get": Shape(2, 2),
+    "scan": Shape(1, 2),
+    "write": Shape(3, 3),
+    "subscribe": Shape(1, 2),
+    "unsubscribe": Shape(1, 1),
+    "schema": Shape(0, 0),
+    "ping": Shape(0, 0),
+}
+
+
+@dataclass(slots=True)
+class _Held:
+    """A frame's worth of messages that waits for an lsn to be durable."""
+
+    lsn: int
+    ids: list[Id]
+    messages: list[Any]
+
+
+class Session:
+    """One conversation.
+
+    Args:
+        codec: Of the sub-protocol that was agreed on.
+        grant: Who it is, if that is known from the start; None: the first message must say so.
+        durable: Whether replies wait until durable, unless a message says otherwise.
+
+    Attributes:
+        grant: Who it is; None until it has said.
+        in_flight: Requests that are not yet answered.
+    """
+
+    def __init__(self, codec: Codec, grant: Grant | None, *, durable: bool = True) -> None:
+        self.codec, self.grant, self.durable = codec, grant, durable
+        self.in_flight = 0
+        self._ready: list[Any] = []
+        self._open: _Held | None = None  # what is being gathered in this tick
+        self._held: deque[_Held] = deque()
+
+    def may(self, kind: str, name: object) -> bool:
+        """Whether the client may do this."""
+        return self.grant is not None and isinstance(name, str) and self.grant.may(kind, name)
+
+    def require(self, kind: str, name: object) -> None:
+        """Refuses what the client may not do.
+
+        Raises:
+            ForbiddenError: It may not.
+            RequestError: The name is none.
+        """
+        if not isinstance(name, str):
+            raise RequestError(f"a name is a string, not {name!r:.40}")
+        if self.grant is None:
+            raise UnauthenticatedError("who are you?")
+        self.grant.require(kind, name)
+
+    # ------------------------------------------------------------------ in
+
+    def receive(self, data: Data) -> list[Request | Hello]:
+        """The requests of a frame. What is wrong with single messages is answered here.
+
+        Raises:
+            RequestError: The frame is malformed: the connection cannot go on.
+            UnauthenticatedError: Something else than `hello` comes before it has said who it is.
+        """
+        content = self.codec.decode(data)
+        if not isinstance(content, list) or not content:
+            raise RequestError("a frame holds a message, or several in an array")
+        messages = content if isinstance(content[0], list) else [content]
+        if len(messages) > frame_messages_max:
+            raise RequestError(
+                f"{len(messages):,} messages in a frame; frame_messages_max is "
+                f"{frame_messages_max:,}"
+            )
+        requests: list[Request | Hello] = []
+        for message in messages:
+            try:
+                requests.append(self._request(message))
+            except UnauthenticatedError:
+                raise
+            except ReifyDBError as error:
+                self._refuse(message, error)
+        return requests
+
+    def _request(self, message: Any) -> Request | Hello:
+        if not isinstance(message, list) or not message or not isinstance(message[0], str):
+            raise RequestError("a message is an array that begins with its kind")
+        kind = message[0]
+        if kind == "hello":
+            return _hello(message)
+        if self.grant is None:
+            raise UnauthenticatedError(
+                "the first message must be hello with a token", hint='["hello", {"token": "…"}]'
+            )
+        shape = SHAPES.get(kind)
+        if shape is None:
+            raise RequestError(f"there is no message {kind!r:.40}", hint=", ".join(SHAPES))
+        if len(message) < 2 + shape.least:
+            raise RequestError(f"{kind} has an id and {shape.least} arguments or more")
+        id_ = message[1]
+        if not isinstance(id_, int | str) or isinstance(id_, bool):
+            raise RequestError("an id is a whole number or a string")
+        if self.in_flight >= in_flight_max:
+            raise OverloadedError(
+                f"{in_flight_max} requests of this connection wait already (in_flight_max)"
+            )
+        self.in_flight += 1
+        arguments = message[2 : 2 + shape.most]
+        return Request(kind, id_, arguments + [None] * (shape.most - len(arguments)))
+
+    def _refuse(self, message: Any, error: ReifyDBError) -> None:
+        """Answers a message that is no request, with its id if it has one."""
+        id_ = message[1] if isinstance(message, list) and len(message) > 1 else None
+        known = id_ if isinstance(id_, int | str) and not isinstance(id_, bool) else None
+        self._ready.append(["error", known, problem_of(error)])
+
+    # ------------------------------------------------------------------ out
+
+    def say(self, message: Any) -> None:
+        """A message that waits for nothing."""
+        self._ready.append(message)
+
+    def answer(self, id_: Id, message: Any, lsn: int, *, durable: bool | None = None) -> None:
+        """The answer to a request, which says what was so as of an lsn."""
+        self.in_flight -= 1
+        if not (self.durable if durable is None else durable):
+            self._ready.append(message)
+            return
+        held = self._open
+        if held is None:
+            held = self._open = _Held(lsn, [], [])
+            self._held.append(held)
+        if lsn > held.lsn:
+            held.lsn = lsn
+        held.ids.append(id_)
+        held.messages.append(message)
+
+    def frame(self, durable_lsn: int) -> Data | None:
+        """All that can be said now, as one frame; None when that is nothing. Ends the tick: what is
+        answered from now on waits for itself.
+        """
+        self._open = None
+        messages, self._ready = self._ready, []
+        while self._held and self._held[0].lsn <= durable_lsn:
+            messages += self._held.popleft().messages
+        return self.codec.encode(messages) if messages else None
+
+    @property
+    def waits_for(self) -> int | None:
+        """The lsn that must be durable before there is more to say; None: nothing waits."""
+        return self._held[0].lsn if self._held else None
+
+    def lose(self, error: ReifyDBError) -> None:
+        """What waits to be durable never will be: each request of it is told so."""
+        problem = problem_of(error)
+        while self._held:
+            self._ready += [["error", id_, problem] for id_ in self._held.popleft().ids]
+        self._open = None
+
+
+class Hello(NamedTuple):
+    """The client says who it is and what it wants to wait for."""
+
+    token: str | None
+    durable: bool | None
+
+
+def _hello(message: list[Any]) -> Hello:
+    options = message[1] if len(message) > 1 else {}
+    if not isinstance(options, dict):
+        raise RequestError("hello has options", hint='["hello", {"token": "…", "ack": "durable"}]')
+    token, ack = options.get("token"), options.get("ack")
+    if token is not None and not isinstance(token, str):
+        raise RequestError("a token is a string")
+    return Hello(token, wants_durable(ack))
+
+
+def wants_durable(ack: object) -> bool | None:
+    """What the option `ack` says; None when it says nothing.
+
+    Raises:
+        RequestError: It is neither `durable` nor `committed`.
+    """
+    if ack is None:
+        return None
+    if ack not in ("durable", "committed"):
+        raise RequestError(f"ack is {ack!r:.40}", hint='"durable" or "committed"')
+    return ack == "durable"

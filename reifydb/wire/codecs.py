@@ -1,0 +1,167 @@
+"""Frames: messages as bytes, in msgpack or JSON. Nothing here knows what the messages mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import msgpack
+
+from reifydb.errors import RequestError
+from reifydb.wire.dialects import PLAIN, RAW, Dialect
+
+Data = bytes | str
+
+EntryConverter = Callable[[int, list[Any], list[Any] | None], Any]
+"""Makes an entry `[op, key, row]` of the kernel's values one of a dialect's."""
+
+
+class Chunk(Protocol):
+    """What a codec needs of a chunk (docs/formats.md, "Chunks")."""
+
+    @property
+    def changes(self) -> int:
+        """How many entries."""
+
+    @property
+    def body(self) -> bytes:
+        """The entries, msgpack, one behind the other."""
+
+
+class Codec(Protocol):
+    """How frames of one sub-protocol are read and written."""
+
+    subprotocol: str
+    dialect: Dialect
+
+    def decode(self, data: Data) -> Any:
+        """What a frame holds.
+
+        Raises:
+            RequestError: It is malformed.
+        """
+
+    def encode(self, messages: Sequence[Any]) -> Data:
+        """A frame of these messages: one alone as itself, several as an array."""
+
+    def entries(self, chunk: Chunk, convert: EntryConverter) -> Any:
+        """A chunk's entries, made ready once for all who listen."""
+
+    def stream(self, head: Sequence[Any], entries: Any) -> Any:
+        """A message of `head` and, last, entries made ready; it can be among `encode`'s."""
+
+
+class _Spliced:
+    """A message that is bytes already."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+class MsgpackCodec:
+    """Binary frames."""
+
+    subprotocol = "reifydb.v1.msgpack"
+    dialect = RAW
+
+    def decode(self, data: Data) -> Any:
+        """See `Codec`."""
+        if isinstance(data, str):
+            raise RequestError("a text frame", hint="reifydb.v1.msgpack has binary frames")
+        try:
+            return msgpack.unpackb(data, strict_map_key=False, ext_hook=_refuse_ext)
+        except RequestError:
+            raise
+        except Exception as error:  # whatever an unpacker may raise, it is the frame's fault
+            raise RequestError(f"not msgpack: {type(error).__name__}: {error}") from None
+
+    def encode(self, messages: Sequence[Any]) -> bytes:
+        """See `Codec`."""
+        if len(messages) == 1:
+            return self._one(messages[0])
+        if not any(type(message) is _Spliced for message in messages):
+            packed: bytes = msgpack.packb(messages)
+            return packed
+        return _array(len(messages)) + b"".join(map(self._one, messages))
+
+    @staticmethod
+    def _one(message: Any) -> bytes:
+        if type(message) is _Spliced:
+            return message.data
+        packed: bytes = msgpack.packb(message)
+        return packed
+
+    def entries(self, chunk: Chunk, convert: EntryConverter) -> bytes:
+        """See `Codec`: the kernel's bytes as they are."""
+        del convert
+        return _array(chunk.changes) + chunk.body
+
+    def stream(self, head: Sequence[Any], entries: Any) -> Any:
+        """See `Codec`."""
+        return _Spliced(b"".join([_array(len(head) + 1), *map(msgpack.packb, head), entries]))
+
+
+class JsonCodec:
+    """Text frames."""
+
+    subprotocol = "reifydb.v1.json"
+    dialect = PLAIN
+
+    def decode(self, data: Data) -> Any:
+        """See `Codec`."""
+        if not isinstance(data, str):
+            raise RequestError("a binary frame", hint="reifydb.v1.json has text frames")
+        try:
+            read = _loads(data)
+            if "\\ud" in data or "\\uD" in data:  # halves of a pair are no text, and cannot be sent
+                _dumps(read).encode()
+            return read
+        except RequestError:
+            raise
+        except UnicodeEncodeError:
+            raise RequestError("not JSON: half a surrogate pair") from None
+        except (ValueError, RecursionError) as error:
+            raise RequestError(f"not JSON: {error}") from None
+
+    def encode(self, messages: Sequence[Any]) -> str:
+        """See `Codec`."""
+        return _dumps(messages[0] if len(messages) == 1 else messages)
+
+    def entries(self, chunk: Chunk, convert: EntryConverter) -> list[Any]:
+        """See `Codec`: transcoded."""
+        whole = b"\xdd" + chunk.changes.to_bytes(4, "big") + chunk.body
+        return [convert(*entry) for entry in msgpack.unpackb(whole)]
+
+    def stream(self, head: Sequence[Any], entries: Any) -> Any:
+        """See `Codec`."""
+        return [*head, entries]
+
+
+CODECS: dict[str, Codec] = {codec.subprotocol: codec for codec in (MsgpackCodec(), JsonCodec())}
+"""By sub-protocol; the first is preferred."""
+
+_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _array(count: int) -> bytes:
+    """The head of a msgpack array."""
+    if count < 16:
+        return bytes([0x90 | count])
+    if count < 1 << 16:
+        return b"\xdc" + count.to_bytes(2, "big")
+    return b"\xdd" + count.to_bytes(4, "big")
+
+
+def _refuse_ext(code: int, data: bytes) -> Any:
+    del data
+    raise RequestError(f"an extension type ({code}) where a plain value must stand")
+
+
+def _refuse_constant(text: str) -> Any:
+    raise RequestError(f"{text} is no JSON value")
+
+
+_loads = json.JSONDecoder(parse_constant=_refuse_constant).decode
