@@ -99,6 +99,50 @@ group_calls_max = 1000
 body_bytes_max = 16 * MIB
 """Body of one HTTP request: a row of 8 MiB, in base64, fits."""
 
+bodies_bytes_max = 256 * MIB
+"""Bodies of all HTTP requests that are being read or served. More are refused for the moment."""
+
+body_ms_max = 30_000
+"""How long the body of an HTTP request may take to arrive."""
+
+header_ms_max = 10_000
+"""How long a new connection may take to send its first request's headers: whoever opens thousands
+and sends half a line each is not waited for. Apache allows 20 s, nginx 60."""
+
+keepalive_ms_max = 75_000
+"""How long a connection that asks for nothing is kept, longer than most proxies keep theirs."""
+
+answer_ms_max = 60_000
+"""How long an HTTP request waits for its answer: the disk may have stalled."""
+
+sockets_max = 11_000
+"""TCP connections of a server: its WebSockets, and a thousand of HTTP's."""
+
+waiting_requests_max = 100_000
+"""Requests of all connections that have arrived and not yet run; a second's work or so."""
+
+waiting_peers_max = 30_000
+"""Connections and HTTP requests that wait for an answer, or until what they did is durable: twice
+all WebSockets, which may be both, and HTTP's."""
+
+queue_delay_ms_max = 500
+"""When requests have waited longer than this for a second, new ones are refused for a while."""
+
+guest_lines_max = 1000
+"""Lines of guests that a server keeps for those who ask later."""
+
+guest_readers_max = 16
+"""Clients that follow the lines of guests."""
+
+page_bytes_max = 4 * MIB
+"""Rows of one page over HTTP; a page ends with the row that reaches it. Rows have up to 8 MiB."""
+
+write_ms_max = 30_000
+"""How long a client may read nothing of the answer that it is sent over HTTP."""
+
+scan_skipped_max = 100_000
+"""Rows with one value in an index that paging over HTTP may have to pass over for one page."""
+
 connections_max = 10_000
 """WebSocket connections of a server; some 50 KiB each."""
 

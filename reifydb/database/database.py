@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Self, TypeVar, overload
+from typing import TYPE_CHECKING, Self, TypeVar, overload
 
 from reifydb.config import ModuleLimits, Options
 from reifydb.database import guest_log
@@ -59,6 +59,9 @@ from reifydb.errors import (
 )
 from reifydb.sandbox.workshop import Workshop, give_back
 
+if TYPE_CHECKING:
+    from reifydb.database.plans import Plan
+
 SEED_MASK = (1 << 62) - 1
 """Seeds count up from below this, and never reach what a signed word cannot hold."""
 
@@ -99,6 +102,7 @@ class Database:
         self._refusal: ReifyDBError | None = None
         self._turns = Turns(options.engine_wait_ms_max)
         self._log_lines: deque[bytes] = deque()
+        self._log_listener: guest_log.Listener | None = None
         self._watchdog = Watchdog(options.deadline_ms)
         self._kernel = Kernel(
             workshop.engine, workshop.kernel_code(), memory_bytes_max=options.memory_bytes_max
@@ -509,6 +513,31 @@ class Database:
             self._registry.renew_store()
         return module
 
+    def plan(
+        self,
+        source: str | os.PathLike[str] | bytes,
+        *,
+        name: str | None = None,
+        apply_schema: bool = False,
+        limits: ModuleLimits | None = None,
+    ) -> Plan:
+        """What `install` with the same arguments would do. It is compiled, and nothing changes.
+
+        Raises:
+            ModuleError: It is no module, or beyond its limits. What does not fit this database is
+                in the plan.
+        """
+        from reifydb.database.plans import plan
+
+        compiled = self._workshop.compiled(_read_module(source), limits or ModuleLimits(), name)
+        self._turns.prepare()
+        with self._turns.lock:
+            self._turns.settle()
+            self._check_open()
+            old = self._registry.installed.get(compiled.name)
+            module = None if old is None else old.module
+            return plan(compiled, self._state.catalog, module, schema=apply_schema)
+
     def remove(self, module: str) -> None:
         """Removes a module. Its tables and their rows stay.
 
@@ -734,7 +763,7 @@ class Database:
                 data = self._log_lines.popleft()
             except IndexError:  # another thread was faster
                 return
-            guest_log.pass_on(data, self._transitions)
+            guest_log.pass_on(data, self._transitions, self._log_listener)
 
 
 def _read_module(source: str | os.PathLike[str] | bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from reifydb.database.transitions import PythonTransition, WasmTransition
 from reifydb.engine.kernel import NONE
@@ -14,7 +14,15 @@ _LOG = logging.getLogger("reifydb.guest")
 _LEVELS = (10, 20, 30, 40)
 
 
-def pass_on(data: bytes, transitions: Mapping[str, WasmTransition | PythonTransition]) -> None:
+Listener = Callable[[int, str, str], None]
+"""Is told each line too, whatever `logging` is set to: its level, whose it is, its text."""
+
+
+def pass_on(
+    data: bytes,
+    transitions: Mapping[str, WasmTransition | PythonTransition],
+    listener: Listener | None,
+) -> None:
     """Logs what the kernel gathered (kernel/batch.zig, `LogHead`), under the transitions' names."""
     names = {
         handle.number: handle.name
@@ -28,4 +36,8 @@ def pass_on(data: bytes, transitions: Mapping[str, WasmTransition | PythonTransi
         at += _HEAD.size
         text = data[at : at + size].decode("utf-8", "replace")
         at += size + 7 & ~7
-        _LOG.log(level if level in _LEVELS else 20, "%s: %s", names.get(number, number), text)
+        known = level if level in _LEVELS else 20
+        name = names.get(number, str(number))
+        _LOG.log(known, "%s: %s", name, text)
+        if listener is not None:
+            listener(known, name, text)

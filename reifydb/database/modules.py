@@ -186,7 +186,7 @@ def apply_schema(manifest: Manifest, state: State) -> None:
         wanted = [create.table for create in parse_schema(manifest.schema)]
     except ReifyDBError as error:
         raise ModuleError(refused, [str(error)]) from None
-    problems = [problem for table in wanted for problem in _conflicts(table, state.catalog)]
+    problems = [problem for table in wanted for problem in conflicts(table, state.catalog)]
     if problems:
         raise ModuleError(refused, problems)
     try:
@@ -196,7 +196,8 @@ def apply_schema(manifest: Manifest, state: State) -> None:
         raise ModuleError(refused, [str(error)]) from None
 
 
-def _conflicts(wanted: Table, catalog: Catalog) -> Iterable[str]:
+def conflicts(wanted: Table, catalog: Catalog) -> Iterable[str]:
+    """What is there and is not what a module's schema wants under the same name."""
     there = catalog.handles.get(wanted.name)
     for index in wanted.indexes:
         other = catalog.table_of_index(index.name)

@@ -65,6 +65,7 @@ class Feeds:
 
     def __init__(self, db: Database, shapes: Shapes, wake: Callable[[], None]) -> None:
         self._db, self._hub, self._shapes, self._wake = db, db._subscriptions, shapes, wake
+        self.restarts = 0  # how often a reader was too slow, or its table changed
         self._feeds: dict[Peer, dict[Id, _Feed]] = {}
         self._due: dict[_Feed, None] = {}
         self._prepared: dict[tuple[str, int, int, ChunkKind], Any] = {}
@@ -213,6 +214,7 @@ class Feeds:
             return False
         feed.shape = self._shapes.table(handle.name)
         if feed.started:
+            self.restarts += 1
             described = feed.shape.described()
             restart = ["restart", feed.id, described["columns"], described["key"]]
             said.append((self._db.lsn, restart))

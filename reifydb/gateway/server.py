@@ -13,8 +13,11 @@ from reifydb.config import connections_max, frame_messages_max, in_flight_max, w
 from reifydb.database import Database
 from reifydb.errors import ForbiddenError, OverloadedError, UnauthenticatedError, UnavailableError
 from reifydb.gateway.grants import EVERYTHING, Grant
+from reifydb.gateway.guest_lines import GuestLines
+from reifydb.gateway.patience import Patience
 from reifydb.gateway.service import Service
 from reifydb.gateway.session import Session
+from reifydb.gateway.thread import Thread
 from reifydb.gateway.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -42,6 +45,10 @@ class Server:
         self.db, self.settings = db, settings
         self.service = Service(db, asyncio.get_running_loop())
         self.tokens = Tokens(db)
+        self.guest_lines = GuestLines(db, asyncio.get_running_loop())
+        self.thread = Thread()
+        self.patience = Patience(asyncio.get_running_loop())
+        self.body_bytes = 0  # of HTTP requests that are being read or served
         self.connections: set[Connection] = set()
         self._connected = 0
 
@@ -121,6 +128,13 @@ class Server:
         }
 
     # ------------------------------------------------------------------ the end
+
+    def close(self) -> None:
+        """Serves nobody any more."""
+        self.service.close()
+        self.guest_lines.close()
+        self.thread.close()
+        self.patience.close()
 
     @staticmethod
     def draining_error() -> UnavailableError:

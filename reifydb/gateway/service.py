@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any
 
 from reifydb.config import group_calls_max
@@ -20,7 +21,9 @@ from reifydb.database.transaction import Transaction
 from reifydb.database.transitions import PythonTransition
 from reifydb.engine.kernel import COMMITTED
 from reifydb.errors import DurabilityLostError, ReifyDBError, RequestError
+from reifydb.gateway.admission import Admission
 from reifydb.gateway.feeds import Feeds
+from reifydb.gateway.metrics import Metrics
 from reifydb.gateway.peer import Peer
 from reifydb.gateway.session import Id, Request, wants_durable
 from reifydb.gateway.shapes import Shapes
@@ -39,6 +42,8 @@ class Service:
     Attributes:
         feeds: Their subscriptions.
         draining: No new requests are taken on.
+        metrics: What it counts.
+        admission: Whether it can take on more.
     """
 
     def __init__(self, db: Database, loop: asyncio.AbstractEventLoop) -> None:
@@ -51,6 +56,9 @@ class Service:
         self._speaking: dict[Peer, None] = {}  # have something to say at the end of this tick
         self._owing: set[Peer] = set()  # have something to say once more is durable
         self._lost: ReifyDBError | None = None
+        self._woken_s = 0.0
+        self.metrics = Metrics()
+        self.admission = Admission()
         db._log.listen(self._from_the_logs_thread)
 
     def close(self) -> None:
@@ -83,9 +91,19 @@ class Service:
         """Whether there is something that has not yet been run or said."""
         return bool(self._arrived or self._speaking or self._owing or self.feeds.busy)
 
+    def admit(self) -> None:
+        """Refuses new requests, before any work for them, when there is more than can be done.
+
+        Raises:
+            OverloadedError, UnavailableError: With when to try again.
+        """
+        peers = len(self._owing) + len(self._speaking)
+        self.admission.check(self._loop.time(), len(self._arrived), peers)
+
     def _wake(self) -> None:
         if not self._scheduled:
             self._scheduled = True
+            self._woken_s = self._loop.time()
             self._loop.call_soon(self._tick)
 
     def _from_the_logs_thread(self) -> None:
@@ -100,6 +118,7 @@ class Service:
 
     def _tick(self) -> None:
         self._scheduled = False
+        woken_s = self._woken_s
         try:
             self._run()
         except Exception:  # whoever had asked gets no answer; the others are served
@@ -115,6 +134,8 @@ class Service:
                 self._owing.add(peer)
             else:
                 self._owing.discard(peer)
+        now = self._loop.time()
+        self.admission.saw(now, now - woken_s)
 
     def _durable_lsn(self) -> int:
         if self._lost is None:
@@ -203,6 +224,7 @@ class Service:
     def _run_calls(self, calls: list[Call]) -> None:
         """Runs calls in batches. What the log keeps from running waits."""
         while calls:
+            began = perf_counter()
             try:
                 outcomes, data = self.db.run_calls(calls)
             except ReifyDBError as error:
@@ -210,6 +232,7 @@ class Service:
                     peer, request, _ = _tag(call)
                     self._fail(peer, request.id, error)
                 return
+            self.metrics.ran(outcomes, perf_counter() - began)
             for outcome in outcomes:
                 self._tell(outcome, data)
             calls = calls[len(outcomes) :]
@@ -249,7 +272,7 @@ class Service:
         """Runs a request that is no call, and answers it."""
         session, id_ = peer.session, request.id
         try:
-            if request.kind in ("group", "write") and not self._may_write(peer, request):
+            if request.kind in WRITES and not self._may_write(peer, request):
                 return
             value, durable = _SERVERS[request.kind](self, peer, request)
         except Exception as error:
@@ -288,6 +311,19 @@ class Service:
         given = self.shapes.values(handle, dialect, args)
         return self.shapes.written(handle, dialect, tx.call(handle.name, *given))
 
+    def _change(self, peer: Peer, request: Request) -> tuple[Any, None]:
+        """Runs a function in a transaction. Asked for by handlers of HTTP only, as is `look`."""
+        del peer
+        (function,) = request.arguments
+        with self.db.transaction() as tx:
+            return function(tx), None
+
+    def _look(self, peer: Peer, request: Request) -> tuple[Any, None]:
+        """Runs a function that only reads."""
+        del peer
+        (function,) = request.arguments
+        return function(), None
+
     def _get(self, peer: Peer, request: Request) -> tuple[Any, None]:
         name, key = request.arguments
         peer.session.require("read", name)
@@ -325,10 +361,11 @@ class Service:
             write = tx.update_many if how == "update" else tx.upsert_many
             return write(name, given), None
 
-    def _subscribe(self, peer: Peer, request: Request) -> tuple[Any, None]:
+    def _subscribe(self, peer: Peer, request: Request) -> tuple[Any, bool]:
         name, options = request.arguments
         peer.session.require("subscribe", name)
-        return self.feeds.join(peer, request.id, name, options), None
+        # At once, before the stream, which waits for the disk itself.
+        return self.feeds.join(peer, request.id, name, options), False
 
     def _unsubscribe(self, peer: Peer, request: Request) -> tuple[Any, None]:
         self.feeds.leave(peer, request.arguments[0])
@@ -343,8 +380,13 @@ class Service:
         return None, None
 
 
+WRITES = frozenset({"group", "write", "change"})
+"""Requests, calls apart, that wait while the log is behind."""
+
 _SERVERS: dict[str, Callable[[Service, Peer, Request], tuple[Any, bool | None]]] = {
     "group": Service._group,
+    "change": Service._change,
+    "look": Service._look,
     "get": Service._get,
     "scan": Service._scan,
     "write": Service._write,

@@ -115,10 +115,7 @@ class TableShape:
                 raise UnknownNameError("option of a scan:", str(name), SCAN_OPTIONS)
         found: dict[str, Any] = dict(given)
         index = given.get("index")
-        columns = self._index_columns.get(index if isinstance(index, str) else None)
-        if columns is None:
-            known = [name for name in self._index_columns if name is not None]
-            raise UnknownNameError(f"index of table {self.handle.name}:", str(index), known)
+        columns = self.columns_of_index(index if isinstance(index, str) else None)
         for bound in ("lower", "upper"):
             value = given.get(bound)
             if value is not None:
@@ -134,6 +131,18 @@ class TableShape:
             if not isinstance(given.get(flag, False), bool):
                 raise RequestError(f"{flag} is true or false")
         return found
+
+    def columns_of_index(self, index: str | None) -> Sequence[Column]:
+        """The columns of an index; of the primary key when it is None.
+
+        Raises:
+            UnknownNameError: There is no such index.
+        """
+        columns = self._index_columns.get(index)
+        if columns is None:
+            known = [name for name in self._index_columns if name is not None]
+            raise UnknownNameError(f"index of table {self.handle.name}:", str(index), known)
+        return columns
 
     def described(self) -> dict[str, Any]:
         """What a client must know of the table to read its rows."""
@@ -220,12 +229,15 @@ class Shapes:
     # ------------------------------------------------------------------ tables
 
     def table(self, name: Any) -> TableShape:
-        """The shape of a table.
+        """The shape of a table. The system's own are not served: they have hashes of tokens.
 
         Raises:
             UnknownNameError: There is none of this name.
         """
-        handle = self._db._state.catalog.get(name)
+        catalog = self._db._state.catalog
+        if isinstance(name, str) and name.startswith(SYSTEM_PREFIX):
+            raise UnknownNameError("table", name, catalog.user_names)
+        handle = catalog.get(name)
         shape = self._tables.get(handle.name)
         if shape is None or shape.handle is not handle:
             shape = self._tables[handle.name] = TableShape(handle)

@@ -96,14 +96,25 @@ class Connection:
                 self._identify(one)
             else:
                 requests.append(one)
-        if self._server.service.draining:
-            error = self._server.draining_error()
+        error = self._refusal()
+        if error is not None:
             for request in requests:
                 problem = problem_of(error)
                 message = ["error", request.id, problem]
                 self.session.answer(request.id, message, 0, durable=False)
             requests = []
         self._server.service.take_on(self, requests)
+
+    def _refusal(self) -> ReifyDBError | None:
+        """Why nothing is taken on; None when it is."""
+        service = self._server.service
+        if service.draining:
+            return self._server.draining_error()
+        try:
+            service.admit()
+        except ReifyDBError as error:
+            return error
+        return None
 
     def _identify(self, hello: Hello) -> None:
         if hello.durable is not None:

@@ -115,9 +115,14 @@ class JsonCodec:
         if not isinstance(data, str):
             raise RequestError("a binary frame", hint="reifydb.v1.json has text frames")
         try:
-            return json.loads(data, parse_constant=_refuse_constant)
+            read = _loads(data)
+            if "\\ud" in data or "\\uD" in data:  # halves of a pair are no text, and cannot be sent
+                _dumps(read).encode()
+            return read
         except RequestError:
             raise
+        except UnicodeEncodeError:
+            raise RequestError("not JSON: half a surrogate pair") from None
         except (ValueError, RecursionError) as error:
             raise RequestError(f"not JSON: {error}") from None
 
@@ -157,3 +162,6 @@ def _refuse_ext(code: int, data: bytes) -> Any:
 
 def _refuse_constant(text: str) -> Any:
     raise RequestError(f"{text} is no JSON value")
+
+
+_loads = json.JSONDecoder(parse_constant=_refuse_constant).decode

@@ -65,7 +65,7 @@ TITLES = {
 
 FACTS = (
     "transition abort_code abort_message trap deadline_ms limit value line column kind name "
-    "problems durable_lsn retry_after_s"
+    "problems durable_lsn retry_after_s capability index"
 ).split()
 """Attributes of errors that go along."""
 

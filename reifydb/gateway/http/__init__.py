@@ -1,0 +1,1 @@
+"""The server's HTTP side: routes under `/v1`, probes, metrics (docs/http.md)."""
