@@ -14,13 +14,13 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
-from reifydb.config import group_calls_max
+from reifydb.config import group_calls_max, page_bytes_max
 from reifydb.database import Database
 from reifydb.database.batches import Call, Outcome
 from reifydb.database.transaction import Transaction
 from reifydb.database.transitions import PythonTransition
 from reifydb.engine.kernel import COMMITTED
-from reifydb.errors import DurabilityLostError, ReifyDBError, RequestError
+from reifydb.errors import DurabilityLostError, LimitError, ReifyDBError, RequestError
 from reifydb.gateway.admission import Admission
 from reifydb.gateway.feeds import Feeds
 from reifydb.gateway.metrics import Metrics
@@ -216,7 +216,7 @@ class Service:
             if isinstance(handle, PythonTransition):
                 raise RequestError(f"{handle.name} is a Python transition: those are not served")
             row = self.shapes.arguments(handle, session.codec.dialect, args)
-        except ReifyDBError as error:
+        except Exception as error:
             self._fail(peer, request.id, error)
             return None
         return Call(handle, row, (peer, request, durable))
@@ -227,7 +227,7 @@ class Service:
             began = perf_counter()
             try:
                 outcomes, data = self.db.run_calls(calls)
-            except ReifyDBError as error:
+            except Exception as error:
                 for call in calls:
                     peer, request, _ = _tag(call)
                     self._fail(peer, request.id, error)
@@ -337,8 +337,20 @@ class Service:
         peer.session.require("read", name)
         table = self.shapes.table(name)
         dialect = peer.session.codec.dialect
-        rows = self.db.scan(name, **table.scan_options(dialect, options))
-        return [table.row(dialect, row) for row in rows], None
+        found: list[Any] = []
+        size = 0
+        with self.db.transaction(query=True) as tx:
+            for row in tx.scan(name, **table.scan_options(dialect, options)):
+                size += table.size_of(row)
+                if found and size > page_bytes_max:
+                    raise LimitError(
+                        f"table {name}: {len(found):,} rows are as much as one answer may have",
+                        limit="page_bytes_max",
+                        value=page_bytes_max,
+                        hint="ask for fewer rows with limit, and go on behind the last one",
+                    )
+                found.append(table.row(dialect, row))
+        return found, None
 
     def _write(self, peer: Peer, request: Request) -> tuple[Any, None]:
         how, name, rows = request.arguments

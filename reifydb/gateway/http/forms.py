@@ -32,11 +32,11 @@ class _Unencoded:
 
     def entries(self, chunk: Chunk, convert: EntryConverter) -> Any:
         """See `Codec`; HTTP has no subscriptions."""
-        raise NotImplementedError
+        raise AssertionError("HTTP has no subscriptions")
 
     def stream(self, head: Sequence[Any], entries: Any) -> Any:
         """See `Codec`; HTTP has no subscriptions."""
-        raise NotImplementedError
+        raise AssertionError("HTTP has no subscriptions")
 
 
 class Form:
