@@ -51,8 +51,8 @@ def generate_typescript(
 ) -> str:
     """The TypeScript source that types these tables and transitions, in their order; O(columns).
 
-    A table becomes three interfaces, for its rows as they are read, inserted and updated; a row that
-    a transition returns becomes one; `Schema` names them all, for `connect<Schema>(…)`.
+    A table becomes three interfaces, for its rows as they are read, inserted and updated; a row
+    that a transition returns becomes one; `Schema` names them all, for `connect<Schema>(…)`.
 
     Args:
         tables: Their names are distinct.

@@ -1,11 +1,13 @@
 /** The scenarios from Node, with the WebSocket of `ws`. Started by tests/e2e/typescript. */
 
-import { test } from "node:test";
+import { afterEach, test } from "node:test";
 import { WebSocket } from "ws";
 import type { WebSocketClass } from "@reifydb/client";
-import { SCENARIOS } from "./scenarios.js";
+import { closeAll, SCENARIOS } from "./scenarios.js";
 
 const { REIFYDB_URL: url, REIFYDB_CONTROL: control } = process.env;
+
+afterEach(closeAll);
 
 for (const protocol of ["msgpack", "json"] as const) {
   for (const [claim, run] of Object.entries(SCENARIOS)) {

@@ -1,6 +1,6 @@
 /** The scenarios in a browser. The page's address says where the server is. */
 
-import { SCENARIOS } from "./scenarios.js";
+import { closeAll, SCENARIOS } from "./scenarios.js";
 
 declare global {
   interface Window {
@@ -18,6 +18,7 @@ for (const protocol of ["msgpack", "json"] as const) {
     } catch (thrown) {
       error = thrown instanceof Error ? `${thrown.message}\n${thrown.stack}` : String(thrown);
     }
+    closeAll();
     outcome.push({ claim: `${protocol}: ${claim}`, error });
     document.body.append(`${protocol}: ${claim}: ${error ?? "ok"}`, document.createElement("br"));
   }

@@ -70,9 +70,21 @@ async function until(done: () => boolean): Promise<void> {
   check(done(), `this comes in time: ${String(done)}`);
 }
 
-function open(ground: Ground, more: ConnectOptions = {}): Promise<Client<Schema>> {
+const opened: Client<Schema>[] = [];
+
+async function open(ground: Ground, more: ConnectOptions = {}): Promise<Client<Schema>> {
   const { protocol, WebSocket } = ground;
-  return connect<Schema>(ground.url, WebSocket ? { protocol, WebSocket, ...more } : { protocol, ...more });
+  const options = WebSocket ? { protocol, WebSocket, ...more } : { protocol, ...more };
+  const client = await connect<Schema>(ground.url, options);
+  opened.push(client);
+  return client;
+}
+
+/** Closes what scenarios that failed have left open. */
+export function closeAll(): void {
+  for (const client of opened.splice(0)) {
+    client.close();
+  }
 }
 
 async function tell(ground: Ground, what: string): Promise<void> {
