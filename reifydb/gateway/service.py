@@ -32,6 +32,9 @@ from reifydb.wire.problems import problem_of
 
 _LOG = logging.getLogger("reifydb.gateway")
 
+LOOK_S = 0.005
+"""How often subscriptions are looked at that wait for what nobody tells."""
+
 BEHIND_S = 0.001
 """How long calls wait before the log is looked at again when it is behind."""
 
@@ -52,7 +55,7 @@ class Service:
         self.feeds = Feeds(db, self.shapes, self._wake)
         self.draining = False
         self._arrived: list[tuple[Peer, Request]] = []
-        self._scheduled = False
+        self._scheduled = self._looking = False
         self._speaking: dict[Peer, None] = {}  # have something to say at the end of this tick
         self._owing: set[Peer] = set()  # have something to say once more is durable
         self._lost: ReifyDBError | None = None
@@ -116,6 +119,10 @@ class Service:
         self._speaking.update(dict.fromkeys(self._owing))
         self._wake()
 
+    def _look_at_feeds(self) -> None:
+        self._looking = False
+        self._wake()
+
     def _tick(self) -> None:
         self._scheduled = False
         woken_s = self._woken_s
@@ -124,7 +131,10 @@ class Service:
         except Exception:  # whoever had asked gets no answer; the others are served
             _LOG.exception("a tick failed")
         durable_lsn = self._durable_lsn()
-        self.feeds.pump(durable_lsn)
+        self._speaking.update(dict.fromkeys(self.feeds.pump(durable_lsn)))
+        if self.feeds.stalled and not self._looking:
+            self._looking = True
+            self._loop.call_later(LOOK_S, self._look_at_feeds)
         speaking, self._speaking = self._speaking, {}
         for peer in speaking:
             frame = peer.session.frame(durable_lsn)
