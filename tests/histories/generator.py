@@ -1,12 +1,16 @@
 """Histories: a schema, and transactions drawn for it. The same seed gives the same history.
 
-A history is data that knows nothing of who runs it: any transaction or operation may be dropped and
-the rest still means something. That is what makes a failing one shrink.
+A history is data that knows nothing of who runs it: any transaction, operation or change of the
+schema may be dropped and the rest still means something. That is what makes a failing one shrink.
+So names are not used twice for different things: a table, column or index that was dropped may come
+back under its name, but with the same key, types and columns. Whoever names it before or after gets
+the same rows, the same error, or the error that there is no such name, and the oracle knows which.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,8 +27,13 @@ from reifydb.sql.statements import (
     Statement,
 )
 from tests.histories.changes import Refused, changed, sql_of
-from tests.histories.drawing import INT_MAX, INT_MIN, WRONG, draw, too_long
-from tests.histories.schemas import random_column, random_index_columns, random_schema
+from tests.histories.drawing import INT_MAX, INT_MIN, draw, draw_wrong, too_long
+from tests.histories.schemas import (
+    random_column,
+    random_default,
+    random_index_columns,
+    random_schema,
+)
 
 MANY = {"insert_many": "insert", "update_many": "update", "upsert_many": "upsert"}
 
@@ -67,9 +76,9 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of the schema, in a transaction of its own. It may have to be refused."""
+    """Changes of the schema in a transaction of their own, which may have to be refused."""
 
-    statement: Statement
+    statements: tuple[Statement, ...]
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -77,7 +86,12 @@ class Change:
         return ()
 
     def __str__(self) -> str:
-        return f"db.execute({sql_of(self.statement)!r})"
+        return f"db.execute({self.sql!r})"
+
+    @property
+    def sql(self) -> str:
+        """The script."""
+        return "; ".join(map(sql_of, self.statements))
 
 
 Step = Transaction | Change
@@ -134,7 +148,7 @@ def generate(
     transactions: list[Step] = []
     done = 0
     while done < operations:
-        if changes and rng.random() < 0.04:
+        if changes and rng.random() < 0.05:
             transactions.append(Change(schemas.change()))
             continue
         transaction = _transaction(rng, list(schemas.writers.values()))
@@ -162,56 +176,122 @@ class _Schemas:
         self.rng, self.tables = rng, {table.name: table for table in tables}
         self.writers = {table.name: _Writer(rng, table) for table in tables}
         self.given_names = 0
+        self.gone: list[Statement] = []  # what would bring back what was dropped
 
-    def change(self) -> Statement:
-        """Draws a change, and goes on with the tables that it makes."""
-        change = self._draw()
-        try:
-            after = changed(self.tables, change)
-        except Refused:
-            return change
-        if isinstance(change, RenameTable):
-            self.writers[change.name] = self.writers.pop(change.table)
-        self.writers = {name: w for name, w in self.writers.items() if name in after}
+    def change(self) -> tuple[Statement, ...]:
+        """Draws a script, and goes on with the tables that it makes, if it makes any."""
+        before, statements, gone = self.tables, [], []
+        refused = False
+        for _ in range(self.rng.choices((1, 2, 4), (70, 20, 10))[0]):
+            statement = self._draw()
+            statements.append(statement)
+            gone += self._undoing(statement)
+            try:
+                self.tables = changed(self.tables, statement)
+            except Refused:
+                refused = True
+        after, self.tables = self.tables, before
+        if not refused:
+            self.gone += gone
+            self._adopt(statements, after)
+        return tuple(statements)
+
+    def _adopt(self, statements: Sequence[Statement], after: dict[str, Table]) -> None:
+        writers = self.writers
+        for statement in statements:
+            if isinstance(statement, RenameTable):
+                writers[statement.name] = writers.pop(statement.table)
+            elif isinstance(statement, DropTable):
+                del writers[statement.table]
+            elif isinstance(statement, CreateTable):
+                writers[statement.table.name] = _Writer(self.rng, statement.table)
         for name, table in after.items():
-            if name in self.writers:
-                self.writers[name].adapt(table)
-            else:
-                self.writers[name] = _Writer(self.rng, table)
+            writers[name].adapt(table)
         self.tables = after
-        return change
+
+    def _undoing(self, statement: Statement) -> list[Statement]:
+        """What would bring back what this statement drops."""
+        match statement:
+            case DropTable(name) if name in self.tables:
+                return [CreateTable(self.tables[name])]
+            case DropColumn(name, old) if name in self.tables:
+                return [AddColumn(name, c) for c in self.tables[name].columns if c.name == old]
+            case DropIndex(name):
+                return [
+                    CreateIndex(name, t.name, tuple(t.columns[i].name for i in index.columns))
+                    for t in self.tables.values()
+                    if (index := t.index(name)) is not None
+                ]
+        return []
 
     def _draw(self) -> Statement:
         rng = self.rng
         table = rng.choice(list(self.tables.values()))
-        if rng.random() < 0.05:
+        few = len(self.tables) < 2
+        kinds = {
+            self._create_index: 30,
+            self._drop_index: 12,
+            self._add_column: 14,
+            self._drop_column: 14,
+            self._rename_column: 8,
+            self._bring_back: 14 if self.gone else 0,
+            self._create_table: 4,
+        }
+        if rng.random() < 0.04:
+            return RenameTable(table.name, self._name("u"))
+        if rng.random() < 0.05 and not few:
+            return DropTable(table.name)
+        if rng.random() < 0.04:
             table = replace(table, name="nosuch")
-        column = rng.choice(table.columns).name
-        indexes = [index.name for one in self.tables.values() for index in one.indexes]
-        kinds = ("index", "drop index", "add", "drop", "rename", "rename table", "drop table")
-        kind = rng.choices(kinds, (30, 15, 20, 15, 8, 5, 3 if len(self.tables) > 1 else 0))[0]
-        match kind:
-            case "index":
-                names = tuple(table.columns[i].name for i in random_index_columns(rng, table))
-                name = self._name("i") if rng.random() < 0.95 else rng.choice([*indexes, "i"])
-                return CreateIndex(name, table.name, names, rng.random() < 0.3)
-            case "drop index":
-                return DropIndex(rng.choice([*indexes, "nosuch"]))
-            case "add":
-                name = self._name("a") if rng.random() < 0.95 else column
-                return AddColumn(table.name, random_column(rng, name))
-            case "drop":
-                return DropColumn(table.name, column if rng.random() < 0.95 else "nosuch")
-            case "rename":
-                new = self._name("r") if rng.random() < 0.95 else rng.choice(table.columns).name
-                return RenameColumn(table.name, column, new)
-            case "rename table":
-                return RenameTable(table.name, self._name("u"))
-        if rng.random() < 0.5:
-            [made, *_] = random_schema(rng)
-            indexes = [replace(i, name=self._name("i")) for i in made.indexes]  # type: ignore[misc]
-            return CreateTable(replace(made, name=self._name("t"), indexes=tuple(indexes)))  # type: ignore[arg-type]
-        return DropTable(table.name)
+        statement: Statement = rng.choices(list(kinds), list(kinds.values()))[0](table)
+        return statement
+
+    def _create_index(self, table: Table) -> Statement:
+        names = tuple(table.columns[i].name for i in random_index_columns(self.rng, table))
+        name = self._name("i") if self.rng.random() < 0.95 else self._some_index()
+        return CreateIndex(name, table.name, names, self.rng.random() < 0.4)
+
+    def _drop_index(self, table: Table) -> Statement:
+        return DropIndex(self._some_index())
+
+    def _some_index(self) -> str:
+        names = [index.name for table in self.tables.values() for index in table.indexes]
+        return self.rng.choice(names) if names and self.rng.random() < 0.95 else "nosuch"
+
+    def _add_column(self, table: Table) -> Statement:
+        if self.rng.random() < 0.05:
+            return AddColumn(table.name, self.rng.choice(table.columns))
+        column = random_column(self.rng, self._name("a"))
+        if column.default is None and self.rng.random() < 0.9:
+            # Otherwise it needs a table without rows, and all that follows would miss it.
+            column = replace(column, nullable=True)
+        return AddColumn(table.name, column)
+
+    def _drop_column(self, table: Table) -> Statement:
+        bound = {*table.key, *(i for index in table.indexes for i in index.columns)}
+        free = [c.name for i, c in enumerate(table.columns) if i not in bound]
+        if free and self.rng.random() < 0.8:
+            return DropColumn(table.name, self.rng.choice(free))
+        return DropColumn(table.name, self.rng.choice([*(c.name for c in table.columns), "nosuch"]))
+
+    def _rename_column(self, table: Table) -> Statement:
+        old, other = self.rng.choice(table.columns).name, self.rng.choice(table.columns).name
+        return RenameColumn(table.name, old, self._name("r") if self.rng.random() < 0.95 else other)
+
+    def _create_table(self, table: Table) -> Statement:
+        made = random_schema(self.rng)[0]
+        indexes = tuple(replace(index, name=self._name("i")) for index in made.indexes)
+        return CreateTable(replace(made, name=self._name("t"), indexes=indexes))
+
+    def _bring_back(self, table: Table) -> Statement:
+        """Something under the name of what was dropped, and much like it."""
+        statement = self.rng.choice(self.gone)
+        if isinstance(statement, AddColumn):
+            column = replace(statement.column, default=random_default(self.rng, statement.column))
+            return replace(statement, column=column)
+        if isinstance(statement, CreateIndex):
+            return replace(statement, unique=self.rng.random() < 0.5)
+        return statement
 
     def _name(self, kind: str) -> str:
         self.given_names += 1
@@ -227,6 +307,7 @@ class _Writer:
         self.given_out = 0
         self.exhausts = rng.random() < 0.1
         self.likely: dict[str, tuple[object, ...]] = {}
+        self.given: dict[str, list[object]] = {}
         self.pool = [self._fresh() for _ in range(rng.choice((3, 12, 60, 250)))]
         self.calls = {
             self._write: 40,
@@ -243,6 +324,10 @@ class _Writer:
         """The table has other columns or indexes, or another name. Its keys are what they were."""
         self.table = table
         self.others = [c for i, c in enumerate(table.columns) if i not in table.key]
+        self.indexed = {table.columns[i].name for index in table.indexes for i in index.columns}
+        self.unique = {
+            table.columns[i].name for index in table.indexes if index.unique for i in index.columns
+        }
 
     def operation(self) -> Operation:
         return self._draw(self.calls)
@@ -315,19 +400,31 @@ class _Writer:
             if rng.random() < (0.2 if column.nullable else 0.01):
                 row[column.name] = None
             else:
-                row[column.name] = self._value(column)
+                row[column.name] = self._value(column, again=0.5 if method == "update" else 0.15)
         if rng.random() < 0.2:
             items = list(row.items())
             rng.shuffle(items)
             row = dict(items)
         return row
 
-    def _value(self, column: Column) -> object:
-        """A value; in an indexed column often one of few, so that they meet."""
-        position = self.table.position(column.name)
-        indexed = any(position in index.columns for index in self.table.indexes)
-        near = indexed and self.rng.random() < 0.9
-        return draw(self.rng, column, for_key=near)
+    def _value(self, column: Column, *, again: float) -> object:
+        """A value; in an indexed column often one of few, so that they meet.
+
+        Args:
+            again: How often in a unique index one that was given before.
+        """
+        rng = self.rng
+        if column.name not in self.indexed:
+            return draw(rng, column)
+        given = self.given.setdefault(column.name, [])
+        if given and column.name in self.unique and rng.random() < again:
+            return rng.choice(given)
+        if column.type in _TAILED and rng.random() < 0.01:
+            return too_long(rng, column.type)
+        value = draw(rng, column, for_key=rng.random() < 0.9)
+        given.append(value)
+        del given[:-12]
+        return value
 
     def _write(self) -> Operation:
         method = self.rng.choices(("insert", "update", "upsert"), (4, 4, 2))[0]
@@ -360,7 +457,7 @@ class _Writer:
             column = rng.choice(long)
             return {**row, column.name: too_long(rng, column.type)}, "limit"
         column = rng.choice(table.columns)
-        return {**row, column.name: rng.choice(WRONG[column.type])}, "wrong_type"
+        return {**row, column.name: draw_wrong(rng, column)}, "wrong_type"
 
     def _delete(self) -> Operation:
         if self.rng.random() < 0.02:
@@ -380,7 +477,8 @@ class _Writer:
     def _wrong_key(self) -> object:
         key = list(self._key())
         i = self.rng.randrange(len(key))
-        key[i] = self.rng.choice((None, *WRONG[self.table.key_columns[i].type]))
+        column = self.table.key_columns[i]
+        key[i] = None if self.rng.random() < 0.2 else draw_wrong(self.rng, column)
         return self._bare(tuple(key))
 
     # ------------------------------------------------------------------ reading
@@ -418,7 +516,28 @@ class _Writer:
             options["limit"] = rng.choice((1, 2, 3, 10, 1000))
         if rng.random() < 0.5:
             options["reverse"] = rng.random() < 0.8
-        return Operation("scan", self.table.name, options=tuple(options.items()))
+        flaw = ""
+        if rng.random() < 0.03:
+            bound = rng.choice(("lower", "upper"))
+            options[bound], flaw = self._wrong_bound(index)
+        return Operation("scan", self.table.name, options=tuple(options.items()), flaw=flaw)
+
+    def _wrong_bound(self, index: Index | None) -> tuple[object, str]:
+        """A bound that is wrong whatever the rows are, and its error."""
+        rng = self.rng
+        key = list(self._fresh() if index is None else self._index_values(index))
+        if rng.random() < 0.3:
+            return ((*key, 1) if rng.random() < 0.7 else ()), "bad_request"
+        i = rng.randrange(len(key))
+        position = (self.table.key if index is None else index.columns)[i]
+        key[i] = draw_wrong(rng, self.table.columns[position])
+        flaw = "wrong_type"
+        if not self._may_be_null(position) and rng.random() < 0.3:
+            key[i], flaw = None, "wrong_type" if index is None else "not_null"
+        return tuple(key[: rng.randint(i + 1, len(key))]), flaw
+
+    def _may_be_null(self, position: int) -> bool:
+        return self.table.columns[position].nullable and position not in self.table.key
 
     def _index_values(self, index: Index) -> tuple[object, ...]:
         """A whole key of a secondary index; null where it may be."""
@@ -428,10 +547,9 @@ class _Writer:
             if position == self.table.auto:
                 found.append(self._auto_value())
                 continue
-            nullable = column.nullable and position not in self.table.key
-            null = nullable and self.rng.random() < 0.2
+            null = self._may_be_null(position) and self.rng.random() < 0.2
             found.append(None if null else draw(self.rng, column, for_key=True))
         return tuple(found)
 
 
-_TAILED = (Type.TEXT, Type.BYTES)
+_TAILED = (Type.TEXT, Type.BYTES, Type.JSON)
