@@ -239,7 +239,7 @@ class _Schemas:
         }
         if rng.random() < 0.04:
             return RenameTable(table.name, self._name("u"))
-        if rng.random() < 0.05 and not few:
+        if rng.random() < 0.08 and not few:
             return DropTable(table.name)
         if rng.random() < 0.04:
             table = replace(table, name="nosuch")

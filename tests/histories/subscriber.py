@@ -1,9 +1,10 @@
 """Simulated subscribers: they see snapshots and deltas only, and must have each table as it is.
 
 Each reads at its own pace: at once, now and then, or so rarely that its outbox overflows. Now and
-then it goes and comes back with the position it had. What it may not see: an insert of a key that
-is there, a change of one that is not, two changes of one key, a gap between deltas, a delta for a
-commit that changed nothing in its table.
+then it goes and comes back with the position it had, also after the database was opened again. What
+it may not see: an insert of a key that is there, a change of one that is not, two changes of one
+key, a gap between deltas, a delta without changes, a snapshot of another time than now. (A row that
+a transaction changed and changed back may be told as an update.)
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class _Subscriber:
         self.changes = db.subscribe(table)
         self.rows: dict[object, dict[str, object]] | None = None
         self.position: Any = None
+        self.away = False  # its subscription was closed, and it will come back
+        self.last_delta: int | None = None  # its lsn, if nothing came after it
 
     def read(self, db: Any, expected: list[tuple[object, dict[str, object]]]) -> None:
         """Reads all that has come; then it must have the table as it is."""
@@ -40,9 +43,15 @@ class _Subscriber:
                 self.rows = {_key(row, names): row for row in item.rows}
                 if len(self.rows) < len(item.rows):
                     raise MismatchError(f"a snapshot of {self.table} has a key twice")
+                if item.position != db.position:
+                    raise MismatchError(f"{item.position} of a snapshot, not {db.position}")
+                self.last_delta = None
             else:
                 self._apply(item)
+                self.last_delta = item.position.lsn
             self.position = item.position
+        if self.position is not None and self.position > db.position:
+            raise MismatchError(f"{self.position} is still to come: it is {db.position}")
         if self.rows is None or (before is None and self.position is None):
             raise MismatchError(f"there was no snapshot of {self.table}")
         found = [self.rows[_hashable(key)] for key, _ in expected if _hashable(key) in self.rows]
@@ -58,6 +67,8 @@ class _Subscriber:
             raise MismatchError("a delta came before a snapshot")
         if not delta.previous_lsn <= self.position.lsn < delta.position.lsn:
             raise MismatchError(f"{delta} does not follow {self.position}")
+        if self.last_delta not in (None, delta.previous_lsn):
+            raise MismatchError(f"{delta} does not follow the delta of {self.last_delta}")
         if not delta.changes:
             raise MismatchError(f"{delta} changes nothing")
         seen: set[object] = set()
@@ -77,6 +88,7 @@ class _Subscriber:
         """Goes, and comes back with the position it had."""
         self.changes.close()
         self.changes = db.subscribe(self.table, since=self.position)
+        self.away = False
 
 
 class Subscribers:
@@ -96,16 +108,16 @@ class Subscribers:
             one = self._there.get(name)
             if one is None:
                 one = self._there[name] = _Subscriber(db, name, rng.choice((1.0, 0.5, 0.1, 0.04)))
-            elif one.position is not None and rng.random() < 0.03:
+            elif one.away or (one.position is not None and rng.random() < 0.03):
                 one.come_back(db)
             if all_of_them or rng.random() < one.pace:
                 one.read(db, rows(name))
 
     def part(self) -> None:
-        """All of them go."""
+        """All of them go, because the database closes; they come back."""
         for one in self._there.values():
             one.changes.close()
-        self._there.clear()
+            one.away = True
 
     def _see_it_gone(self, name: str) -> None:
         """The table was dropped, or has another name, which does not end a subscription."""

@@ -56,7 +56,7 @@ def test_the_twin_agrees_with_sqlite() -> None:
     seed = first_seed()
     for i in range(4):
         print(f"REIFYDB_HISTORY_SEED={seed + i}")
-        check(generate(seed + i, OPERATIONS), TwinSubject())
+        check(generate(seed + i, OPERATIONS), TwinSubject(), Plan(reopen_every=70))
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda twin: twin.__name__)
@@ -66,7 +66,7 @@ def test_the_comparer_notices(broken: type[Twin]) -> None:
     for i in range(SHARDS * HISTORIES):
         print(f"REIFYDB_HISTORY_SEED={seed + i}")
         try:
-            run(generate(seed + i, OPERATIONS), TwinSubject(broken))
+            run(generate(seed + i, OPERATIONS), TwinSubject(broken), Plan(reopen_every=70))
         except MismatchError:
             return
     pytest.fail(f"not noticed: {broken.__doc__}")
