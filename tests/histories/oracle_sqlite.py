@@ -18,7 +18,7 @@ from reifydb.sql.statements import AddColumn, CreateIndex, DropTable, Statement
 from tests.histories import oracle_values as values
 from tests.histories.changes import Refused, changed
 from tests.histories.drawing import INT_MAX
-from tests.histories.generator import MANY, Operation
+from tests.histories.history import MANY, Operation
 from tests.histories.key_order import index_order_key
 
 Row = dict[str, object]

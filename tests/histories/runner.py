@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from reifydb.engine.catalog import Table
 from reifydb.errors import ReifyDBError
-from tests.histories.generator import Change, History, Operation, Step, Transaction
+from tests.histories.history import Change, History, Operation, Step, Transaction
 from tests.histories.oracle_sqlite import Refused, SqliteOracle
 from tests.histories.subscriber import MismatchError, Subscribers
 

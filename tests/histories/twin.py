@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from reifydb import Change, Delta, Position, Snapshot
-from reifydb.config import key_bytes_max
+from reifydb import Change, Delta, Position
 from reifydb.engine.catalog import Column, Index, Table
-from reifydb.engine.keys import KeyCodec
 from reifydb.engine.rows import RowCodec
 from reifydb.engine.values import default_value
 from reifydb.errors import (
@@ -33,110 +31,18 @@ from reifydb.sql.statements import AddColumn, CreateIndex, RenameTable, Statemen
 from tests.histories import oracle_values
 from tests.histories.changes import Refused, changed
 from tests.histories.drawing import INT_MAX
-from tests.histories.key_order import index_order_key, order_key
-
-OUTBOX_MAX = 8
-"""Deltas that wait for a subscriber of the twin."""
+from tests.histories.key_order import index_order_key
+from tests.histories.twin_changes import TwinChanges
+from tests.histories.twin_relation import Relation, Row
 
 KEPT_MAX = 20
 """Deltas of a table that the twin keeps for subscribers who come back."""
-
-Row = dict[str, Any]
-
-
-class Relation:
-    """One table: rows by encoded key, and the encoded keys in order."""
-
-    def __init__(self, table: Table) -> None:
-        self.rows: dict[bytes, Row] = {}
-        self.order: list[bytes] = []
-        self.mark = 0
-        self.kept: list[Delta] = []
-        self.kept_after = 0  # all deltas after this lsn are kept
-        self.told_lsn = 0
-        self.describe(table)
-
-    def describe(self, table: Table) -> None:
-        """Gives it this schema; its rows are somebody else's business."""
-        self.table, self.columns = table, {column.name: column for column in table.columns}
-        self.keys = KeyCodec(table.key_columns, what=f"table {table.name}")
-        self.codec = RowCodec(table.columns, what=f"table {table.name}")
-        self.auto = None if table.auto is None else table.columns[table.auto].name
-
-    def state(self) -> tuple[tuple[Column, ...], Table, dict[bytes, Row]]:
-        """What a change of the schema may change, and `restore` puts back."""
-        return self.table.columns, self.table, dict(self.rows)
-
-    def restore(self, state: tuple[tuple[Column, ...], Table, dict[bytes, Row]]) -> None:
-        """Undoes a change of the schema."""
-        _, table, self.rows = state
-        self.describe(table)
-
-    def put(self, at: bytes, row: Row | None) -> None:
-        """Sets or (None) takes away the row with this encoded key."""
-        if row is None:
-            if self.rows.pop(at, None) is not None:
-                del self.order[bisect_left(self.order, at)]
-            return
-        if at not in self.rows:
-            insort(self.order, at)
-        self.rows[at] = row
-
-    def encoded(self, key: object) -> bytes:
-        """The encoded key of a key given bare or as a tuple, checked."""
-        self.keys.encode(key)
-        return self.bounded(key)
-
-    def bounded(self, key: object) -> bytes:
-        """The same, or of a prefix."""
-        parts = key if isinstance(key, tuple | list) else (key,)
-        at = order_key(self.table.key_columns, parts)
-        if len(at) > key_bytes_max:
-            raise self.too_long()
-        return at
-
-    def index_key(self, index: Index, row: Row) -> bytes:
-        """A row's key in a secondary index, the primary key behind it."""
-        columns, nullable = self.index_columns(index)
-        at = index_order_key(columns, nullable, [row[column.name] for column in columns])
-        if len(at) > key_bytes_max:
-            raise self.too_long(f" of index {index.name}")
-        return at
-
-    @staticmethod
-    def too_long(whose: str = "") -> LimitError:
-        return LimitError(f"the key{whose} is too long", limit="key_bytes_max", value=key_bytes_max)
-
-    def index_columns(self, index: Index) -> tuple[list[Column], list[bool]]:
-        """An index's columns, and which may be null."""
-        columns = [self.table.columns[i] for i in index.columns]
-        return columns, [
-            c.nullable and i not in self.table.key
-            for i, c in zip(index.columns, columns, strict=True)
-        ]
-
-    def full(self, row: Row) -> Row:
-        """A row as it is read back: every column, in Python's types."""
-        kept = {
-            name: oracle_values.read(self.columns[name], oracle_values.write(self.columns[name], v))
-            for name, v in row.items()
-        }
-        return self.codec.decode_mapping(self.codec.encode_mapping(kept))
-
-    def key_of(self, row: Row) -> object:
-        parts = tuple(row[column.name] for column in self.table.key_columns)
-        return parts[0] if len(parts) == 1 else parts
-
-    def verify(self) -> None:
-        assert self.order == sorted(self.rows)
-        for at, row in self.rows.items():
-            assert at == self.bounded(self.key_of(row))
 
 
 class Twin:
     """The database. The methods named `_…` below are what broken twins break."""
 
-    _changes: type[TwinChanges]
+    _changes: type[TwinChanges] = TwinChanges
 
     def __init__(self, tables: Sequence[Table]) -> None:
         self.relations = {table.name: Relation(table) for table in tables}
@@ -205,9 +111,7 @@ class Twin:
             for statement in parse_statements(sql):
                 self._execute(statement)
         except BaseException:
-            self.relations = relations
-            for relation, state in states:
-                relation.restore(state)
+            self._undo_script(relations, states)
             raise
         self.lsn += 1
         for relation, (columns, *_) in states:
@@ -215,6 +119,11 @@ class Twin:
                 self._end(relation)
             elif relation.table.columns != columns:
                 self._restart(relation)
+
+    def _undo_script(self, relations: dict[str, Relation], states: list[Any]) -> None:
+        self.relations = relations
+        for relation, state in states:
+            relation.restore(state)
 
     def _execute(self, statement: Statement) -> None:
         before = self.tables
@@ -550,46 +459,3 @@ _ERRORS: dict[str, Callable[[str], ReifyDBError]] = {
     "schema": SchemaError,
     "unknown_name": lambda text: UnknownNameError("name", text, []),
 }
-
-
-class TwinChanges:
-    """A subscription of the twin's."""
-
-    def __init__(self, twin: Twin, relation: Relation, since: Position | None) -> None:
-        self.twin, self.relation = twin, relation
-        self.waiting: list[Delta] = []
-        self.error: ReifyDBError | None = None
-        self.needs_snapshot = since is None or since.lsn < relation.kept_after
-        twin.subscriptions.append(self)
-        if since is not None and not self.needs_snapshot:
-            for delta in relation.kept:
-                if delta.position.lsn > since.lsn:
-                    self.put(delta)
-
-    def put(self, delta: Delta) -> None:
-        if self.needs_snapshot:
-            return
-        self.waiting.append(delta)
-        if len(self.waiting) > OUTBOX_MAX:
-            self.restart()
-
-    def restart(self) -> None:
-        self.waiting.clear()
-        self.needs_snapshot = True
-
-    def get(self, timeout_s: float | None = None) -> Snapshot | Delta | None:
-        del timeout_s
-        if self.error is not None:
-            raise self.error
-        if self.needs_snapshot:
-            self.needs_snapshot = False
-            rows = [dict(self.relation.rows[at]) for at in self.relation.order]
-            return Snapshot(self.twin.position, rows)
-        return self.waiting.pop(0) if self.waiting else None
-
-    def close(self) -> None:
-        if self in self.twin.subscriptions:
-            self.twin.subscriptions.remove(self)
-
-
-Twin._changes = TwinChanges
