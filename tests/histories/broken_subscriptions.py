@@ -155,3 +155,10 @@ class ReopeningForgetsChanges(Twin):
         super().reopened()
         for relation in self.relations.values():
             relation.kept_after = 0
+
+
+class DroppedTablesAreSilent(Twin):
+    """A subscriber is not told that its table was dropped."""
+
+    def _end(self, relation: Relation) -> None:
+        pass

@@ -62,7 +62,9 @@ def run(history: History, subject: Subject, plan: Plan = PLAN) -> None:
         for number, transaction in enumerate(history.transactions, 1):
             try:
                 if isinstance(transaction, Change):
-                    _run_change(db, oracle, transaction)
+                    done = _run_change(db, oracle, transaction)
+                    if done and subscribers is not None:
+                        subscribers.follow(transaction.statements)
                 else:
                     _run_transaction(db, oracle, transaction)
                 if plan.reopen_every and number % plan.reopen_every == 0:
@@ -106,8 +108,8 @@ def check(history: History, subject: Subject, plan: Plan = PLAN) -> None:
 # ------------------------------------------------------------------ comparing
 
 
-def _run_change(db: Any, oracle: SqliteOracle, change: Change) -> None:
-    """A change of the schema, and all rows afterwards."""
+def _run_change(db: Any, oracle: SqliteOracle, change: Change) -> bool:
+    """A change of the schema, and all rows afterwards. Whether it was done."""
     lsn, state = db.lsn, db.state_hash
     expected: Refused | None = None
     try:
@@ -124,6 +126,7 @@ def _run_change(db: Any, oracle: SqliteOracle, change: Change) -> None:
         _same("error", None, expected)
         _same("the lsn after a change of the schema", db.lsn, lsn + 1)
     _compare_tables(db, oracle)
+    return expected is None
 
 
 def _run_transaction(db: Any, oracle: SqliteOracle, transaction: Transaction) -> None:

@@ -9,12 +9,12 @@ a transaction changed and changed back may be told as an update.)
 
 from __future__ import annotations
 
-import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from reifydb.errors import ReifyDBError
+from reifydb.errors import SchemaError
+from reifydb.sql.statements import DropTable, RenameTable, Statement
 
 Rows = Callable[[str], list[tuple[object, dict[str, object]]]]
 
@@ -90,6 +90,18 @@ class _Subscriber:
         self.changes = db.subscribe(self.table, since=self.position)
         self.away = False
 
+    def see_the_end(self) -> None:
+        """The table was dropped: that is all there is to hear."""
+        if self.away:
+            return
+        try:
+            # One that is to read a snapshot finds out as it begins.
+            item = self.changes.get(0) or self.changes.get(0)
+        except SchemaError:
+            self.changes.close()
+        else:
+            raise MismatchError(f"table {self.table} was dropped, and its subscriber got {item}")
+
 
 class Subscribers:
     """Subscribers of whatever tables there are. Repeatable: all dice are of the history's seed."""
@@ -101,9 +113,6 @@ class Subscribers:
     def after(self, db: Any, rows: Rows, *, all_of_them: bool = False) -> None:
         """After a transaction: some read, and are compared; new tables get a subscriber."""
         rng = self._rng
-        for name in list(self._there):
-            if name not in db.tables:
-                self._see_it_gone(name)
         for name in db.tables:
             one = self._there.get(name)
             if one is None:
@@ -119,13 +128,16 @@ class Subscribers:
             one.changes.close()
             one.away = True
 
-    def _see_it_gone(self, name: str) -> None:
-        """The table was dropped, or has another name, which does not end a subscription."""
-        one = self._there.pop(name)
-        with contextlib.suppress(ReifyDBError):
-            while one.changes.get(0) is not None:
-                pass
-        one.changes.close()
+    def follow(self, statements: Sequence[Statement]) -> None:
+        """After a change of the schema: another name is nothing to a subscription, and the end of
+        its table is its own.
+        """
+        for statement in statements:
+            if isinstance(statement, RenameTable) and statement.table in self._there:
+                one = self._there[statement.name] = self._there.pop(statement.table)
+                one.table = statement.name
+            elif isinstance(statement, DropTable) and statement.table in self._there:
+                self._there.pop(statement.table).see_the_end()
 
 
 def _key(row: dict[str, object], names: list[str]) -> object:

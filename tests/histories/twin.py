@@ -48,6 +48,7 @@ class Twin:
         self.relations = {table.name: Relation(table) for table in tables}
         self.lsn, self.incarnation = 0, 1
         self.subscriptions: list[TwinChanges] = []
+        self.altered: set[Relation] = set()  # got other columns in this script
         self.undo: list[tuple[Relation, bytes, Row | None, int]] = []
 
     @contextlib.contextmanager
@@ -107,6 +108,7 @@ class Twin:
     def execute(self, sql: str) -> None:
         relations = dict(self.relations)
         states = [(relation, relation.state()) for relation in relations.values()]
+        self.altered.clear()
         try:
             for statement in parse_statements(sql):
                 self._execute(statement)
@@ -114,10 +116,10 @@ class Twin:
             self._undo_script(relations, states)
             raise
         self.lsn += 1
-        for relation, (columns, *_) in states:
+        for relation in relations.values():
             if relation not in self.relations.values():
                 self._end(relation)
-            elif relation.table.columns != columns:
+            elif relation in self.altered:
                 self._restart(relation)
 
     def _undo_script(self, relations: dict[str, Relation], states: list[Any]) -> None:
@@ -153,6 +155,7 @@ class Twin:
         if relation.table != table:
             relation.describe(table)
         if columns != table.columns:
+            self.altered.add(relation)
             renamed = len(columns) == len(table.columns)
             for at, row in relation.rows.items():
                 relation.rows[at] = self._carried(row, table, renamed=renamed)

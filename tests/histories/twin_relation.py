@@ -36,13 +36,13 @@ class Relation:
         self.codec = RowCodec(table.columns, what=f"table {table.name}")
         self.auto = None if table.auto is None else table.columns[table.auto].name
 
-    def state(self) -> tuple[tuple[Column, ...], Table, dict[bytes, Row]]:
+    def state(self) -> tuple[Table, dict[bytes, Row]]:
         """What a change of the schema may change, and `restore` puts back."""
-        return self.table.columns, self.table, dict(self.rows)
+        return self.table, dict(self.rows)
 
-    def restore(self, state: tuple[tuple[Column, ...], Table, dict[bytes, Row]]) -> None:
+    def restore(self, state: tuple[Table, dict[bytes, Row]]) -> None:
         """Undoes a change of the schema."""
-        _, table, self.rows = state
+        table, self.rows = state
         self.describe(table)
 
     def put(self, at: bytes, row: Row | None) -> None:
