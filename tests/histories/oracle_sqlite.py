@@ -197,6 +197,19 @@ class SqliteOracle:
                 self._touch(relation, tuple(row[name] for name in names))
 
 
+class RememberedRow(dict[str, object]):
+    """A row that is compared again and again, as its text, and not changed."""
+
+    __slots__ = ("text",)
+
+    def __repr__(self) -> str:
+        try:
+            return self.text
+        except AttributeError:
+            self.text: str = super().__repr__()
+            return self.text
+
+
 class _Relation:
     def __init__(self, connection: sqlite3.Connection, table: Table, sql_name: str) -> None:
         self.execute, self.table, self.key = connection.execute, table, table.key_columns
@@ -260,10 +273,10 @@ class _Relation:
         if row is None:
             if len(self.rows) > ROWS_REMEMBERED:
                 self.rows.clear()
-            row = self.rows[stored] = {
-                column.name: values.read(column, value)
+            row = self.rows[stored] = RememberedRow(
+                (column.name, values.read(column, value))
                 for column, value in zip(self.table.columns, stored, strict=True)
-            }
+            )
         return row
 
     # ------------------------------------------------------------------ reading
