@@ -26,7 +26,7 @@ def generate(
     transactions: list[Step] = []
     done = 0
     while done < operations:
-        if changes and rng.random() < 0.05:
+        if changes and rng.random() < 0.07:
             transactions.append(Change(schemas.change()))
             continue
         transaction = _transaction(rng, schemas.writers)

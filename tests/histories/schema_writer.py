@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reifydb.engine.catalog import Table
+from reifydb.engine.catalog import Index, Table
 from reifydb.sql.statements import (
     AddColumn,
     CreateIndex,
@@ -86,7 +86,7 @@ class SchemaWriter:
                 return [AddColumn(name, c) for c in self.tables[name].columns if c.name == old]
             case DropIndex(name):
                 return [
-                    CreateIndex(name, t.name, tuple(t.columns[i].name for i in index.columns))
+                    CreateIndex(name, t.name, _names(t, index))
                     for t in self.tables.values()
                     if (index := t.index(name)) is not None
                 ]
@@ -97,10 +97,10 @@ class SchemaWriter:
         table = rng.choice(list(self.tables.values()))
         few = len(self.tables) < 2
         kinds = {
-            self._create_index: 30,
+            self._create_index: 26,
             self._drop_index: 12,
-            self._add_column: 14,
-            self._drop_column: 14,
+            self._add_column: 18,
+            self._drop_column: 16,
             self._rename_column: 8,
             self._bring_back: 14 if self.gone else 0,
             self._create_table: 4,
@@ -115,9 +115,12 @@ class SchemaWriter:
         return statement
 
     def _create_index(self, table: Table) -> Statement:
+        unique = self.rng.random() < 0.4
+        if table.indexes and self.rng.random() < 0.05:
+            index = self.rng.choice(table.indexes)  # once more, under the same name
+            return CreateIndex(index.name, table.name, _names(table, index), unique)
         names = tuple(table.columns[i].name for i in random_index_columns(self.rng, table))
-        name = self._name("i") if self.rng.random() < 0.95 else self._some_index()
-        return CreateIndex(name, table.name, names, self.rng.random() < 0.4)
+        return CreateIndex(self._name("i"), table.name, names, unique)
 
     def _drop_index(self, table: Table) -> Statement:
         return DropIndex(self._some_index())
@@ -130,6 +133,7 @@ class SchemaWriter:
         if self.rng.random() < 0.05:
             return AddColumn(table.name, self.rng.choice(table.columns))
         column = random_column(self.rng, self._name("a"))
+        column = replace(column, default=random_default(self.rng, column, chance=0.7))
         if column.default is None and self.rng.random() < 0.9:
             # Otherwise it needs a table without rows, and all that follows would miss it.
             column = replace(column, nullable=True)
@@ -143,8 +147,8 @@ class SchemaWriter:
         return DropColumn(table.name, self.rng.choice([*(c.name for c in table.columns), "nosuch"]))
 
     def _rename_column(self, table: Table) -> Statement:
-        old, other = self.rng.choice(table.columns).name, self.rng.choice(table.columns).name
-        return RenameColumn(table.name, old, self._name("r") if self.rng.random() < 0.95 else other)
+        old = self.rng.choice(table.columns).name
+        return RenameColumn(table.name, old, self._name("r") if self.rng.random() < 0.95 else old)
 
     def _create_table(self, table: Table) -> Statement:
         made = random_schema(self.rng)[0]
@@ -159,7 +163,9 @@ class SchemaWriter:
             tables if tables and self.rng.random() < 0.5 else missing or self.gone
         )
         if isinstance(statement, AddColumn):
-            column = replace(statement.column, default=random_default(self.rng, statement.column))
+            column = replace(
+                statement.column, default=random_default(self.rng, statement.column, chance=0.7)
+            )
             return replace(statement, column=column)
         if isinstance(statement, CreateIndex):
             return replace(statement, unique=self.rng.random() < 0.5)
@@ -175,3 +181,7 @@ class SchemaWriter:
     def _name(self, kind: str) -> str:
         self.given_names += 1
         return f"{kind}_{self.given_names}"
+
+
+def _names(table: Table, index: Index) -> tuple[str, ...]:
+    return tuple(table.columns[i].name for i in index.columns)

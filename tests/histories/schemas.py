@@ -67,9 +67,9 @@ def random_column(rng: random.Random, name: str) -> Column:
     return replace(column, default=random_default(rng, column))
 
 
-def random_default(rng: random.Random, column: Column) -> object:
-    """A default for a column, as a catalog has it, or None."""
-    return _inside(column, draw(rng, column)) if rng.random() < 0.4 else None
+def random_default(rng: random.Random, column: Column, *, chance: float = 0.4) -> object:
+    """With some chance a default for a column, as a catalog has it; else None."""
+    return _inside(column, draw(rng, column)) if rng.random() < chance else None
 
 
 def _inside(column: Column, value: object) -> object:

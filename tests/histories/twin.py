@@ -199,7 +199,7 @@ class Twin:
         self.incarnation += 1
         for relation in self.relations.values():
             relation.kept.clear()
-            relation.kept_after = relation.told_lsn
+            relation.kept_after = max(relation.kept_after, relation.told_lsn)
 
     @property
     def position(self) -> Position:
