@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -126,16 +126,9 @@ def test_what_was_answered_survives_sigkill(tmp_path: Path) -> None:
     assert balance(folder, 1) == 100
 
 
-def test_a_server_in_memory_keeps_nothing(tmp_path: Path) -> None:
-    with serve("--memory") as server:
-        assert server.said.startswith("serving a database in memory at http://127.0.0.1:")
-        server.install_bank()
-        assert server.end() == 0
-    assert os.listdir(tmp_path) == []
-
-
-def test_only_pages_of_allowed_origins_may_ask(tmp_path: Path) -> None:
+def test_only_pages_of_allowed_origins_may_ask() -> None:
     with serve("--memory", "--origin", "https://a.example", "--origin", "https://b.example") as s:
+        assert s.said.startswith("serving a database in memory at http://127.0.0.1:")
         for origin, status in {"a": 200, "b": 200, "c": 403}.items():
             with closing(http.client.HTTPConnection("127.0.0.1", s.port, timeout=10)) as connection:
                 headers = {"Origin": f"https://{origin}.example"}
@@ -174,7 +167,7 @@ def test_a_folder_that_is_served_is_locked(tmp_path: Path) -> None:
         assert holder in refusal("token", "make", folder, "app", "--can", "read")
 
 
-@pytest.mark.parametrize("args", [["serve"], ["serve", "x", "--memory"], ["token", "make", "x"]])
+@pytest.mark.parametrize("args", [["serve", "x", "--memory"], ["token", "make", "x"]])
 def test_wrong_usage_exits_with_2(args: list[str]) -> None:
     done = reify(*args)
     assert (done.returncode, done.stdout) == (2, "")
@@ -219,3 +212,37 @@ def test_a_token_that_cannot_be_made_is_refused_with_the_reason(tmp_path: Path) 
     assert said.startswith("'wibble' is no capability")
     assert "there is no database" in refusal("token", "list", tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+# ---------------------------------------------------------------- its page
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the page asks with curl")
+def test_the_page_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its commands in their order, at a free port; a server ends where the page needs it to."""
+    page = (ROOT / "docs" / "server.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```bash\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    commands = [line for block in blocks for line in block.splitlines()]
+    assert sum(line.startswith("curl") for line in commands) == 5
+    (tmp_path / "bank.wasm").write_bytes(build_guest(BANK).read_bytes())
+    shim = f'reifydb() {{ "{sys.executable}" -m reifydb "$@"; }}; '
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    asked: list[str] = []
+    while commands:
+        line = commands.pop(0)
+        if line.startswith("reifydb serve "):
+            with serve(tmp_path / line.split()[-1]) as server:
+                while commands and commands[0].startswith("curl"):
+                    line = commands.pop(0).replace("7433", str(server.port))
+                    asked.append(run_line(line, tmp_path))
+        else:
+            run_line(shim + line, tmp_path)
+    assert [json.loads(answer)["value"] for answer in (asked[2], asked[4])] == [100, 100]
+
+
+def run_line(line: str, folder: Path) -> str:
+    done = subprocess.run(
+        ["sh", "-euc", line], cwd=folder, capture_output=True, text=True, timeout=20
+    )
+    assert done.returncode == 0, (line, done.stdout, done.stderr)
+    return done.stdout
