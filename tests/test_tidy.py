@@ -16,7 +16,8 @@ from reifydb.sandbox.host_functions import SIGNATURES
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"wasmtime", "sqlglot", "aiohttp", "msgpack", "click", "rich"}
 SOURCES = ("reifydb", "kernel", "sdk", "examples", "bench", "tests", "docs")
-TEXT = {".py", ".zig", ".c", ".h", ".md", ".sql", ".toml", ".json", ""}
+TEXT = {".py", ".zig", ".c", ".h", ".ts", ".md", ".sql", ".toml", ".json", ""}
+MADE = {"node_modules", "dist", "build"}
 
 
 def rows(page: str) -> list[list[str]]:
@@ -39,7 +40,8 @@ def files() -> Iterator[Path]:
     yield from (path for path in ROOT.iterdir() if path.is_file() and path.suffix in TEXT)
     for folder in SOURCES:
         for path in (ROOT / folder).rglob("*"):
-            hidden = any(part.startswith((".", "__")) for part in path.relative_to(ROOT).parts[:-1])
+            parts = path.relative_to(ROOT).parts[:-1]
+            hidden = any(part.startswith((".", "__")) or part in MADE for part in parts)
             if path.is_file() and path.suffix in TEXT and not hidden:
                 yield path
 
