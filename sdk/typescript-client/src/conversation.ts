@@ -434,7 +434,7 @@ export class Conversation {
       this.#again(request, error);
       return;
     }
-    if (STALE.has(error.code)) {
+    if (STALE.has(error.code) && request.feed === undefined) {
       this.#ask();
     }
     request.reject(error);

@@ -331,6 +331,16 @@ const large: Scenario = async (ground) => {
   await Promise.all(parts.map((part) => db.insert("line", part)));
   const many = await Promise.all(rows.map((row) => db.get("line", [row.order_id, 0])));
   same(many.length, many.filter((row) => row?.note === "x".repeat(100)).length);
+  // A snapshot of many pages, while others write.
+  const seen = new Set<number | bigint>();
+  const writing = db.delete("line", rows.slice(0, 500).map((row): [number, number] => [row.order_id, 0]));
+  for await (const item of db.subscribe("line")) {
+    check(item.kind === "snapshot", "a snapshot comes first");
+    for (const row of item.rows) seen.add(row.order_id);
+    break;
+  }
+  same(await writing, 500);
+  same(rows.slice(500).filter((row) => !seen.has(row.order_id)), []);
   const error = await refused("limit", db.insert("line", { order_id: first, position: 1, note: "x".repeat(5 << 20) }));
   same(error.facts.limit, "ws_frame_bytes_max");
   db.close();
