@@ -257,3 +257,28 @@ def test_the_package_says_the_version_and_no_address() -> None:
     assert list(package["dependencies"]) == ["@msgpack/msgpack"]
     assert "resolved" not in lock
     assert "://" not in lock
+
+
+def test_the_example_of_the_page_runs_and_prints_what_the_page_says(
+    built: Path, tmp_path: Path, bank: Path
+) -> None:
+    page = (ROOT / "docs" / "clients-typescript.md").read_text()
+    blocks = re.findall(r"^```ts\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    folder = built / "build" / "page"
+    folder.mkdir()
+    arguments = ["--module", str(bank), "-o", str(folder / "schema.ts")]
+    assert main(["generate", "typescript", *arguments]) == 0
+    options = {"rootDir": ".", "outDir": ".", "types": ["node"], "declaration": False}
+    config = {
+        "extends": "../../tsconfig.json",
+        "compilerOptions": options,
+        "include": ["."],
+        "exclude": [],
+    }
+    (folder / "tsconfig.json").write_text(json.dumps(config))
+    with standing(tmp_path / "db", bank) as ground:
+        program = "".join(blocks).replace("http://localhost:8042", ground.url)
+        (folder / "program.ts").write_text(program)
+        run(needs("node"), "node_modules/typescript/bin/tsc", "-p", str(folder))
+        said = run(needs("node"), str(folder / "program.js"))
+    assert said.splitlines() == re.findall(r"console\.log\(.*\); // (.*)", program)

@@ -96,7 +96,7 @@ let nextId = Math.floor(Math.random() * 1e9) * 1000;
 
 /** A WebSocket class whose sockets can be cut. */
 function cuttable(ground: Ground): { Class: WebSocketClass; cut: () => void; frames: () => number } {
-  const Base = ground.WebSocket ?? (globalThis.WebSocket as unknown as WebSocketClass);
+  const Base: WebSocketClass = ground.WebSocket ?? globalThis.WebSocket;
   let last: InstanceType<WebSocketClass> | undefined;
   let frames = 0;
   class Cuttable extends Base {
