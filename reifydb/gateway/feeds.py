@@ -68,7 +68,7 @@ class Feeds:
         self.restarts = 0  # how often a reader was too slow, or its table changed
         self._feeds: dict[Peer, dict[Id, _Feed]] = {}
         self._due: dict[_Feed, None] = {}
-        self._prepared: dict[tuple[str, int, int, ChunkKind], Any] = {}
+        self._prepared: dict[tuple[str, int, int, ChunkKind], tuple[bytes, Any]] = {}
 
     @property
     def busy(self) -> bool:
@@ -137,10 +137,10 @@ class Feeds:
 
     # ------------------------------------------------------------------ telling
 
-    def pump(self, durable_lsn: int) -> None:
-        """Says to each connection what it may know and has room for."""
+    def pump(self, durable_lsn: int) -> list[Peer]:
+        """Says to each connection what it may know and has room for. Those that were told."""
         if not self._due:
-            return
+            return []
         due, self._due = self._due, {}
         self._prepared.clear()
         said: dict[Peer, list[tuple[int, Any]]] = {}
@@ -151,6 +151,7 @@ class Feeds:
             messages.sort(key=lambda pair: pair[0])  # commits in their order, whatever they changed
             for _, message in messages:
                 peer.session.say(message)
+        return [peer for peer, messages in said.items() if messages]
 
     def _pump(self, feed: _Feed, durable_lsn: int, said: list[tuple[int, Any]]) -> None:
         budget = outgoing_bytes_max
@@ -242,8 +243,8 @@ class Feeds:
     def _entries(self, codec: Codec, feed: _Feed, chunk: Chunk) -> Any:
         """The entries of a chunk in a codec, made ready once for all who listen."""
         key = codec.subprotocol, feed.number, id(chunk.body), chunk.kind
-        made = self._prepared.get(key)
-        if made is None:
+        found = self._prepared.get(key)
+        if found is None:
             table = feed.shape.handle.table
             rows = Converter(table.columns, codec.dialect.raw_writer)
             keys = Converter(table.key_columns, codec.dialect.raw_writer)
@@ -251,11 +252,11 @@ class Feeds:
             def convert(op: int, key: list[Any], row: list[Any] | None) -> list[Any]:
                 return [op, list(keys(key)), None if row is None else list(rows(row))]
 
-            made = codec.entries(chunk, convert)
+            found = chunk.body, codec.entries(chunk, convert)
             if len(self._prepared) >= PREPARED_MAX:
                 self._prepared.clear()
-            self._prepared[key] = made
-        return made
+            self._prepared[key] = found  # with the body, whose id is another's once it is gone
+        return found[1]
 
 
 def _since(options: Any) -> Position | None:

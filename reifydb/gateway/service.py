@@ -124,7 +124,7 @@ class Service:
         except Exception:  # whoever had asked gets no answer; the others are served
             _LOG.exception("a tick failed")
         durable_lsn = self._durable_lsn()
-        self.feeds.pump(durable_lsn)
+        self._speaking.update(dict.fromkeys(self.feeds.pump(durable_lsn)))
         speaking, self._speaking = self._speaking, {}
         for peer in speaking:
             frame = peer.session.frame(durable_lsn)

@@ -36,6 +36,7 @@ class Connection:
     def __init__(self, server: Server, socket: web.WebSocketResponse, session: Session) -> None:
         self._server, self._socket, self.session = server, socket, session
         self._transport: asyncio.Transport | None = None
+        self._looking = False
 
     @property
     def full(self) -> bool:
@@ -51,6 +52,19 @@ class Connection:
             return
         write = self._socket.send_str if isinstance(frame, str) else self._socket.send_bytes
         step(write(frame))  # type: ignore[arg-type]
+        if self.full and not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
+    def _look(self) -> None:
+        """Wakes the service once what was too much has been read: its subscriptions go on."""
+        if self._socket.closed:
+            return
+        if self.full:
+            asyncio.get_running_loop().call_later(LOOK_S, self._look)
+            return
+        self._looking = False
+        self._server.service.speak(self)
 
     async def run(self, request: web.Request) -> None:
         """Serves it until it is closed."""
@@ -68,7 +82,6 @@ class Connection:
                     await asyncio.sleep(LOOK_S)
                     if self._socket.closed:
                         return
-                    service.speak(self)
         except UnauthenticatedError as error:
             await self._refuse(error, CLOSE_UNAUTHENTICATED)
         except RequestError as error:
