@@ -32,10 +32,12 @@ class _Unencoded:
 
     def entries(self, chunk: Chunk, convert: EntryConverter) -> Any:
         """See `Codec`; HTTP has no subscriptions."""
+        del chunk, convert
         raise AssertionError("HTTP has no subscriptions")
 
     def stream(self, head: Sequence[Any], entries: Any) -> Any:
         """See `Codec`; HTTP has no subscriptions."""
+        del head, entries
         raise AssertionError("HTTP has no subscriptions")
 
 
