@@ -6,6 +6,7 @@ import {
   type ConnectOptions,
   type Delta,
   JSON_NULL,
+  type JsonValue,
   ReifyDBError,
   type Snapshot,
   Timestamp,
@@ -148,6 +149,11 @@ const values: Scenario = async (ground) => {
     await db.update("everything", { id, big, f: Number(big) });
     const read = await db.get("everything", id);
     same([read?.big, read?.f], [big, Number(big)]);
+  }
+  const documents: JsonValue[] = [JSON_NULL, { $json: null }, { $json: { $json: [] } }, { $json: 1, a: null }, "null", 0, false, []];
+  for (const j of documents) {
+    await db.update("everything", { id, j });
+    same((await db.get("everything", id))?.j, j);
   }
   const nothing = { b: null, f: null, t: null, d: null, at: null, price: null, u: null, j: null, big: null };
   same(await db.upsert("everything", { id, ...nothing }), 1);
