@@ -23,7 +23,7 @@ LIMITS = (1_000_000, 900_000, 800_000)
 """`rows_written_max` of the module: installing it with another limit is a commit."""
 
 OPTIONS = reifydb.Options(
-    segment_bytes_max=12_000, reserve_bytes=1 << 16, durability_stall_ms_max=30_000.0
+    segment_bytes_max=4_000, reserve_bytes=1 << 16, durability_stall_ms_max=30_000.0
 )
 """Small segments, so that a round rotates more than once."""
 
