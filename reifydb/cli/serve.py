@@ -1,0 +1,96 @@
+"""`reifydb serve`: a database at a port, until SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from reifydb.cli.options import json_option
+
+PORT = 7433
+"""Where a server listens when nobody says otherwise."""
+
+
+@click.command()
+@click.argument("path")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option(
+    "--port",
+    default=PORT,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="The port; 0 takes a free one.",
+)
+@click.option(
+    "--origin",
+    "origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="A web origin whose pages may connect, as https://app.example; several times for several.",
+)
+@click.option(
+    "--install",
+    "modules",
+    multiple=True,
+    metavar="FILE.wasm",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Install this module first, or replace the one of its name.",
+)
+@click.option(
+    "--apply-schema", is_flag=True, help="Make the tables of the modules' own schemas, too."
+)
+@click.option("--tokens-needed", is_flag=True, help="Refuse to start while there is no token.")
+@json_option
+def serve(
+    path: str,
+    host: str,
+    port: int,
+    origins: tuple[str, ...],
+    modules: tuple[Path, ...],
+    apply_schema: bool,
+    tokens_needed: bool,
+    as_json: bool,
+) -> None:
+    """Serve the database in the folder PATH over HTTP and WebSocket.
+
+    The folder is made when it is not there; ":memory:" keeps nothing. One line on standard output
+    says where the server listens, once it does; the log goes to standard error. SIGINT and SIGTERM
+    end it: what it had taken on is answered and on disk before it exits with 0. Beyond loopback it
+    listens only when there is a token.
+    """
+    from reifydb.cli.folder import open_folder
+    from reifydb.cli.manifests import read_manifest
+    from reifydb.cli.notify import notify
+    from reifydb.cli.output import print_json
+    from reifydb.cli.server_log import log, write_log
+    from reifydb.errors import RequestError
+    from reifydb.gateway.serve import run
+    from reifydb.gateway.server import Settings
+    from reifydb.gateway.tokens import Tokens
+
+    write_log(as_json=as_json)
+    named = [(read_manifest(module)[0], module) for module in modules]
+    with open_folder(path) as db:
+        if tokens_needed and not Tokens(db).any:
+            raise RequestError(
+                "there is no token, so nobody could do anything",
+                hint="make one first: reifydb token make",
+            )
+        log("opened %s: incarnation %d, lsn %d", path, db.incarnation, db.lsn)
+        for name, module in named:
+            db.install(module, name=name, apply_schema=apply_schema)
+            log("installed module %s", name)
+
+        def started(url: str) -> None:
+            if as_json:
+                print_json({"url": url, "path": path, "incarnation": db.incarnation})
+            else:
+                click.echo(f"serving {path} at {url}")
+            log("listening at %s", url)
+            notify("READY=1")
+
+        run(db, host, port, Settings(origins, tokens_needed), started)
+        notify("STOPPING=1")
+        lsn = db.lsn
+    log("closed at lsn %d", lsn)
