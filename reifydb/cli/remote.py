@@ -12,9 +12,11 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+import click
+
 from reifydb.cli.target import Answer, Args, Row
 from reifydb.config import scan_rows_max
-from reifydb.errors import NotFoundError, RequestError, UnavailableError
+from reifydb.errors import NotFoundError, UnavailableError
 from reifydb.wire.problems import error_of
 
 TIMEOUT_S = 60.0
@@ -33,7 +35,7 @@ class Remote:
         except ValueError:
             port = -1
         if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
-            raise RequestError(f"{url!r} is no server's URL", hint="http://127.0.0.1:7433")
+            raise click.UsageError(f"{url!r} is no server's URL, such as http://127.0.0.1:7433.")
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         self._url, self._base = url, parts.path.rstrip("/")
         self._connection = kind(parts.hostname, port, timeout=TIMEOUT_S)
