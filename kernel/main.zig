@@ -277,7 +277,7 @@ export fn watch(number: u32, on: u32) i32 {
     return 0;
 }
 
-/// The last commit that changed a row of the table.
+/// The last commit that changed rows or columns of the table.
 export fn last_lsn(number: u32) i64 {
     const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
     return @intCast(table.last_lsn);

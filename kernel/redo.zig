@@ -324,6 +324,7 @@ fn replayRecord(in: *In) ReplayError!void {
                 const altered, const old = table_format.alter(try in.slice()) catch |err| return damaged(err);
                 table_format.freeLayout(&old);
                 if (altered != table) return error.Damaged;
+                table.touch(layout.control.lsn + 1);
             },
             .dropped => {
                 table_format.unhook(table);

@@ -70,7 +70,7 @@ pub const Table = struct {
     mark: i64,
     /// The same as of the last commit.
     committed_mark: i64,
-    /// The last commit that changed a row here, and the one before it.
+    /// The last commit that changed a row or the columns here, and the one before it.
     last_lsn: u64,
     previous_lsn: u64,
     /// The last commit that listeners were told of.
@@ -79,7 +79,7 @@ pub const Table = struct {
     watched: bool,
     walks: u32,
 
-    /// The commit that is about to get this lsn changes a row here.
+    /// The commit that is about to get this lsn changes something here.
     pub inline fn touch(table: *Table, lsn: u64) void {
         if (table.last_lsn == lsn) return;
         table.previous_lsn = table.last_lsn;

@@ -155,8 +155,9 @@ fn writeOne(how: Write, binding: *const Binding, source: []const u8) Error!usize
 /// Where the leaf hangs that has the key of an outside row; null as well when the key is to be given out.
 fn findBound(binding: *const Binding, row: Row) Error!?*u64 {
     const table = binding.table;
-    if (binding.identity and table.tree.word and !row.isNull(table.key_positions[0]))
-        return table.tree.findWord(key.wordOf(table.key_types[0], row.slot(table.key_positions[0]).*));
+    const first = table.key_positions[0];
+    if (binding.identity and table.tree.word and first < binding.positions.len and !row.isNull(first))
+        return table.tree.findWord(key.wordOf(table.key_types[0], row.slot(first).*));
     var positions: [layout.columns_max]u16 = undefined;
     for (table.key_positions, 0..) |position, i| {
         const source = binding.sources[position];
@@ -533,6 +534,7 @@ pub fn commit() bool {
             },
             .alter => {
                 record.altered(table);
+                table.touch(lsn); // whoever knows the rows knows them with other columns
                 delta.closeAll(table);
             },
             .drop => {

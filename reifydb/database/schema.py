@@ -112,7 +112,8 @@ class SchemaChange:
             self._refuse_taken(f"column in table {table.name}:", statement.name)
         columns = list(table.columns)
         columns[position] = replace(columns[position], name=statement.name)
-        self._state.describe(replace(table, columns=tuple(columns)))
+        # Names are not the kernel's, but subscribers must learn that these have changed.
+        self._state.alter_table(replace(table, columns=tuple(columns)))
 
     @_apply.register
     def _drop_column(self, statement: DropColumn) -> None:

@@ -49,7 +49,7 @@ class Relation:
         self.lsn = chunk.lsn
         self.outboxes = [outbox for outbox in self.outboxes if outbox.put(chunk)]
         if chunk.kind is ChunkKind.TOO_LARGE:
-            self.forget()
+            self.forget(chunk.lsn)
             return bool(self.outboxes)
         self._kept.append(chunk)
         self._bytes += len(chunk.body)
@@ -68,10 +68,11 @@ class Relation:
         """The deltas kept after this lsn."""
         return [chunk for chunk in self._kept if chunk.lsn > lsn]
 
-    def forget(self) -> None:
-        """Drops the deltas kept: what they say of the table is not true any more."""
+    def forget(self, lsn: int) -> None:
+        """Drops the deltas kept: whoever knows the table as of before this lsn reads it anew."""
         self._kept.clear()
-        self._bytes, self.since = 0, self.lsn
+        self.lsn = self.since = max(self.lsn, lsn)
+        self._bytes = 0
 
     def restart(self) -> None:
         """Whoever follows reads anew."""
@@ -199,7 +200,7 @@ class Subscriptions:
     def _restart_all(self) -> None:
         for relation in self._relations.values():
             relation.restart()
-            relation.forget()
+            relation.forget(self._kernel.lsn_cell.value)
         for outbox, _ in list(self._walks.values()):
             self._end_walk(outbox)
             outbox.restart()
@@ -216,7 +217,7 @@ class Subscriptions:
                 self._end_all(relation.outboxes, _gone(relation.handle))
             elif handle.table.columns != relation.handle.table.columns:
                 relation.restart()
-                relation.forget()
+                relation.forget(self._kernel.lsn_cell.value)
             if handle is not None:
                 relation.handle = handle
         for outbox, handle in list(self._walks.values()):

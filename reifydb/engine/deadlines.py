@@ -5,11 +5,12 @@ watchdog looks at the serial of the running transition in kernel memory and adva
 epoch only when that one is overdue; the guest ends at its next epoch check. Should its victim have
 finished just then, the next call is struck: it is undone and run again.
 
-The thread sleeps while nothing runs.
+One thread of the process, the patrol, serves all watchdogs, and sleeps while nothing runs.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -36,7 +37,8 @@ class Watchdog:
 
     Attributes:
         busy: A guest may be running. Set by the engine's thread, read by the watchdog's.
-        asleep: The thread waits to be woken. The other way round.
+        asleep: The patrol does not look. Set by both: by the engine's thread to False, after it has
+            told the patrol to.
         mistaken: How often another call than the overdue one was struck, and run again.
     """
 
@@ -51,10 +53,8 @@ class Watchdog:
         self._kernel: Kernel | None = None
         self._engine: Engine | None = None
         self._reading = threading.Lock()  # kernel memory stays mapped while it is read
-        self._wake = threading.Event()
         self.asleep = True
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._watched, self._since, self._idle = 0, 0.0, 0  # the patrol's own
 
     def attach(self, kernel: Kernel) -> None:
         """From now on this kernel's present store is watched."""
@@ -69,13 +69,10 @@ class Watchdog:
             self._kernel = None
 
     def stop(self) -> None:
-        """Ends the thread."""
-        self.detach()
-        self._stopped.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        """For good: nothing of the kernel is read, and its engine is left alone, from now on."""
+        with self._reading:
+            self._kernel = self._engine = None
+        _patrol.remove(self)
 
     # ------------------------------------------------------------------ engine thread
 
@@ -123,34 +120,29 @@ class Watchdog:
         return self.by_transition.get(transition, self.default_ms)
 
     def _rouse(self) -> None:
-        self.asleep = False
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._watch, name="reifydb-deadlines", daemon=True
-            )
-            self._thread.start()
-        self._wake.set()
+        _patrol.add(self)
+        self.asleep = False  # last: interrupted before, the next call does it again
 
-    # ------------------------------------------------------------------ watchdog thread
+    # ------------------------------------------------------------------ the patrol's thread
 
-    def _interval_s(self) -> float:
+    def interval_s(self) -> float:
+        """How often it wants to be looked at."""
         least_ms = min([self.default_ms, *self.by_transition.values()])
         return min(max(least_ms / 1000 / LOOKS_PER_DEADLINE, INTERVAL_S_MIN), INTERVAL_S_MAX)
 
-    def _watch(self) -> None:
-        watched, since, idle = 0, time.monotonic(), 0
-        while not self._stopped.wait(self._interval_s()):  # `stop` does not wait for a look
-            serial, transition = self._look()
-            now = time.monotonic()
-            if serial != watched:
-                watched, since, idle = serial, now, 0
-            elif serial == 0:
-                idle += 1
-                if idle > IDLE_LOOKS_MAX:
-                    self._sleep()
-                    idle = 0
-            elif (now - since) * 1000 >= self.deadline_ms(transition):
-                self._strike(serial)
+    def look(self) -> None:
+        """Ends what is overdue; falls asleep when there has been nothing to watch for long."""
+        serial, transition = self._look()
+        now = time.monotonic()
+        if serial != self._watched:
+            self._watched, self._since, self._idle = serial, now, 0
+        elif serial == 0:
+            self._idle += 1
+            if self._idle > IDLE_LOOKS_MAX:
+                self._sleep()
+                self._idle = 0
+        elif (now - self._since) * 1000 >= self.deadline_ms(transition):
+            self._strike(serial)
 
     def _look(self) -> tuple[int, int]:
         with self._reading:
@@ -167,9 +159,60 @@ class Watchdog:
                 self._engine.increment_epoch()
 
     def _sleep(self) -> None:
-        self._wake.clear()
+        _patrol.remove(self)
         self.asleep = True
-        # Whoever becomes busy from here on finds the thread asleep, and wakes it.
-        if not (self.busy or self._starting or self._stopped.is_set()):
-            self._wake.wait()
-        self.asleep = False
+        # Whoever becomes busy from here on finds it asleep, and adds it again.
+        if self.busy or self._starting:
+            self._rouse()
+
+
+class _Patrol:
+    """The one thread of the process that looks at the watchdogs that are awake.
+
+    Started with the first: to start one for each database would take longer than to open it.
+    """
+
+    def __init__(self) -> None:
+        self._awake: set[Watchdog] = set()
+        self._starting = threading.Lock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def add(self, watchdog: Watchdog) -> None:
+        """From now on it is looked at. It may be there already."""
+        self._awake.add(watchdog)
+        if self._thread is None:
+            with self._starting:
+                if self._thread is None:
+                    thread = threading.Thread(
+                        target=self._walk, name="reifydb-deadlines", daemon=True
+                    )
+                    thread.start()
+                    self._thread = thread
+        self._wake.set()
+
+    def remove(self, watchdog: Watchdog) -> None:
+        """It is not looked at any more."""
+        self._awake.discard(watchdog)
+
+    def _walk(self) -> None:
+        while True:
+            self._wake.clear()
+            awake = list(self._awake)
+            # One that is added meanwhile may have a shorter deadline than all the others.
+            self._wake.wait(min((one.interval_s() for one in awake), default=None))
+            for watchdog in awake:
+                watchdog.look()
+
+
+_patrol = _Patrol()
+
+
+def _forked() -> None:
+    """In the child there is no thread, and what it held is held for ever."""
+    global _patrol
+    _patrol = _Patrol()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forked)

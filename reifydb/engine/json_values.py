@@ -44,7 +44,7 @@ _encode = json.JSONEncoder(
 
 
 def json_bytes(value: object) -> bytes:
-    """The text of a JSON value: canonical but for negative zeroes, which the kernel turns.
+    """The canonical text of a JSON value.
 
     Raises:
         MisfitError: It is no JSON value; says where in it. None is none: in a row it is null.
@@ -55,6 +55,8 @@ def json_bytes(value: object) -> bytes:
         raise MisfitError("json", value)
     _check(value)
     text = _encode(value)
+    if "-0.0" in text:
+        text = _encode(_without_negative_zeroes(value))
     try:
         data = text.encode()
     except UnicodeEncodeError as error:
@@ -70,6 +72,14 @@ def json_value(data: bytes | bytearray | memoryview) -> object:
     """The value of canonical text."""
     value = json.loads(str(data, "utf-8"))
     return JSON_NULL if value is None else value
+
+
+def _without_negative_zeroes(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _without_negative_zeroes(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_negative_zeroes(member) for member in value]
+    return value + 0.0 if isinstance(value, float) else value
 
 
 _SCALARS = frozenset({str, bool, type(None)})

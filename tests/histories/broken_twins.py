@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from reifydb.engine.catalog import Column
+from reifydb import Change
+from reifydb.engine.catalog import Column, Index, Table
+from reifydb.engine.values import default_value
 from reifydb.errors import DuplicateKeyError
 from tests.histories.twin import Relation, Row, Twin
 
@@ -31,7 +33,7 @@ class UpdateForgetsOtherColumns(Twin):
         at = relation.encoded(relation.key_of(row))
         if at in relation.rows:
             columns = relation.table.columns
-            row = {**{c.name: c.default for c in columns if c.default is not None}, **row}
+            row = {**{c.name: default_value(c) for c in columns if c.default is not None}, **row}
         super()._update(relation, row)
 
 
@@ -125,7 +127,7 @@ class NoDefault(Twin):
     """A column that was left out is null although it has a default."""
 
     def _default(self, column: Column) -> object:
-        return None if column.nullable else column.default
+        return None if column.nullable else default_value(column)
 
 
 class AbortLeavesATrace(Twin):
@@ -231,7 +233,165 @@ class HashOfCounts(Twin):
         return bytes([len(relation.rows) % 256 for relation in self.relations.values()])
 
 
+# ------------------------------------------------------------------ indexes
+
+
+class NullsFirst(Twin):
+    """Nulls come first in an index."""
+
+    def _entries(self, relation: Relation, index: Index) -> list[tuple[bytes, bytes]]:
+        found = super()._entries(relation, index)
+        return [(b"\0" + k[1:] if k[:1] == b"\x02" else k, at) for k, at in found]
+
+
+class IndexForgetsMovedRows(Twin):
+    """A row that an update moved in an index is not found there any more."""
+
+    def _update(self, relation: Relation, row: Row) -> None:
+        super()._update(relation, row)
+        self.__dict__.setdefault("moved", set()).add(relation.encoded(relation.key_of(row)))
+
+    def _entries(self, relation: Relation, index: Index) -> list[tuple[bytes, bytes]]:
+        moved = self.__dict__.get("moved", set())
+        found = super()._entries(relation, index)
+        return [(key, at) for key, at in found if at not in moved or len(found) < 3]
+
+
+class EqualKeysInAnyOrder(Twin):
+    """Rows with equal columns of an index are in no order of their primary key."""
+
+    def _between_in_index(self, relation: Relation, name: str, **options: Any) -> list[bytes]:
+        index = relation.table.index(name)
+        order = super()._between_in_index(relation, name, **options)
+        assert index is not None
+        keys = {at: relation.index_key(index, relation.rows[at]) for at in order}
+        other_way = list(reversed(order))
+        return sorted(other_way, key=keys.__getitem__, reverse=options.get("reverse", False))
+
+
+class IndexBoundOffByOne(Twin):
+    """Inclusive and exclusive are mixed up at the lower bound of an index."""
+
+    def _between_in_index(self, relation: Relation, name: str, **options: Any) -> list[bytes]:
+        if "lower" in options:
+            options["lower_exclusive"] = not options.get("lower_exclusive", False)
+        return super()._between_in_index(relation, name, **options)
+
+
+class UniqueIgnoredOnUpdate(Twin):
+    """An update may break a unique index."""
+
+    def _check_indexes(self, relation: Relation, row: Row, old: Row | None) -> None:
+        if old is None:
+            super()._check_indexes(relation, row, old)
+
+
+class UniqueNulls(Twin):
+    """Two nulls are equal in a unique index."""
+
+    def _check_indexes(self, relation: Relation, row: Row, old: Row | None) -> None:
+        super()._check_indexes(relation, row, old)
+        for index in relation.table.indexes:
+            key = relation.index_key(index, row)
+            others = [r for r in relation.rows.values() if r is not old]
+            if index.unique and any(relation.index_key(index, r) == key for r in others):
+                raise DuplicateKeyError("twice")
+
+
+class UniqueIndexOfAnything(Twin):
+    """A unique index can be made of rows that are not."""
+
+    def _check_new_index(self, table: Table, relation: Relation) -> None:
+        pass
+
+
+# ------------------------------------------------------------------ changes of the schema
+
+
+class AddedColumnIsNull(Twin):
+    """Rows that are there have null in a column that is added, whatever its default."""
+
+    def _carried(self, row: Row, table: Table, *, renamed: bool) -> Row:
+        if renamed:
+            return super()._carried(row, table, renamed=renamed)
+        return {column.name: row.get(column.name) for column in table.columns}
+
+
+class DroppedColumnComesBack(Twin):
+    """A column that is added shows what was in the one dropped last."""
+
+    last: dict[int, object]
+
+    def _carried(self, row: Row, table: Table, *, renamed: bool) -> Row:
+        made = super()._carried(row, table, renamed=renamed)
+        self.__dict__.setdefault("last", {})
+        for name, value in row.items():
+            if name not in made and not renamed:
+                self.last[id(table)] = value
+        for name in made:
+            if name not in row and not renamed and self.last:
+                made[name] = next(iter(self.last.values()))
+        return made
+
+
+# ------------------------------------------------------------------ subscriptions
+
+
+class LostDelta(Twin):
+    """Every fifth delta does not arrive."""
+
+    told = 0
+
+    def _tell(self, subscription: Any, changes: list[Change]) -> None:
+        self.told += 1
+        if self.told % 5:
+            super()._tell(subscription, changes)
+
+
+class UpdatesAreInserts(Twin):
+    """A delta says insert of a row that was there."""
+
+    def _change(self, relation: Relation, at: bytes, old: Row | None) -> Change:
+        change = super()._change(relation, at, old)
+        return Change("insert", change.key, change.row) if change.op == "update" else change
+
+
+class DeletesAreForgotten(Twin):
+    """A delta has no deletes."""
+
+    def _tell(self, subscription: Any, changes: list[Change]) -> None:
+        super()._tell(subscription, [change for change in changes if change.op != "delete"])
+
+
+class KeyTwiceInADelta(Twin):
+    """A delta has a change twice."""
+
+    def _tell(self, subscription: Any, changes: list[Change]) -> None:
+        super()._tell(subscription, [*changes, changes[-1]] if changes else changes)
+
+
+class GapBetweenDeltas(Twin):
+    """A delta's previous lsn is one too high."""
+
+    def _tell(self, subscription: Any, changes: list[Change]) -> None:
+        subscription.last_lsn = self.lsn + 1
+        super()._tell(subscription, changes)
+
+
+class OldRowsInDeltas(Twin):
+    """A delta has the row before the change."""
+
+    def _change(self, relation: Relation, at: bytes, old: Row | None) -> Change:
+        change = super()._change(relation, at, old)
+        return Change(change.op, change.key, dict(old)) if old and change.row else change
+
+
 BROKEN = [
+    *(NullsFirst, IndexForgetsMovedRows, EqualKeysInAnyOrder, IndexBoundOffByOne),
+    *(UniqueIgnoredOnUpdate, UniqueNulls, UniqueIndexOfAnything),
+    *(AddedColumnIsNull, DroppedColumnComesBack),
+    *(LostDelta, UpdatesAreInserts, DeletesAreForgotten, KeyTwiceInADelta),
+    *(GapBetweenDeltas, OldRowsInDeltas),
     *(LostUpdate, UpdateForgetsOtherColumns, UpdateInserts, InsertReplaces),
     *(LowerBoundOffByOne, UpperBoundOffByOne, PrefixIsAWholeKey, WrongDirection),
     *(LimitBeforeReverse, NullBecomesDefault, NullAllowed, NoDefault),

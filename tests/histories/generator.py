@@ -7,12 +7,24 @@ the rest still means something. That is what makes a failing one shrink.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from reifydb.engine.catalog import Table, Type
+from reifydb.engine.catalog import Column, Index, Table, Type
+from reifydb.sql.statements import (
+    AddColumn,
+    CreateIndex,
+    CreateTable,
+    DropColumn,
+    DropIndex,
+    DropTable,
+    RenameColumn,
+    RenameTable,
+    Statement,
+)
+from tests.histories.changes import Refused, changed, sql_of
 from tests.histories.drawing import INT_MAX, INT_MIN, WRONG, draw, too_long
-from tests.histories.schemas import random_schema
+from tests.histories.schemas import random_column, random_index_columns, random_schema
 
 MANY = {"insert_many": "insert", "update_many": "update", "upsert_many": "upsert"}
 
@@ -54,12 +66,30 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A change of the schema, in a transaction of its own. It may have to be refused."""
+
+    statement: Statement
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """None: for those who count them."""
+        return ()
+
+    def __str__(self) -> str:
+        return f"db.execute({sql_of(self.statement)!r})"
+
+
+Step = Transaction | Change
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """What happens to one database, from its creation on."""
 
     seed: int
     tables: tuple[Table, ...]
-    transactions: tuple[Transaction, ...]
+    transactions: tuple[Step, ...]
 
     @property
     def operations(self) -> int:
@@ -74,25 +104,40 @@ class History:
 def describe(table: Table) -> str:
     """A table on one line, for people."""
     columns = [
-        f"{column.name} {column.type.sql}"
+        f"{column.name} {column.sql_type}"
         + ("" if column.nullable else " not null")
         + ("" if column.default is None else f" default {column.default!r}")
         + (" auto_increment" if i == table.auto else "")
         for i, column in enumerate(table.columns)
     ]
     keys = ", ".join(column.name for column in table.key_columns)
-    return f"# {table.name} ({', '.join(columns)}, primary key ({keys}))"
+    indexes = [
+        f"{'unique ' if index.unique else ''}{index.name}"
+        f" ({', '.join(table.columns[i].name for i in index.columns)})"
+        for index in table.indexes
+    ]
+    listed = "; ".join(["", *indexes])
+    return f"# {table.name} ({', '.join(columns)}, primary key ({keys})){listed}"
 
 
-def generate(seed: int, operations: int, tables: tuple[Table, ...] | None = None) -> History:
-    """A history of about so many operations. O(operations), some 20 µs each."""
+def generate(
+    seed: int, operations: int, tables: tuple[Table, ...] | None = None, *, changes: bool = True
+) -> History:
+    """A history of about so many operations. O(operations), some 20 µs each.
+
+    Args:
+        changes: With changes of the schema in between.
+    """
     rng = random.Random(seed)
     schema = tables if tables is not None else random_schema(rng)
-    writers = [_Writer(rng, table) for table in schema]
-    transactions: list[Transaction] = []
+    schemas = _Schemas(rng, schema)
+    transactions: list[Step] = []
     done = 0
     while done < operations:
-        transaction = _transaction(rng, writers)
+        if changes and rng.random() < 0.04:
+            transactions.append(Change(schemas.change()))
+            continue
+        transaction = _transaction(rng, list(schemas.writers.values()))
         done += len(transaction.operations)
         transactions.append(transaction)
     return History(seed, schema, tuple(transactions))
@@ -106,12 +151,79 @@ def _transaction(rng: random.Random, writers: list[_Writer]) -> Transaction:
     return Transaction(operations, abort=rng.random() < 0.2)
 
 
+class _Schemas:
+    """The tables as they are at this point of the history, and changes of them.
+
+    A change that the rows refuse (a unique index, say) is not known to be here: what is drawn after
+    it still means something, for names that are not there are errors that the oracle knows.
+    """
+
+    def __init__(self, rng: random.Random, tables: tuple[Table, ...]) -> None:
+        self.rng, self.tables = rng, {table.name: table for table in tables}
+        self.writers = {table.name: _Writer(rng, table) for table in tables}
+        self.given_names = 0
+
+    def change(self) -> Statement:
+        """Draws a change, and goes on with the tables that it makes."""
+        change = self._draw()
+        try:
+            after = changed(self.tables, change)
+        except Refused:
+            return change
+        if isinstance(change, RenameTable):
+            self.writers[change.name] = self.writers.pop(change.table)
+        self.writers = {name: w for name, w in self.writers.items() if name in after}
+        for name, table in after.items():
+            if name in self.writers:
+                self.writers[name].adapt(table)
+            else:
+                self.writers[name] = _Writer(self.rng, table)
+        self.tables = after
+        return change
+
+    def _draw(self) -> Statement:
+        rng = self.rng
+        table = rng.choice(list(self.tables.values()))
+        if rng.random() < 0.05:
+            table = replace(table, name="nosuch")
+        column = rng.choice(table.columns).name
+        indexes = [index.name for one in self.tables.values() for index in one.indexes]
+        kinds = ("index", "drop index", "add", "drop", "rename", "rename table", "drop table")
+        kind = rng.choices(kinds, (30, 15, 20, 15, 8, 5, 3 if len(self.tables) > 1 else 0))[0]
+        match kind:
+            case "index":
+                names = tuple(table.columns[i].name for i in random_index_columns(rng, table))
+                name = self._name("i") if rng.random() < 0.95 else rng.choice([*indexes, "i"])
+                return CreateIndex(name, table.name, names, rng.random() < 0.3)
+            case "drop index":
+                return DropIndex(rng.choice([*indexes, "nosuch"]))
+            case "add":
+                name = self._name("a") if rng.random() < 0.95 else column
+                return AddColumn(table.name, random_column(rng, name))
+            case "drop":
+                return DropColumn(table.name, column if rng.random() < 0.95 else "nosuch")
+            case "rename":
+                new = self._name("r") if rng.random() < 0.95 else rng.choice(table.columns).name
+                return RenameColumn(table.name, column, new)
+            case "rename table":
+                return RenameTable(table.name, self._name("u"))
+        if rng.random() < 0.5:
+            [made, *_] = random_schema(rng)
+            indexes = [replace(i, name=self._name("i")) for i in made.indexes]  # type: ignore[misc]
+            return CreateTable(replace(made, name=self._name("t"), indexes=tuple(indexes)))  # type: ignore[arg-type]
+        return DropTable(table.name)
+
+    def _name(self, kind: str) -> str:
+        self.given_names += 1
+        return f"{kind}_{self.given_names}"
+
+
 class _Writer:
     """Draws operations on one table. Keys come from a small pool, so that they meet again."""
 
     def __init__(self, rng: random.Random, table: Table) -> None:
-        self.rng, self.table = rng, table
-        self.others = [c for i, c in enumerate(table.columns) if i not in table.key]
+        self.rng = rng
+        self.adapt(table)
         self.given_out = 0
         self.exhausts = rng.random() < 0.1
         self.likely: dict[str, tuple[object, ...]] = {}
@@ -126,6 +238,11 @@ class _Writer:
             self._count: 5,
         }
         self.reads = {self._get: 5, self._scan: 4, self._count: 1}
+
+    def adapt(self, table: Table) -> None:
+        """The table has other columns or indexes, or another name. Its keys are what they were."""
+        self.table = table
+        self.others = [c for i, c in enumerate(table.columns) if i not in table.key]
 
     def operation(self) -> Operation:
         return self._draw(self.calls)
@@ -145,7 +262,7 @@ class _Writer:
         return tuple(
             self._auto_value()
             if position == self.table.auto
-            else draw(self.rng, self.table.columns[position].type, for_key=True)
+            else draw(self.rng, self.table.columns[position], for_key=True)
             for position in self.table.key
         )
 
@@ -198,12 +315,19 @@ class _Writer:
             if rng.random() < (0.2 if column.nullable else 0.01):
                 row[column.name] = None
             else:
-                row[column.name] = draw(rng, column.type)
+                row[column.name] = self._value(column)
         if rng.random() < 0.2:
             items = list(row.items())
             rng.shuffle(items)
             row = dict(items)
         return row
+
+    def _value(self, column: Column) -> object:
+        """A value; in an indexed column often one of few, so that they meet."""
+        position = self.table.position(column.name)
+        indexed = any(position in index.columns for index in self.table.indexes)
+        near = indexed and self.rng.random() < 0.9
+        return draw(self.rng, column, for_key=near)
 
     def _write(self) -> Operation:
         method = self.rng.choices(("insert", "update", "upsert"), (4, 4, 2))[0]
@@ -272,19 +396,42 @@ class _Writer:
     def _scan(self) -> Operation:
         rng = self.rng
         options: dict[str, object] = {}
+        index = None
+        if self.table.indexes and rng.random() < 0.6:
+            index = rng.choice(self.table.indexes)
+            options["index"] = index.name
+        elif rng.random() < 0.01:
+            options["index"] = "nosuch"
         for bound in ("lower", "upper"):
             if rng.random() < 0.6:
-                key = self._key() if rng.random() < 0.7 else self._fresh()
-                options[bound] = self._bare(key[: rng.randint(1, len(key))])
+                if index is not None:
+                    key = self._index_values(index)
+                else:
+                    key = self._key() if rng.random() < 0.7 else self._fresh()
+                prefix = key[: rng.randint(1, len(key))]
+                options[bound] = prefix if index is not None else self._bare(prefix)
                 if rng.random() < 0.4:
                     options[f"{bound}_exclusive"] = True
-        if len(options) > 1 and "lower" in options and "upper" in options and rng.random() < 0.15:
+        if "lower" in options and "upper" in options and rng.random() < 0.15:
             options["upper"] = options["lower"]
         if rng.random() < 0.4:
             options["limit"] = rng.choice((1, 2, 3, 10, 1000))
         if rng.random() < 0.5:
             options["reverse"] = rng.random() < 0.8
         return Operation("scan", self.table.name, options=tuple(options.items()))
+
+    def _index_values(self, index: Index) -> tuple[object, ...]:
+        """A whole key of a secondary index; null where it may be."""
+        found: list[object] = []
+        for position in index.columns:
+            column = self.table.columns[position]
+            if position == self.table.auto:
+                found.append(self._auto_value())
+                continue
+            nullable = column.nullable and position not in self.table.key
+            null = nullable and self.rng.random() < 0.2
+            found.append(None if null else draw(self.rng, column, for_key=True))
+        return tuple(found)
 
 
 _TAILED = (Type.TEXT, Type.BYTES)

@@ -6,22 +6,36 @@ import struct
 from collections.abc import Sequence
 
 from reifydb.engine.catalog import Column, Type
-from reifydb.engine.values import TO_SLOT, TO_TAIL
+from reifydb.engine.values import TO_TAIL, slot_writer
 
 _SIGN = 1 << 63
 
 
 def order_key(columns: Sequence[Column], values: Sequence[object]) -> bytes:
     """Bytes that compare as these values of a key, or of the first few of its columns, do."""
-    return b"".join(
-        _encoded(column.type, value) for column, value in zip(columns, values, strict=False)
-    )
+    return b"".join(map(_encoded, columns, values))
 
 
-def _encoded(kind: Type, value: object) -> bytes:
+def index_order_key(
+    columns: Sequence[Column], nullable: Sequence[bool], values: Sequence[object]
+) -> bytes:
+    """The same for columns of a secondary index: nulls come last."""
+    encoded = b""
+    for column, may_be_null, value in zip(columns, nullable, values, strict=False):
+        if may_be_null:
+            encoded += b"\x02" if value is None else b"\x01"
+        if value is not None:
+            encoded += _encoded(column, value)
+    return encoded
+
+
+def _encoded(column: Column, value: object) -> bytes:
+    kind = column.type
+    if kind is Type.UUID:
+        return TO_TAIL[kind](value)
     if kind in TO_TAIL:
         return TO_TAIL[kind](value).replace(b"\0", b"\0\xff") + b"\0\0"
-    slot = TO_SLOT[kind](value)
+    slot = slot_writer(column)(value)
     if kind is Type.BOOL:
         return bytes([int(slot)])
     if kind is Type.FLOAT:

@@ -14,8 +14,10 @@ from typing import Any, Protocol
 
 from reifydb.engine.catalog import Table
 from reifydb.errors import ReifyDBError
-from tests.histories.generator import History, Operation, Transaction
+from tests.histories.changes import sql_of
+from tests.histories.generator import Change, History, Operation, Step, Transaction
 from tests.histories.oracle_sqlite import Refused, SqliteOracle
+from tests.histories.subscriber import MismatchError, Subscribers
 
 
 class Subject(Protocol):
@@ -35,16 +37,13 @@ class Abort(Exception):
     """Rolls a transaction back."""
 
 
-class MismatchError(AssertionError):
-    """Database and oracle disagree."""
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How often what is compared, in transactions; 0: never, but tables always at the end."""
 
     tables_every: int = 40
     reopen_every: int = 0
+    subscribers: bool = True
 
 
 PLAN = Plan()
@@ -58,15 +57,24 @@ def run(history: History, subject: Subject, plan: Plan = PLAN) -> None:
     """
     oracle = SqliteOracle(history.tables)
     db = subject.open(history.tables)
+    subscribers = Subscribers(history.seed) if plan.subscribers else None
     try:
         for number, transaction in enumerate(history.transactions, 1):
             try:
-                _run_transaction(db, oracle, transaction)
+                if isinstance(transaction, Change):
+                    _run_change(db, oracle, transaction)
+                else:
+                    _run_transaction(db, oracle, transaction)
                 if plan.reopen_every and number % plan.reopen_every == 0:
+                    if subscribers is not None:
+                        subscribers.part()
                     db = _reopen(db, subject)
                     _compare_tables(db, oracle)
                 elif number % plan.tables_every == 0 or number == len(history.transactions):
                     _compare_tables(db, oracle)
+                if subscribers is not None:
+                    last = number == len(history.transactions)
+                    subscribers.after(db, oracle.rows_by_key, all_of_them=last)
             except MismatchError as error:
                 raise MismatchError(f"transaction {number}: {error}\n{transaction}") from None
             except Exception as error:
@@ -74,6 +82,8 @@ def run(history: History, subject: Subject, plan: Plan = PLAN) -> None:
                 said = f"{type(error).__name__}: {error}"
                 raise MismatchError(f"transaction {number}: {said}\n{transaction}") from error
     finally:
+        if subscribers is not None:
+            subscribers.part()
         subject.close(db)
         oracle.close()
 
@@ -94,6 +104,28 @@ def check(history: History, subject: Subject, plan: Plan = PLAN) -> None:
 
 
 # ------------------------------------------------------------------ comparing
+
+
+def _run_change(db: Any, oracle: SqliteOracle, change: Change) -> None:
+    """A change of the schema, and all rows afterwards."""
+    lsn, state = db.lsn, db.state_hash
+    expected = ""
+    try:
+        oracle.change(change.statement)
+    except Refused as refused:
+        expected = refused.code
+    got = ""
+    try:
+        db.execute(sql_of(change.statement))
+    except ReifyDBError as error:
+        got = _CODES.get(error.code, error.code)
+    _same(f"{change}: error", got, expected)
+    if expected:
+        _same("the lsn after a refused change", db.lsn, lsn)
+        _same("the state hash after a refused change", db.state_hash, state)
+    else:
+        _same("the lsn after a change of the schema", db.lsn, lsn + 1)
+    _compare_tables(db, oracle)
 
 
 def _run_transaction(db: Any, oracle: SqliteOracle, transaction: Transaction) -> None:
@@ -165,6 +197,9 @@ def _compare_tables(db: Any, oracle: SqliteOracle) -> None:
         _same(f"table {name}", list(db.scan(name)), expected)
         _same(f"table {name} in reverse", list(db.scan(name, reverse=True)), expected[::-1])
         _same(f"count of {name}", db.count(name), len(expected))
+        for index in relation.table.indexes:
+            expected = relation.scan(index=index.name)
+            _same(f"index {index.name} of {name}", list(db.scan(name, index=index.name)), expected)
     db.verify()
 
 
@@ -209,7 +244,7 @@ def shrink(
     """
     end_s = time.monotonic() + timeout_s
 
-    def fails(transactions: Sequence[Transaction]) -> bool:
+    def fails(transactions: Sequence[Step]) -> bool:
         if time.monotonic() > end_s:
             return False
         try:
@@ -220,6 +255,8 @@ def shrink(
 
     kept = _minimal(list(history.transactions), fails)
     for i, transaction in enumerate(kept):
+        if isinstance(transaction, Change):
+            continue
 
         def fails_with(operations: Sequence[Operation], i: int = i) -> bool:
             changed = replace(kept[i], operations=tuple(operations))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from reifydb.engine.catalog import Column, Table, Type
+from reifydb.engine.catalog import Column, Index, Table, Type
+from reifydb.engine.values import decimal_slot
 from tests.histories.drawing import EPOCH, INT_MAX, INT_MIN, MICROSECOND, draw
+from tests.histories.oracle_values import canonical_json
 
 
 def random_schema(rng: random.Random) -> tuple[Table, ...]:
@@ -24,27 +28,58 @@ def _table(rng: random.Random, name: str) -> Table:
         types = [Type.INT]
     auto_part = rng.randrange(parts) if auto else -1
     key = [
-        Column(f"k{i}", Type.INT if i == auto_part else kind, nullable=False)
+        typed(rng, f"k{i}", Type.INT if i == auto_part else kind, nullable=False)
         for i, kind in enumerate(types)
     ]
-    rest = [_column(rng, f"c{i}") for i in range(rng.choice((0, 1, 2, 3, 4, 5, 9, 20)))]
+    rest = [random_column(rng, f"c{i}") for i in range(rng.choice((0, 1, 2, 3, 4, 5, 9, 20)))]
     order = [*key, *rest]
     if rng.random() < 0.4:
         rng.shuffle(order)
     positions = tuple(order.index(column) for column in key)
-    return Table(name, tuple(order), positions, positions[auto_part] if auto else None)
+    table = Table(name, tuple(order), positions, positions[auto_part] if auto else None)
+    for number in range(rng.choice((0, 0, 1, 1, 2, 4))):
+        columns = random_index_columns(rng, table)
+        index = Index(f"{name}_i{number}", columns, rng.random() < 0.3, number + 1)
+        table = replace(table, indexes=(*table.indexes, index))
+    return table
 
 
-def _column(rng: random.Random, name: str) -> Column:
-    kind = rng.choice(list(Type))
-    default = _inside(draw(rng, kind)) if rng.random() < 0.4 else None
-    if kind is Type.FLOAT and default is not None:
-        default = float(default) + 0.0  # type: ignore[arg-type]
-    if kind is Type.TIMESTAMP and default in (INT_MIN, INT_MAX):
-        default = 0  # SQL has no literal for what no calendar has
-    return Column(name, kind, nullable=rng.random() < 0.7, default=default)
+def random_index_columns(rng: random.Random, table: Table) -> tuple[int, ...]:
+    """Some columns of a table, in any order."""
+    return tuple(
+        rng.sample(range(len(table.columns)), min(len(table.columns), rng.choice((1, 1, 2, 3))))
+    )
 
 
-def _inside(value: object) -> object:
-    """As a catalog has it: timestamps in microseconds."""
-    return (value - EPOCH) // MICROSECOND if isinstance(value, datetime) else value
+def typed(rng: random.Random, name: str, kind: Type, **facts: Any) -> Column:
+    """A column of this type; a decimal has some precision and scale."""
+    if kind is not Type.DECIMAL:
+        return Column(name, kind, **facts)
+    precision, scale = rng.choice(
+        ((1, 0), (1, 1), (18, 0), (18, 18), (10, 2), (18, 4), (3, 3), (rng.randint(2, 17), 1))
+    )
+    return Column(name, kind, precision=precision, scale=scale, **facts)
+
+
+def random_column(rng: random.Random, name: str) -> Column:
+    """A column of any type, with a default or without."""
+    column = typed(rng, name, rng.choice(list(Type)), nullable=rng.random() < 0.7)
+    default = _inside(column, draw(rng, column)) if rng.random() < 0.4 else None
+    return replace(column, default=default)
+
+
+def _inside(column: Column, value: object) -> object:
+    """As a catalog has it."""
+    match column.type:
+        case Type.FLOAT:
+            return float(value) + 0.0  # type: ignore[arg-type]
+        case Type.TIMESTAMP:
+            micros = (value - EPOCH) // MICROSECOND if isinstance(value, datetime) else value
+            return 0 if micros in (INT_MIN, INT_MAX) else micros  # SQL has no literal for those
+        case Type.DECIMAL:
+            return decimal_slot(value, column.precision, column.scale)
+        case Type.UUID:
+            return value.bytes  # type: ignore[attr-defined]
+        case Type.JSON:
+            return canonical_json(value)
+    return value

@@ -11,6 +11,9 @@ import reifydb
 from reifydb.engine.catalog import Table
 from tests.histories.twin import Twin
 
+OPTIONS = reifydb.Options(outbox_commits_max=8, delta_retention_commits_max=20, reserve_bytes=4096)
+"""Small outboxes, so that subscribers overflow them."""
+
 
 class TwinSubject:
     """The twin, or one that is broken on purpose. It keeps nothing, so reopening is itself."""
@@ -32,7 +35,7 @@ class MemorySubject:
     """ReifyDB in memory."""
 
     def open(self, tables: Sequence[Table]) -> Any:
-        return _create(reifydb.open(":memory:"), tables)
+        return _create(reifydb.open(":memory:", options=OPTIONS), tables)
 
     def reopen(self, db: Any) -> Any:
         return db
@@ -49,14 +52,14 @@ class FolderSubject:
 
     def open(self, tables: Sequence[Table]) -> Any:
         folder = tempfile.TemporaryDirectory(prefix="history-")
-        db = _create(reifydb.open(str(Path(folder.name) / "db.reify")), tables)
+        db = _create(reifydb.open(str(Path(folder.name) / "db.reify"), options=OPTIONS), tables)
         self.folders[id(db)] = folder
         return db
 
     def reopen(self, db: Any) -> Any:
         folder = self.folders.pop(id(db))
         db.close()
-        again = reifydb.open(str(Path(folder.name) / "db.reify"))
+        again = reifydb.open(str(Path(folder.name) / "db.reify"), options=OPTIONS)
         self.folders[id(again)] = folder
         return again
 

@@ -12,19 +12,30 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from reifydb import Change, Delta, Position, Snapshot
 from reifydb.config import key_bytes_max
-from reifydb.engine.catalog import Column, Table
+from reifydb.engine.catalog import Column, Index, Table
 from reifydb.engine.keys import KeyCodec
 from reifydb.engine.rows import RowCodec
+from reifydb.engine.values import default_value
 from reifydb.errors import (
     DuplicateKeyError,
     LimitError,
     NotFoundError,
     NotNullError,
+    ReifyDBError,
+    SchemaError,
     UnknownNameError,
 )
+from reifydb.sql import parse_statements
+from reifydb.sql.statements import AddColumn, CreateIndex, RenameTable, Statement
+from tests.histories import oracle_values
+from tests.histories.changes import Refused, changed
 from tests.histories.drawing import INT_MAX
-from tests.histories.key_order import order_key
+from tests.histories.key_order import index_order_key, order_key
+
+OUTBOX_MAX = 8
+"""Deltas that wait for a subscriber of the twin."""
 
 Row = dict[str, Any]
 
@@ -64,9 +75,29 @@ class Relation:
             raise LimitError("the key is too long", limit="key_bytes_max", value=key_bytes_max)
         return at
 
+    def index_key(self, index: Index, row: Row) -> bytes:
+        """A row's key in a secondary index, the primary key behind it."""
+        columns, nullable = self.index_columns(index)
+        at = index_order_key(columns, nullable, [row[column.name] for column in columns])
+        if len(at) > key_bytes_max:
+            raise LimitError("the key is too long", limit="key_bytes_max", value=key_bytes_max)
+        return at
+
+    def index_columns(self, index: Index) -> tuple[list[Column], list[bool]]:
+        """An index's columns, and which may be null."""
+        columns = [self.table.columns[i] for i in index.columns]
+        return columns, [
+            c.nullable and i not in self.table.key
+            for i, c in zip(index.columns, columns, strict=True)
+        ]
+
     def full(self, row: Row) -> Row:
         """A row as it is read back: every column, in Python's types."""
-        return self.codec.decode_mapping(self.codec.encode_mapping(row))
+        kept = {
+            name: oracle_values.read(self.columns[name], oracle_values.write(self.columns[name], v))
+            for name, v in row.items()
+        }
+        return self.codec.decode_mapping(self.codec.encode_mapping(kept))
 
     def key_of(self, row: Row) -> object:
         parts = tuple(row[column.name] for column in self.table.key_columns)
@@ -84,6 +115,7 @@ class Twin:
     def __init__(self, tables: Sequence[Table]) -> None:
         self.relations = {table.name: Relation(table) for table in tables}
         self.lsn = 0
+        self.subscriptions: list[TwinChanges] = []
         self.undo: list[tuple[Relation, bytes, Row | None, int]] = []
 
     @contextlib.contextmanager
@@ -94,7 +126,116 @@ class Twin:
         except BaseException:
             self._undo_to(0)
             raise
-        self.lsn += bool(self.undo)
+        if self.undo:
+            self.lsn += 1
+            self._publish()
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        return {name: relation.table for name, relation in self.relations.items()}
+
+    def subscribe(self, name: str, *, since: Position | None = None) -> TwinChanges:
+        return TwinChanges(self, self._relation(name), since)
+
+    def _publish(self) -> None:
+        """Tells subscribers what the transaction did: each key's row before it, and now."""
+        before: dict[tuple[int, bytes], tuple[Relation, Row | None]] = {}
+        for relation, at, row, _ in self.undo:
+            before.setdefault((id(relation), at), (relation, row))
+        for subscription in self.subscriptions:
+            changes = [
+                self._change(relation, at, old)
+                for (_, at), (relation, old) in before.items()
+                if relation is subscription.relation and relation.rows.get(at) != old
+            ]
+            touched = any(relation is subscription.relation for relation, _ in before.values())
+            if touched:
+                changes.sort(key=lambda change: change.op != "delete")
+                self._tell(subscription, changes)
+
+    def _change(self, relation: Relation, at: bytes, old: Row | None) -> Change:
+        new = relation.rows.get(at)
+        row = old if new is None else new
+        assert row is not None
+        op: Any = "delete" if new is None else "update" if old is not None else "insert"
+        return Change(op, relation.key_of(row), None if new is None else dict(new))
+
+    def _tell(self, subscription: TwinChanges, changes: list[Change]) -> None:
+        if changes:
+            subscription.put(Delta(Position(1, self.lsn), subscription.last_lsn, changes))
+
+    # ------------------------------------------------------------------ schema
+
+    def execute(self, sql: str) -> None:
+        for statement in parse_statements(sql):
+            self._execute(statement)
+        self.lsn += 1
+
+    def _execute(self, statement: Statement) -> None:
+        before = self.tables
+        try:
+            after = changed(before, statement)
+        except Refused as refused:
+            raise _ERRORS[refused.code]("refused") from None
+        if isinstance(statement, AddColumn):
+            relation = self.relations[statement.table]
+            lacks = not statement.column.nullable and statement.column.default is None
+            if lacks and relation.rows:
+                raise SchemaError("it would be null")
+        if isinstance(statement, CreateIndex):
+            self._check_new_index(after[statement.table], self.relations[statement.table])
+        relations = dict(self.relations)
+        if isinstance(statement, RenameTable):
+            relations[statement.name] = relations.pop(statement.table)
+        made = {}
+        for name, table in after.items():
+            old = relations.get(name)
+            made[name] = Relation(table) if old is None else self._altered(old, table)
+        for name, relation in relations.items():
+            if name not in made:
+                self._end(relation)
+        self.relations = made
+
+    def _altered(self, old: Relation, table: Table) -> Relation:
+        if old.table == table:
+            return old
+        columns = old.table.columns
+        old.table = table
+        fresh = Relation(table)
+        old.columns, old.keys, old.codec, old.auto = (
+            fresh.columns,
+            fresh.keys,
+            fresh.codec,
+            fresh.auto,
+        )
+        if columns != table.columns:
+            renamed = len(columns) == len(table.columns)
+            for at, row in old.rows.items():
+                old.rows[at] = self._carried(row, table, renamed=renamed)
+            for subscription in self.subscriptions:
+                if subscription.relation is old:
+                    subscription.restart()
+        return old
+
+    def _carried(self, row: Row, table: Table, *, renamed: bool) -> Row:
+        if renamed:
+            return dict(zip([c.name for c in table.columns], row.values(), strict=True))
+        return {c.name: row[c.name] if c.name in row else default_value(c) for c in table.columns}
+
+    def _check_new_index(self, table: Table, relation: Relation) -> None:
+        index, seen = table.indexes[-1], set()
+        for at in relation.order:
+            row = relation.rows[at]
+            key = relation.index_key(index, row)
+            if index.unique and None not in [row[table.columns[i].name] for i in index.columns]:
+                if key in seen:
+                    raise DuplicateKeyError("twice")
+                seen.add(key)
+
+    def _end(self, relation: Relation) -> None:
+        for subscription in self.subscriptions:
+            if subscription.relation is relation:
+                subscription.error = SchemaError("dropped")
 
     @property
     def state_hash(self) -> bytes:
@@ -103,7 +244,7 @@ class Twin:
         for name, relation in sorted(self.relations.items()):
             state.update(f"{name} {relation.mark}".encode())
             for at in sorted(relation.rows):
-                state.update(relation.codec.encode_mapping(relation.rows[at]))
+                state.update(repr(relation.rows[at]).encode())
         return state.digest()
 
     def verify(self) -> None:
@@ -125,9 +266,45 @@ class Twin:
 
     def scan(self, name: str, **options: Any) -> Iterator[Row]:
         relation = self._relation(name)
-        order = self._between(relation, **options)
+        index = options.pop("index", None)
+        if index is not None:
+            order = self._between_in_index(relation, index, **options)
+        else:
+            order = self._between(relation, **options)
         for at in order[: options.get("limit")]:
             yield dict(relation.rows[at])
+
+    def _between_in_index(
+        self,
+        relation: Relation,
+        name: str,
+        *,
+        lower: Any = None,
+        upper: Any = None,
+        lower_exclusive: bool = False,
+        upper_exclusive: bool = False,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> list[bytes]:
+        del limit
+        index = relation.table.index(name)
+        if index is None:
+            raise UnknownNameError("index", name, [i.name for i in relation.table.indexes])
+        columns, nullable = relation.index_columns(index)
+        found = sorted(self._entries(relation, index))
+        for bound, keep in (
+            (lower, lambda k, b: k > b if lower_exclusive else k >= b),
+            (upper, lambda k, b: k < b if upper_exclusive else k <= b),
+        ):
+            if bound is not None:
+                edge = index_order_key(columns, nullable, bound)
+                found = [(k, at) for k, at in found if keep(k[: len(edge)], edge)]
+        order = [at for _, at in found]
+        return order[::-1] if reverse else order
+
+    def _entries(self, relation: Relation, index: Index) -> list[tuple[bytes, bytes]]:
+        """The entries of an index: its key, and the primary key."""
+        return [(relation.index_key(index, row), at) for at, row in relation.rows.items()]
 
     def _between(
         self,
@@ -228,7 +405,18 @@ class Twin:
         relation.put(at, row)
 
     def _default(self, column: Column) -> object:
-        return column.default
+        return default_value(column)
+
+    def _check_indexes(self, relation: Relation, row: Row, old: Row | None) -> None:
+        for index in relation.table.indexes:
+            key = relation.index_key(index, row)
+            if old is not None and relation.index_key(index, old) == key:
+                continue
+            names = [relation.table.columns[i].name for i in index.columns]
+            if not index.unique or None in [row[name] for name in names]:
+                continue
+            if any(relation.index_key(index, other) == key for other in relation.rows.values()):
+                raise DuplicateKeyError("there is one already")
 
     def _check_nulls(self, relation: Relation, row: Row) -> None:
         for column in relation.table.columns:
@@ -251,6 +439,7 @@ class Twin:
         at = relation.encoded(relation.key_of(full))
         if at in relation.rows:
             raise DuplicateKeyError("there is one already")
+        self._check_indexes(relation, full, None)
         self._put(relation, at, full)
         relation.mark = mark
         return relation.key_of(full)
@@ -262,7 +451,8 @@ class Twin:
             raise NotFoundError("there is none")
         new = relation.full({**old, **self._others(relation, row)})
         self._check_nulls(relation, new)
-        if new != old:
+        if repr(new) != repr(old):
+            self._check_indexes(relation, new, old)
             self._put(relation, at, new)
 
     @staticmethod
@@ -283,3 +473,47 @@ class Twin:
             return 0
         self._put(relation, at, None)
         return 1
+
+
+_ERRORS: dict[str, Callable[[str], ReifyDBError]] = {
+    "schema": SchemaError,
+    "unknown_name": lambda text: UnknownNameError("name", text, []),
+}
+
+
+class TwinChanges:
+    """A subscription of the twin's."""
+
+    def __init__(self, twin: Twin, relation: Relation, since: Position | None) -> None:
+        self.twin, self.relation = twin, relation
+        self.waiting: list[Delta] = []
+        self.error: ReifyDBError | None = None
+        self.last_lsn = 0
+        self.needs_snapshot = since is None or since.lsn < twin.lsn
+        twin.subscriptions.append(self)
+
+    def put(self, delta: Delta) -> None:
+        self.last_lsn = delta.position.lsn
+        if self.needs_snapshot:
+            return
+        self.waiting.append(delta)
+        if len(self.waiting) > OUTBOX_MAX:
+            self.restart()
+
+    def restart(self) -> None:
+        self.waiting.clear()
+        self.needs_snapshot = True
+
+    def get(self, timeout_s: float | None = None) -> Snapshot | Delta | None:
+        del timeout_s
+        if self.error is not None:
+            raise self.error
+        if self.needs_snapshot:
+            self.needs_snapshot = False
+            rows = [dict(self.relation.rows[at]) for at in self.relation.order]
+            return Snapshot(Position(1, self.twin.lsn), rows)
+        return self.waiting.pop(0) if self.waiting else None
+
+    def close(self) -> None:
+        if self in self.twin.subscriptions:
+            self.twin.subscriptions.remove(self)

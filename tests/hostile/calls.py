@@ -17,6 +17,7 @@ from reifydb.sandbox.host_functions import SIGNATURES
 from tests.guests import wat
 from tests.guests.databases import zig_guest
 from tests.hostile.entry import COMMITTED, DEADLINE, OUTSIDE, STACK, Call, Hostile, call
+from tests.hostile.host_calls import imports as import_of
 from tests.hostile.host_calls import looper
 
 SHORT_MS = 20
@@ -55,17 +56,6 @@ def _run(body: str) -> str:
     assert locals_ is not None
     rest = body[locals_.end() :]
     return f'(func (export "run") (result i32) {locals_[0]} (call $write) {rest})'
-
-
-def _import(*names: str) -> str:
-    found = []
-    for name in names:
-        signature = SIGNATURES[name]
-        params = f"(param {' '.join(signature.params)})" if signature.params else ""
-        found.append(
-            f'(import "reifydb.v1" "{name}" (func ${name} {params} (result {signature.result})))'
-        )
-    return " ".join(found)
 
 
 # ------------------------------------------------------------------ endless
@@ -128,7 +118,7 @@ ENDLESS = [
             (i32.const 5)"""
         ),
         call("run", ends=(DEADLINE, "aborted: 5")),
-        imports=_import("scan", "next"),
+        imports=import_of("scan", "next"),
         rows_written_max=5000,
     ),
     *(
@@ -196,7 +186,7 @@ TRAPS = [
 def _rows_of_4_mib() -> bytes:
     """Inserts (1000, 4 MiB of text), (1001, …) until the host refuses; returns its code."""
     length = (4 << 20) + 40
-    text = f"""(module {_import("insert")} (memory 80)
+    text = f"""(module {import_of("insert")} (memory 80)
       (func (export "run") (result i32) (local $code i32) (local $id i64)
         (local.set $id (i64.const 1000))
         (i64.store (i32.const 0) (i64.const {3 << 32 | length}))
@@ -289,7 +279,7 @@ GROWTH = [
             (call $insert (i32.const 0) (i32.const 65536) (i32.const 8384000))"""
         ),
         call("run", ends=(DEADLINE, *_aborted(262_000))),
-        imports=_import("insert"),
+        imports=import_of("insert"),
     ),
 ]
 
@@ -314,7 +304,7 @@ SCANS = [
           (call $next (global.get $kept) (i32.const 512) (i32.const 64)))""",
         call("keep", ends=COMMITTED),
         call("use", ends=_aborted(-10)),
-        imports=_import("scan", "next"),
+        imports=import_of("scan", "next"),
     ),
     _text(
         "a cursor whose rows are deleted under it",
@@ -334,7 +324,7 @@ SCANS = [
             (i32.add (i32.const 1) (local.get $n))"""
         ),
         call("run", ends=_aborted(1)),
-        imports=_import("scan", "next", "delete"),
+        imports=import_of("scan", "next", "delete"),
     ),
 ]
 

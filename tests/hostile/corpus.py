@@ -9,5 +9,6 @@ from tests.hostile.bombs import BOMBS
 from tests.hostile.calls import CALLS
 from tests.hostile.entry import Hostile, by_name
 from tests.hostile.manifests import MANIFESTS, MISFITS
+from tests.hostile.values import VALUES
 
-CORPUS: Mapping[str, Hostile] = by_name(BINARIES, MANIFESTS, MISFITS, BOMBS, CALLS)
+CORPUS: Mapping[str, Hostile] = by_name(BINARIES, MANIFESTS, MISFITS, BOMBS, CALLS, VALUES)

@@ -20,9 +20,13 @@ from tests.hostile.host_calls import NASTY, PARAMS
 
 FUEL_MAX = 400
 RELATIONS = [
-    {"name": "victim", "columns": [{"name": "id", "type": "int"}, {"name": "n", "type": "int"}]},
     {
-        "name": "account",
+        "name": "victim",
+        "columns": [{"name": "id", "type": "int"}, {"name": "n", "type": "int"}],
+        "indexes": [{"name": "victim_by_n", "columns": ["n"]}],
+    },
+    {
+        "name": "wallet",
         "columns": [
             {"name": "id", "type": "int"},
             {"name": "owner", "type": "text"},
@@ -40,12 +44,18 @@ RELATIONS = [
             {"name": "n", "type": "int"},
         ],
     },
+    {
+        "name": "rich",
+        "columns": [
+            {"name": "id", "type": "int"},
+            {"name": "d", "type": "decimal(5,2)", "nullable": True},
+            {"name": "u", "type": "uuid", "nullable": True},
+            {"name": "j", "type": "json", "nullable": True},
+        ],
+    },
 ]
-ROW_BYTES = (32, 40, 64)
+ROW_BYTES = (32, 40, 64, 64)
 KEY_BYTES = 24
-ACCOUNT_FIRST = 100
-"""Accounts below are the honest bank's, whose balances are checked: generated ones lie above."""
-
 AREAS_AT, AREA_BYTES, AREAS = 1024, 128, 16
 
 _ROWS = f"""
@@ -54,10 +64,9 @@ _ROWS = f"""
   (i64.store offset=8 (local.get $at) (local.get $id))
   (i64.store offset=16 (local.get $at) (local.get $n))
   (i64.store offset=24 (local.get $at) (i64.const 0)))
-(func $account (param $at i32) (param $id i64) (param $n i64)
+(func $wallet (param $at i32) (param $id i64) (param $n i64)
   (i64.store (local.get $at) (i64.const {3 << 32 | 40}))
-  (i64.store offset=8 (local.get $at)
-    (i64.add (i64.and (local.get $id) (i64.const 63)) (i64.const {ACCOUNT_FIRST})))
+  (i64.store offset=8 (local.get $at) (local.get $id))
   (i64.store offset=16 (local.get $at) (i64.const {4 << 32 | 33}))
   (i64.store offset=24 (local.get $at) (local.get $n))
   (i64.store offset=32 (local.get $at) (i64.const 0x6162636400)))
@@ -70,20 +79,29 @@ _ROWS = f"""
   (i64.store offset=40 (local.get $at) (i64.and (local.get $n) (i64.const 1)))
   (i64.store offset=48 (local.get $at) (local.get $n))
   (i64.store offset=56 (local.get $at) (i64.const 0x6162636461626300)))
+(func $rich (param $at i32) (param $id i64) (param $n i64)
+  (i64.store (local.get $at) (i64.const {4 << 32 | 64}))
+  (i64.store offset=8 (local.get $at) (local.get $id))
+  (i64.store offset=16 (local.get $at) (i64.and (local.get $n) (i64.const 65535)))
+  (i64.store offset=24 (local.get $at) (i64.const {16 << 32 | 41}))
+  (i64.store offset=32 (local.get $at) (i64.const {7 << 32 | 57}))
+  (i64.store8 offset=40 (local.get $at) (i64.const 0))
+  (i64.store offset=41 (local.get $at) (local.get $id))
+  (i64.store offset=49 (local.get $at) (local.get $n))
+  (i64.store32 offset=57 (local.get $at) (i64.const 0x312c335b))  ;; [3,1.0]
+  (i64.store32 offset=60 (local.get $at) (i64.const 0x5d302e31))
+  (i64.store8 offset=58 (local.get $at)
+    (i64.add (i64.and (local.get $n) (i64.const 7)) (i64.const 48))))
 (func $key (param $at i32) (param $id i64) (param $n i64)
   (i64.store (local.get $at) (i64.const {1 << 32 | KEY_BYTES}))
   (i64.store offset=8 (local.get $at) (local.get $id))
   (i64.store offset=16 (local.get $at) (i64.const 0)))
-(func $account_key (param $at i32) (param $id i64) (param $n i64)
-  (call $key (local.get $at)
-    (i64.add (i64.and (local.get $id) (i64.const 63)) (i64.const {ACCOUNT_FIRST}))
-    (i64.const 0)))
 ;; 0 when there is no fuel left
 (func $burn (result i32)
   (global.set $fuel (i32.sub (global.get $fuel) (i32.const 1)))
   (i32.gt_s (global.get $fuel) (i32.const 0)))
 """
-_BUILDERS = ("$victim", "$account", "$picky")
+_BUILDERS = ("$victim", "$wallet", "$picky", "$rich")
 _LOCALS = """(local $a i32) (local $b i32) (local $c i32) (local $x i64) (local $y i64)
   (local $f f64)"""
 
@@ -203,10 +221,10 @@ class _Generator:
         name = dice.choice([*SIGNATURES, *["insert", "update", "upsert", "delete", "get"] * 3])
         if name == "abort" and dice.random() < 0.9:
             name = "log"
-        relation = dice.randrange(3)
+        relation = dice.randrange(len(RELATIONS))
         at = AREAS_AT + AREA_BYTES * dice.randrange(AREAS)
         is_row = "rows" in PARAMS[name]
-        builder = _BUILDERS[relation] if is_row else "$account_key" if relation == 1 else "$key"
+        builder = _BUILDERS[relation] if is_row else "$key"
         prepare = ""
         if set(PARAMS[name]) & {"rows", "keys", "key", "bounds"}:
             prepare = f"(call {builder} (i32.const {at}) {self.id(depth)} {self.i64(1)})"
@@ -224,7 +242,7 @@ class _Generator:
             "len": length if prepare else dice.randrange(40),
             "ptr": AREAS_AT + AREA_BYTES * dice.randrange(AREAS),
             "cap": AREA_BYTES,
-            "index": 0,
+            "index": dice.choice([0, 1]) if relation == 0 else 0,
             "flags": dice.choice([1, 1, 2, 5, 17, 18]),
             "limit": dice.choice([0, 1, 3, 50]),
             "cursor": dice.randrange(2),
@@ -246,11 +264,12 @@ class _Generator:
     def scan(self, depth: int) -> str:
         """A scan to its end, with statements between its rows."""
         self.labels += 1
-        relation, label = self.dice.randrange(3), f"$scan{self.labels}"
+        relation, label = self.dice.randrange(len(RELATIONS)), f"$scan{self.labels}"
         at = AREAS_AT + AREA_BYTES * self.dice.randrange(AREAS)
         flags = self.dice.choice([0, 0, 16])
+        index = self.dice.choice([0, 1]) if relation == 0 else 0
         return f"""
-          (local.set $c (call $scan (i32.const {relation}) (i32.const 0) (i32.const {flags})
+          (local.set $c (call $scan (i32.const {relation}) (i32.const {index}) (i32.const {flags})
             (i32.const 0) (i32.const 0) (i32.const {self.dice.choice([0, 3, 20])})))
           (loop {label}
             (local.set $b (call $next (local.get $c) (i32.const {at}) (i32.const {AREA_BYTES})))

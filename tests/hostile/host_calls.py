@@ -163,7 +163,8 @@ def _import(name: str) -> str:
     return f'(import "reifydb.v1" "{name}" (func ${name} {params} (result {signature.result})))'
 
 
-def _imports(*names: str) -> str:
+def imports(*names: str) -> str:
+    """Imports of these host functions, each under its name."""
     return " ".join(_import(name) for name in dict.fromkeys(names))
 
 
@@ -196,12 +197,15 @@ def _data(name: str | None) -> str:
     return f"(memory 1) (func $prepare {stores})"
 
 
+INDEXES = [{"name": "victim_by_n", "columns": ["n"]}]
+
+
 def _module(name: str, text: str, transitions: list[dict[str, object]]) -> bytes:
     columns = [{"name": "id", "type": "int"}, {"name": "n", "type": "int"}]
     manifest = {
         "abi": 1,
         "name": name,
-        "relations": [{"name": "victim", "columns": columns}],
+        "relations": [{"name": "victim", "columns": columns, "indexes": INDEXES}],
         "transitions": transitions,
     }
     return with_manifest(bytes(wasmtime.wat2wasm(f"(module {text})")), manifest)
@@ -218,7 +222,7 @@ def attacker(name: str) -> bytes:
     given = " ".join(f"(local.get $p{i})" for i in range(count))
     answer = _narrow(name, f"(call ${name} {given})")
     written = [span for span in spans(name) if span.use == "written"]
-    text = f"""{_imports("args", "scan", name)} {_data(name)}
+    text = f"""{imports("args", "scan", name)} {_data(name)}
     (func (export "attack") (result i32) {locals_} (local $answer i32)
       (call $prepare)
       (drop (call $args (i32.const {ARGS_AT}) (i32.const 256)))
@@ -268,8 +272,8 @@ def diver(name: str | None) -> bytes:
     if name is not None:
         fresh = f"(i64.store (i32.const {ROW_AT + 8}) (local.get $depth))"
         host = f"{fresh if name == 'insert' else ''} (drop {_call_honestly(name)})"
-    imported = _imports("args", "scan", "upsert", *([name] if name is not None else []))
-    text = f"""{imported} {_data(name)}
+    functions = imports("args", "scan", "upsert", *([name] if name is not None else []))
+    text = f"""{functions} {_data(name)}
     (func $down (param $depth i64) (result i64)
       {host}
       (i64.add (call $down (i64.add (local.get $depth) (i64.const 1))) (local.get $depth)))
@@ -294,7 +298,7 @@ def diver(name: str | None) -> bytes:
 
 def looper(name: str) -> bytes:
     """Calls one host function for ever."""
-    text = f"""{_imports(name)} {_data(name)}
+    text = f"""{imports(name)} {_data(name)}
     (func (export "loop") (result i32)
       (call $prepare)
       (loop $for_ever (drop {_call_honestly(name)}) (br $for_ever)) (unreachable))"""
@@ -306,7 +310,7 @@ def starter(name: str) -> bytes:
 
     `trap` traps, so that the start function runs again.
     """
-    text = f"""{_imports(name)} {_data(name)}
+    text = f"""{imports(name)} {_data(name)}
     (global $answer (mut i32) (i32.const 0))
     (start $begin)
     (func $begin (call $prepare) (global.set $answer {_narrow(name, _call_honestly(name))}))

@@ -15,7 +15,6 @@ from reifydb.sandbox.reader import CODE, Section, read_sections
 from tests.guests import wat
 from tests.guests.databases import zig_guest
 from tests.hostile.generator import generate
-from tests.hostile.ground import bank
 
 _OPERATORS = [range(0x45, 0x4F), range(0x50, 0x5A), range(0x6A, 0x79), range(0x7C, 0x8B)]
 """Opcodes with the same type: comparisons and arithmetic of i32, of i64."""
@@ -26,7 +25,8 @@ _BYTES = [0, 1, 0x0B, 0x0F, 0x10, 0x40, 0x7F, 0x80, 0xFC, 0xFD, 0xFF]
 @functools.cache
 def _sound() -> tuple[bytes, ...]:
     texts = (wat.START, wat.GLOBALS, wat.TABLE, wat.PASSIVE)
-    return (bank(), zig_guest("misbehave"), zig_guest("every_type"), *map(wat.guest, texts))
+    zig = (zig_guest("misbehave"), zig_guest("every_type"), zig_guest("narrow"))
+    return (*zig, *map(wat.guest, texts))
 
 
 def mutate(seed: int) -> bytes:

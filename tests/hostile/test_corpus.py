@@ -25,6 +25,10 @@ def test_a_host_function_withstands(worker: Worker, trial: str, name: str) -> No
     worker.run("tests.hostile.trial:try_each", trial, name)
 
 
+def test_nested_json_is_written_with_enough_stack_or_not_at_all(worker: Worker) -> None:
+    worker.run("tests.hostile.trial:try_json_dive")
+
+
 # ------------------------------------------------------------------ the corpus itself
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.hostile.worker import Worker
 
 CHUNK = 50
-GENERATED, MUTATED = 400, 300
+GENERATED, MUTATED = 350, 250
 
 ENVIRONMENT = "REIFYDB_HOSTILE_SEED"
 

@@ -18,6 +18,7 @@ from tests.hostile.host_calls import (
     must_trap,
     starter,
 )
+from tests.hostile.values import json_diver
 
 PHASES = 64
 
@@ -45,7 +46,7 @@ def _call(ground: Ground, module: str, one: Call) -> None:
     db, name = ground.db, f"{module}.{one.name}"
     with ground.untouched():
         found = ending(lambda: db.call(name, *one.arguments))
-        assert found in one.endings, (name, one.arguments)
+        assert found in one.endings, (found, name, repr(one.arguments)[:200])
     with ground.untouched():
         batch = db.call_many(name, [one.arguments] * 3)
         assert {ending_of(outcome.error) for outcome in batch} <= set(one.endings)
@@ -101,6 +102,15 @@ def try_dive(name: str | None) -> None:
         with ground.untouched():
             batch = ground.db.call_many("diver.dive", [(phase,) for phase in range(PHASES)])
             assert {ending_of(outcome.error) for outcome in batch} == {expected}
+
+
+def try_json_dive() -> None:
+    """The same with JSON that is nested as deep as it may be: the kernel's deepest operation."""
+    with Ground(deadline_ms=1000) as ground:
+        ground.db.install(json_diver())
+        for phase in range(PHASES):
+            with ground.untouched():
+                assert ending(lambda p=phase: ground.db.call("diver.dive", p)) == STACK
 
 
 def try_start(name: str) -> None:

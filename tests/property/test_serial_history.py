@@ -24,7 +24,14 @@ from tests.serial.workers import Subject, run
 SECONDS = float(os.environ.get("REIFYDB_HISTORY_S", "2.5"))
 SEED = int(os.environ.get("REIFYDB_HISTORY_SEED", int.from_bytes(os.urandom(4), "little")))
 THREADS = 6
-OPTIONS = reifydb.Options(deadline_ms=60, reserve_bytes=4096)
+OPTIONS = reifydb.Options(
+    deadline_ms=60,
+    reserve_bytes=4096,
+    # A disk that stops for seconds, or a busy machine, is no reason to fail here.
+    durability_stall_ms_max=60_000,
+    engine_wait_ms_max=60_000,
+    transaction_ms_max=60_000,
+)
 
 
 @pytest.fixture(autouse=True)

@@ -328,6 +328,21 @@ def test_other_columns_are_a_new_snapshot(db: reifydb.Database, sql: str) -> Non
         changes.close()
 
 
+@pytest.mark.parametrize(
+    "sql", ["alter table t add column x int", "alter table t rename column v to w"]
+)
+def test_since_before_a_change_of_columns_is_a_snapshot(db: reifydb.Database, sql: str) -> None:
+    put(db, 1)
+    with db.subscribe("t") as changes:
+        changes.get()
+        here = changes.position
+    db.execute(sql)
+    with db.subscribe("t", since=here) as changes:
+        assert isinstance(changes.get(0), Snapshot)
+    with db.subscribe("t", since=db.position) as changes:
+        assert changes.get(0) is None
+
+
 def test_indexes_and_names_disturb_nobody(db: reifydb.Database) -> None:
     with db.subscribe("t") as changes:
         changes.get()

@@ -537,3 +537,15 @@ def test_a_schema_change_that_is_too_slow_is_all_or_nothing() -> None:
                 assert f"t{number}" in db.tables
                 assert db.lsn == before[1] + 1
             db.verify()
+
+
+def test_a_row_of_the_first_columns_without_its_key_is_inserted_not_updated() -> None:
+    """The columns given are the table's first ones in its order, and the key is not among them."""
+    with reifydb.open(":memory:") as db:
+        db.execute("create table t (a bool, b int, id int primary key auto_increment)")
+        with db.transaction() as tx:
+            tx.upsert("t", {"id": 0, "b": 1})
+        with db.transaction() as tx:
+            tx.upsert("t", {"a": True, "b": 2})
+        assert [(row["id"], row["b"]) for row in db.scan("t")] == [(0, 1), (1, 2)]
+        db.verify()

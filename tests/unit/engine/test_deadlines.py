@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -13,6 +15,7 @@ import pytest
 import wasmtime
 
 import reifydb
+from reifydb.engine import deadlines
 from reifydb.engine.ffi import Code
 from reifydb.errors import AbortedError, DeadlineError, KernelError, ModuleError, TrappedError
 from reifydb.sandbox import workshop as workshop_module
@@ -268,3 +271,41 @@ def test_a_start_function_that_loops_in_a_fresh_store_fails_its_guest_only() -> 
         with pytest.raises(TrappedError, match="start function"):
             db.call("guest.look")
         db.verify()
+
+
+def test_one_thread_keeps_the_deadlines_of_all_databases() -> None:
+    guest = zig_guest("misbehave")
+    with open_with(guest, deadline_ms=5000) as slow, open_with(guest, deadline_ms=10) as quick:
+        slow.call("misbehave.honest", 1, 1)  # looked at every 50 ms from now on
+        for _ in range(3):
+            began = time.monotonic()
+            with pytest.raises(DeadlineError):
+                quick.call("misbehave.loop", 1, 1)
+            assert time.monotonic() - began < SANE_S / 2
+            slow.call("misbehave.honest", 1, 1)
+        assert slow._watchdog.mistaken == quick._watchdog.mistaken == 0
+        names = [thread.name for thread in threading.enumerate()]
+        assert names.count("reifydb-deadlines") == 1
+        watched = {slow._watchdog, quick._watchdog}
+    assert not watched & deadlines._patrol._awake
+
+
+def test_deadlines_are_kept_in_a_forked_child_too() -> None:
+    program = """
+import os, reifydb
+from tests.guests.databases import open_with, zig_guest
+def strikes():
+    with open_with(zig_guest("misbehave"), deadline_ms=20) as db:
+        try:
+            db.call("misbehave.loop", 1, 1)
+        except reifydb.DeadlineError:
+            return 0
+    return 1
+assert strikes() == 0
+child = os.fork()
+if child == 0:
+    os._exit(strikes())
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert strikes() == 0
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -18,8 +18,11 @@ from reifydb.sandbox.bridge import STACK_RESERVE_BYTES, probe_wat
 from reifydb.sandbox.host_functions import SIGNATURES
 from tests.guests.databases import no_trace, open_with, zig_guest
 from tests.hostile.host_calls import diver, mutating
+from tests.hostile.values import json_diver
 
 PHASES = 64
+NESTED_JSON = "nested JSON"
+SCHEMA = "create index victim_by_n on victim (n); create table rich (id int primary key, j json)"
 
 WithProbe = Callable[[str, str], AbstractContextManager[reifydb.Database]]
 
@@ -44,7 +47,9 @@ def with_probe(monkeypatch: pytest.MonkeyPatch) -> WithProbe:
     def opened(wat: str, name: str) -> Iterator[reifydb.Database]:
         monkeypatch.setattr(workshop, "_idle", deque(maxlen=0))
         monkeypatch.setattr(workshop, "probe_wat", lambda: wat)
-        with open_with(zig_guest("misbehave"), diver(name)) as db:
+        with open_with(zig_guest("misbehave")) as db:
+            db.execute(SCHEMA)
+            db.install(json_diver() if name == NESTED_JSON else diver(name))
             db.execute("create index i on victim (n); create unique index j on victim (n, id)")
             with db.transaction() as tx:
                 tx.insert_many("victim", ({"id": i, "n": i} for i in range(0, 2000, 2)))
@@ -56,7 +61,7 @@ def with_probe(monkeypatch: pytest.MonkeyPatch) -> WithProbe:
 # With the whole reserve: tests/hostile, "dive".
 
 
-@pytest.mark.parametrize("name", SIGNATURES)
+@pytest.mark.parametrize("name", [*SIGNATURES, NESTED_JSON])
 def test_a_quarter_of_the_reserve_is_enough(with_probe: WithProbe, name: str) -> None:
     with with_probe(probe_wat(STACK_RESERVE_BYTES // 4), name) as db:
         dive(db, name)
