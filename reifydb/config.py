@@ -135,7 +135,8 @@ guest_readers_max = 16
 """Clients that follow the lines of guests."""
 
 page_bytes_max = 4 * MIB
-"""Rows of one page over HTTP; a page ends with the row that reaches it. Rows have up to 8 MiB."""
+"""Rows of one page over HTTP, which ends with the row that reaches it, or of one `scan` over
+WebSocket, which is refused beyond it. One row has up to 8 MiB and is always served."""
 
 write_ms_max = 30_000
 """How long a client may read nothing of the answer that it is sent over HTTP."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from reifydb.engine.catalog import Table
+from reifydb.engine.catalog import Table, Transition
 from reifydb.errors import ReifyDBError
 
 
@@ -59,9 +60,7 @@ def generate_c(schema: Path | None, output: Path | None, check: bool) -> None:
     _deliver(c(tables, sql), output, check=check)
 
 
-@generate.command("python")
-@_schema_option
-@click.option(
+_modules_option = click.option(
     "--module",
     "modules",
     multiple=True,
@@ -69,22 +68,48 @@ def generate_c(schema: Path | None, output: Path | None, check: bool) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="A module whose transitions to type; without --schema, its tables too.",
 )
+
+
+@generate.command("python")
+@_schema_option
+@_modules_option
 @_output_option
 @_check_option
 def generate_python(
     schema: Path | None, modules: tuple[Path, ...], output: Path | None, check: bool
 ) -> None:
     """Typed rows, tables and transitions for programs in Python."""
-    from reifydb.cli.manifests import read_manifest, tables_of
     from reifydb.generate.python import generate_python as python
+
+    _deliver(python(*_read_program(schema, modules)), output, check=check)
+
+
+@generate.command("typescript")
+@_schema_option
+@_modules_option
+@_output_option
+@_check_option
+def generate_typescript(
+    schema: Path | None, modules: tuple[Path, ...], output: Path | None, check: bool
+) -> None:
+    """Typed rows, tables and transitions for clients in TypeScript."""
+    from reifydb.generate.typescript import generate_typescript as typescript
+
+    _deliver(typescript(*_read_program(schema, modules)), output, check=check)
+
+
+def _read_program(
+    schema: Path | None, modules: tuple[Path, ...]
+) -> tuple[list[Table], dict[str, Sequence[Transition]]]:
+    """The tables of a schema, or else of modules, and the transitions of modules."""
+    from reifydb.cli.manifests import read_manifest, tables_of
 
     manifests = dict(read_manifest(path) for path in modules)
     if len(manifests) < len(modules):
         raise click.ClickException("two modules have the same name")
     of_modules = schema is None and manifests
     tables = tables_of(manifests) if of_modules else _read_schema(schema)[0]
-    found = {name: manifest.transitions for name, manifest in manifests.items()}
-    _deliver(python(tables, found), output, check=check)
+    return tables, {name: manifest.transitions for name, manifest in manifests.items()}
 
 
 def _deliver(source: str, output: Path | None, *, check: bool) -> None:

@@ -40,7 +40,7 @@ COMMANDS = {
     "describe": ("schema:describe", "Say what a table or a transition looks like."),
     "verify": ("verify:verify", "Open a database and check all of it."),
     "inspect": ("inspect:inspect", "Say what is in a folder, without opening or changing it."),
-    "token": ("tokens:token", "Make, list and remove the tokens of a database."),
+    "token": ("tokens:token", "Make, list and revoke the tokens of a database."),
     "logs": ("logs:logs", "Print what transitions have logged."),
     "generate": ("generate:generate", "Make source text from a schema."),
     "pack": ("pack:pack", "Put a manifest into a module."),

@@ -13,7 +13,8 @@ PORT = 7433
 
 
 @click.command()
-@click.argument("path")
+@click.argument("path", required=False, type=click.Path(file_okay=False))
+@click.option("--memory", is_flag=True, help="Keep nothing: a database without a folder.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option(
     "--port",
@@ -43,7 +44,8 @@ PORT = 7433
 @click.option("--tokens-needed", is_flag=True, help="Refuse to start while there is no token.")
 @json_option
 def serve(
-    path: str,
+    path: str | None,
+    memory: bool,
     host: str,
     port: int,
     origins: tuple[str, ...],
@@ -54,16 +56,20 @@ def serve(
 ) -> None:
     """Serve the database in the folder PATH over HTTP and WebSocket.
 
-    The folder is made when it is not there; ":memory:" keeps nothing. One line on standard output
+    The folder is made when it is not there. One line on standard output
     says where the server listens, once it does; the log goes to standard error. SIGINT and SIGTERM
     end it: what it had taken on is answered and on disk before it exits with 0. Beyond loopback it
     listens only when there is a token.
     """
+    if memory == (path is not None):
+        raise click.UsageError("It takes either PATH or '--memory'.")
+
     from reifydb.cli.folder import open_folder
     from reifydb.cli.manifests import read_manifest
     from reifydb.cli.notify import notify
     from reifydb.cli.output import print_json
     from reifydb.cli.server_log import log, write_log
+    from reifydb.database import MEMORY
     from reifydb.errors import RequestError
     from reifydb.gateway.serve import run
     from reifydb.gateway.server import Settings
@@ -71,13 +77,13 @@ def serve(
 
     write_log(as_json=as_json)
     named = [(read_manifest(module)[0], module) for module in modules]
-    with open_folder(path) as db:
+    shown = path or "a database in memory"
+    with open_folder(path or MEMORY) as db:
         if tokens_needed and not Tokens(db).any:
             raise RequestError(
                 "there is no token, so nobody could do anything",
                 hint="make one first: reifydb token make",
             )
-        log("opened %s: incarnation %d, lsn %d", path, db.incarnation, db.lsn)
         for name, module in named:
             db.install(module, name=name, apply_schema=apply_schema)
             log("installed module %s", name)
@@ -86,8 +92,8 @@ def serve(
             if as_json:
                 print_json({"url": url, "path": path, "incarnation": db.incarnation})
             else:
-                click.echo(f"serving {path} at {url}")
-            log("listening at %s", url)
+                click.echo(f"serving {shown} at {url}")
+            log("serving at %s, incarnation %d, lsn %d", url, db.incarnation, db.lsn)
             notify("READY=1")
 
         run(db, host, port, Settings(origins, tokens_needed), started)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=LazyGroup)
 def token() -> None:
-    """Make, list and remove the tokens of a database.
+    """Make, list and revoke the tokens of a database.
 
     No other process may have it open: stop its server first.
     """
@@ -37,7 +37,7 @@ def token() -> None:
 @click.option(
     "--days",
     type=click.FloatRange(0, 36_500, min_open=True),
-    help="How long it is good for; without it, until it is removed.",
+    help="How long it is good for; without it, until it is revoked.",
 )
 @json_option
 def make(path: str, name: str, can: tuple[str, ...], days: float | None, as_json: bool) -> None:
@@ -82,11 +82,11 @@ def list_tokens(path: str, as_json: bool) -> None:
     print_table(["NAME", "MAY", "EXPIRES"], rows)
 
 
-@token.command("remove")
+@token.command("revoke")
 @folder_argument
 @click.argument("name")
 @json_option
-def remove(path: str, name: str, as_json: bool) -> None:
+def revoke(path: str, name: str, as_json: bool) -> None:
     """Take a token away."""
     from reifydb.cli.folder import open_folder
     from reifydb.cli.output import print_json
@@ -97,9 +97,9 @@ def remove(path: str, name: str, as_json: bool) -> None:
     with open_folder(path) as db:
         Tokens(db).remove(name)
     if as_json:
-        print_json({"removed": name})
+        print_json({"revoked": name})
     else:
-        click.echo(f"removed {name}")
+        click.echo(f"revoked {name}")
 
 
 def _facts(known: Token) -> dict[str, Any]:

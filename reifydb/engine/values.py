@@ -296,6 +296,8 @@ def default_value(column: Column) -> object:
     """A column's default in Python."""
     kept = column.default
     match column.type, kept:
+        case Type.TIMESTAMP, int():
+            return timestamp_value(kept)
         case Type.DECIMAL, int():
             return decimal_value(kept, column.scale)
         case Type.UUID, bytes():

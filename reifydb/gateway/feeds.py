@@ -7,7 +7,7 @@ is sent. Whoever does not keep up overflows its outbox and begins anew; nobody w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from reifydb.config import outgoing_bytes_max, subscriptions_max
@@ -61,14 +61,20 @@ class _Feed:
 
 
 class Feeds:
-    """All subscriptions of the server."""
+    """All subscriptions of the server.
+
+    Attributes:
+        stalled: Some wait for what nobody tells: a connection that reads, or a walk that ends. They
+            have to be looked at again.
+    """
 
     def __init__(self, db: Database, shapes: Shapes, wake: Callable[[], None]) -> None:
         self._db, self._hub, self._shapes, self._wake = db, db._subscriptions, shapes, wake
         self.restarts = 0  # how often a reader was too slow, or its table changed
         self._feeds: dict[Peer, dict[Id, _Feed]] = {}
         self._due: dict[_Feed, None] = {}
-        self._prepared: dict[tuple[str, int, int, ChunkKind], Any] = {}
+        self.stalled = False
+        self._prepared: dict[tuple[str, int], tuple[bytes, Any]] = {}
 
     @property
     def busy(self) -> bool:
@@ -137,10 +143,11 @@ class Feeds:
 
     # ------------------------------------------------------------------ telling
 
-    def pump(self, durable_lsn: int) -> None:
-        """Says to each connection what it may know and has room for."""
+    def pump(self, durable_lsn: int) -> Iterable[Peer]:
+        """Says to each connection what it may know and has room for; to which it did."""
+        self.stalled = False
         if not self._due:
-            return
+            return ()
         due, self._due = self._due, {}
         self._prepared.clear()
         said: dict[Peer, list[tuple[int, Any]]] = {}
@@ -151,12 +158,14 @@ class Feeds:
             messages.sort(key=lambda pair: pair[0])  # commits in their order, whatever they changed
             for _, message in messages:
                 peer.session.say(message)
+        return said
 
     def _pump(self, feed: _Feed, durable_lsn: int, said: list[tuple[int, Any]]) -> None:
         budget = outgoing_bytes_max
         while budget > 0:
             if feed.peer.full:
-                self._due[feed] = None  # the connection wakes the service once it has read
+                self._due[feed] = None
+                self.stalled = True
                 return
             chunk = self._next(feed)
             if chunk is None:
@@ -211,6 +220,7 @@ class Feeds:
             return True
         if not self._hub.begin_reading(feed.outbox, handle):
             self._due[feed] = None
+            self.stalled = True
             return False
         feed.shape = self._shapes.table(handle.name)
         if feed.started:
@@ -240,22 +250,30 @@ class Feeds:
         return [page, ["ready", id_, chunk.lsn]] if chunk.kind is ChunkKind.LAST_PAGE else [page]
 
     def _entries(self, codec: Codec, feed: _Feed, chunk: Chunk) -> Any:
-        """The entries of a chunk in a codec, made ready once for all who listen."""
-        key = codec.subprotocol, feed.number, id(chunk.body), chunk.kind
-        made = self._prepared.get(key)
-        if made is None:
-            table = feed.shape.handle.table
-            rows = Converter(table.columns, codec.dialect.raw_writer)
-            keys = Converter(table.key_columns, codec.dialect.raw_writer)
-
-            def convert(op: int, key: list[Any], row: list[Any] | None) -> list[Any]:
-                return [op, list(keys(key)), None if row is None else list(rows(row))]
-
-            made = codec.entries(chunk, convert)
+        """The entries of a chunk in a codec. Those of a delta are made ready once for all who
+        listen; a page is one reader's.
+        """
+        if chunk.kind is not ChunkKind.DELTA:
+            return self._made(codec, feed, chunk)
+        key = codec.subprotocol, id(chunk.body)
+        kept = self._prepared.get(key)
+        if kept is None:
             if len(self._prepared) >= PREPARED_MAX:
                 self._prepared.clear()
-            self._prepared[key] = made
-        return made
+            # The body goes along: while it is there, no other has its identity.
+            kept = self._prepared[key] = chunk.body, self._made(codec, feed, chunk)
+        return kept[1]
+
+    @staticmethod
+    def _made(codec: Codec, feed: _Feed, chunk: Chunk) -> Any:
+        table = feed.shape.handle.table
+        rows = Converter(table.columns, codec.dialect.raw_writer)
+        keys = Converter(table.key_columns, codec.dialect.raw_writer)
+
+        def convert(op: int, key: list[Any], row: list[Any] | None) -> list[Any]:
+            return [op, list(keys(key)), None if row is None else list(rows(row))]
+
+        return codec.entries(chunk, convert)
 
 
 def _since(options: Any) -> Position | None:

@@ -14,13 +14,13 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
-from reifydb.config import group_calls_max
+from reifydb.config import group_calls_max, page_bytes_max
 from reifydb.database import Database
 from reifydb.database.batches import Call, Outcome
 from reifydb.database.transaction import Transaction
 from reifydb.database.transitions import PythonTransition
 from reifydb.engine.kernel import COMMITTED
-from reifydb.errors import DurabilityLostError, ReifyDBError, RequestError
+from reifydb.errors import DurabilityLostError, LimitError, ReifyDBError, RequestError
 from reifydb.gateway.admission import Admission
 from reifydb.gateway.feeds import Feeds
 from reifydb.gateway.metrics import Metrics
@@ -31,6 +31,9 @@ from reifydb.wire.dialects import Dialect
 from reifydb.wire.problems import problem_of
 
 _LOG = logging.getLogger("reifydb.gateway")
+
+LOOK_S = 0.005
+"""How often subscriptions are looked at that wait for what nobody tells."""
 
 BEHIND_S = 0.001
 """How long calls wait before the log is looked at again when it is behind."""
@@ -52,7 +55,7 @@ class Service:
         self.feeds = Feeds(db, self.shapes, self._wake)
         self.draining = False
         self._arrived: list[tuple[Peer, Request]] = []
-        self._scheduled = False
+        self._scheduled = self._looking = False
         self._speaking: dict[Peer, None] = {}  # have something to say at the end of this tick
         self._owing: set[Peer] = set()  # have something to say once more is durable
         self._lost: ReifyDBError | None = None
@@ -116,6 +119,10 @@ class Service:
         self._speaking.update(dict.fromkeys(self._owing))
         self._wake()
 
+    def _look_at_feeds(self) -> None:
+        self._looking = False
+        self._wake()
+
     def _tick(self) -> None:
         self._scheduled = False
         woken_s = self._woken_s
@@ -124,7 +131,10 @@ class Service:
         except Exception:  # whoever had asked gets no answer; the others are served
             _LOG.exception("a tick failed")
         durable_lsn = self._durable_lsn()
-        self.feeds.pump(durable_lsn)
+        self._speaking.update(dict.fromkeys(self.feeds.pump(durable_lsn)))
+        if self.feeds.stalled and not self._looking:
+            self._looking = True
+            self._loop.call_later(LOOK_S, self._look_at_feeds)
         speaking, self._speaking = self._speaking, {}
         for peer in speaking:
             frame = peer.session.frame(durable_lsn)
@@ -216,7 +226,7 @@ class Service:
             if isinstance(handle, PythonTransition):
                 raise RequestError(f"{handle.name} is a Python transition: those are not served")
             row = self.shapes.arguments(handle, session.codec.dialect, args)
-        except ReifyDBError as error:
+        except Exception as error:
             self._fail(peer, request.id, error)
             return None
         return Call(handle, row, (peer, request, durable))
@@ -227,7 +237,7 @@ class Service:
             began = perf_counter()
             try:
                 outcomes, data = self.db.run_calls(calls)
-            except ReifyDBError as error:
+            except Exception as error:
                 for call in calls:
                     peer, request, _ = _tag(call)
                     self._fail(peer, request.id, error)
@@ -337,8 +347,20 @@ class Service:
         peer.session.require("read", name)
         table = self.shapes.table(name)
         dialect = peer.session.codec.dialect
-        rows = self.db.scan(name, **table.scan_options(dialect, options))
-        return [table.row(dialect, row) for row in rows], None
+        found: list[Any] = []
+        size = 0
+        with self.db.transaction(query=True) as tx:
+            for row in tx.scan(name, **table.scan_options(dialect, options)):
+                size += table.size_of(row)
+                if found and size > page_bytes_max:
+                    raise LimitError(
+                        f"table {name}: {len(found):,} rows are as much as one answer may have",
+                        limit="page_bytes_max",
+                        value=page_bytes_max,
+                        hint="ask for fewer rows with limit, and go on behind the last one",
+                    )
+                found.append(table.row(dialect, row))
+        return found, None
 
     def _write(self, peer: Peer, request: Request) -> tuple[Any, None]:
         how, name, rows = request.arguments

@@ -15,12 +15,15 @@ from reifydb.database import Database
 from reifydb.database.batches import Outcome
 from reifydb.database.tables import SYSTEM_PREFIX, TableHandle
 from reifydb.database.transitions import WasmTransition
-from reifydb.engine.catalog import Column
+from reifydb.engine.catalog import Column, Type
 from reifydb.engine.values import default_value
 from reifydb.errors import RequestError, UnknownNameError
 from reifydb.gateway.grants import Grant
 from reifydb.gateway.session import Session
 from reifydb.wire.dialects import PLAIN, Converter, Dialect
+
+LONG = frozenset({Type.TEXT, Type.BYTES, Type.JSON})
+"""Types whose values may be long: rows without them have at most 256 columns of 16 bytes or so."""
 
 
 class TransitionShape:
@@ -56,6 +59,7 @@ class TableShape:
             index.name: [table.columns[i] for i in index.columns] for index in table.indexes
         }
         self._index_columns[None] = table.key_columns
+        self._may_be_long = any(column.type in LONG for column in table.columns)
         self._made: dict[tuple[str, object], Converter] = {}
 
     def _converter(self, dialect: Dialect, what: str) -> Converter:
@@ -69,6 +73,14 @@ class TableShape:
     def row(self, dialect: Dialect, row: Mapping[str, Any]) -> list[Any]:
         """A row as an array in column order."""
         return list(self._converter(dialect, "row")(list(row.values())))
+
+    def size_of(self, row: Mapping[str, Any]) -> int:
+        """Bytes of a row, as far as they count towards `page_bytes_max`: 0 in a table whose rows
+        can't be long. O(row).
+        """
+        if not self._may_be_long:
+            return 0
+        return len(self.handle.rows.encode(tuple(row.values())))
 
     def named_row(self, dialect: Dialect, row: Mapping[str, Any]) -> dict[str, Any]:
         """A row as an object."""

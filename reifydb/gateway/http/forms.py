@@ -32,11 +32,13 @@ class _Unencoded:
 
     def entries(self, chunk: Chunk, convert: EntryConverter) -> Any:
         """See `Codec`; HTTP has no subscriptions."""
-        raise NotImplementedError
+        del chunk, convert
+        raise AssertionError("HTTP has no subscriptions")
 
     def stream(self, head: Sequence[Any], entries: Any) -> Any:
         """See `Codec`; HTTP has no subscriptions."""
-        raise NotImplementedError
+        del head, entries
+        raise AssertionError("HTTP has no subscriptions")
 
 
 class Form:

@@ -15,7 +15,7 @@ from aiohttp import web
 from reifydb.config import page_bytes_max, scan_rows_max, scan_skipped_max
 from reifydb.database import Database
 from reifydb.database.tables import TableHandle
-from reifydb.engine.catalog import Column, Type
+from reifydb.engine.catalog import Column
 from reifydb.errors import LimitError, ReifyDBError, RequestError, UnknownNameError
 from reifydb.gateway.http.exchange import flag
 from reifydb.gateway.http.keys import bound_of
@@ -26,9 +26,6 @@ PAGE_ROWS = 100
 """Rows of a page, unless a client wants another number."""
 
 PARAMETERS = "index lower upper lower_exclusive upper_exclusive limit reverse cursor ack".split()
-
-LONG = frozenset({Type.TEXT, Type.BYTES, Type.JSON})
-"""Types whose values may be long: rows without them have at most 256 columns of 16 bytes or so."""
 
 Row = Mapping[str, object]
 
@@ -43,6 +40,7 @@ class Paging:
 
     def __init__(self, request: web.Request, shape: TableShape) -> None:
         self._handle: TableHandle = shape.handle
+        self._size_of = shape.size_of
         query, table = request.query, shape.handle.table
         for name in query:
             if name not in PARAMETERS:
@@ -51,7 +49,6 @@ class Paging:
         self._key = Place(table.key_columns)
         self._columns = Place(shape.columns_of_index(self._index))
         self._reverse = flag(request, "reverse")
-        self._may_be_long = any(column.type in LONG for column in table.columns)
         self._limit = _limit(query.get("limit"))
         self._options: dict[str, Any] = {"index": self._index, "reverse": self._reverse}
         for bound in ("lower", "upper"):
@@ -74,13 +71,12 @@ class Paging:
 
     def _fitting(self, rows: Iterator[Row]) -> Iterator[Row]:
         """As many of them as a page has."""
-        size, codec = 0, self._handle.rows
+        size = 0
         for row in islice(rows, self._limit):
             yield row
-            if self._may_be_long:
-                size += len(codec.encode(tuple(row.values())))
-                if size >= page_bytes_max:
-                    return
+            size += self._size_of(row)
+            if size >= page_bytes_max:
+                return
 
     def _unseen(self, rows: Iterator[Row]) -> Iterator[Row]:
         """The rows behind the cursor. Only an index has rows before it: those with its value."""

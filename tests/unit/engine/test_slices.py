@@ -112,6 +112,7 @@ import os, signal, threading, time
 from reifydb.errors import *
 from tests.guests.databases import *
 from tests.guests.databases import stack_pointer, rows_of
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 db = open_with(zig_guest("misbehave"), deadline_ms=300)
 pointer = stack_pointer(db)
 top = pointer()

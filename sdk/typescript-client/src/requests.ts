@@ -1,0 +1,137 @@
+/** Requests: what of each kind is sent, whether it may be sent twice, and how its answer is read. */
+
+import { refuse } from "./errors.js";
+import type { Shapes, TableShape } from "./shapes.js";
+import type { CallOptions, Position, ScanOptions } from "./types.js";
+
+/** A request made ready for the schema of the moment. */
+export interface Prepared {
+  /** What follows the id. */
+  readonly rest: readonly unknown[];
+  /** It changes nothing, and may be sent again. */
+  readonly safe: boolean;
+  /** False: it names what the schema does not have, and goes as it is, for the server to refuse. */
+  readonly known: boolean;
+  /** The answer's value; `message` is the whole answer. */
+  read(value: unknown, message: readonly unknown[]): unknown;
+}
+
+/** Throws a `ReifyDBError` when a value is not of its type. */
+export type Prepare = (shapes: Shapes) => Prepared;
+
+export type Write = "insert" | "update" | "upsert" | "delete";
+
+export function call(name: string, args: unknown, options: CallOptions | undefined): Prepare {
+  const more = options?.ack === undefined ? [] : [{ ack: options.ack }];
+  return (shapes) => {
+    const shape = shapes.transition(name);
+    if (shape === undefined) {
+      return unknown([name, args, ...more]);
+    }
+    const rest = [name, shape.written(args), ...more];
+    return { rest, safe: shape.query, known: true, read: (value) => shape.result(value) };
+  };
+}
+
+export function group(
+  calls: readonly (readonly [string, unknown?])[],
+  options: CallOptions | undefined,
+): Prepare {
+  const more = options?.ack === undefined ? [] : [{ ack: options.ack }];
+  return (shapes) => {
+    const found = calls.map(([name]) => shapes.transition(name));
+    const listed = calls.map(([name, args], i) => [name, found[i]?.written(args ?? []) ?? args ?? []]);
+    if (found.includes(undefined)) {
+      return unknown([listed, ...more]);
+    }
+    const read = (values: unknown) => (values as unknown[]).map((value, i) => found[i]?.result(value));
+    return { rest: [listed, ...more], safe: found.every((shape) => shape?.query), known: true, read };
+  };
+}
+
+export function get(table: string, key: unknown): Prepare {
+  return ofTable(table, [key], (shape) => ({
+    rest: [table, shape.writtenKey(key)],
+    safe: true,
+    known: true,
+    read: (row) => (row === null ? null : shape.rows.row(row)),
+  }));
+}
+
+export function scan(table: string, options: ScanOptions): Prepare {
+  return ofTable(table, [options], (shape) => {
+    const given: Record<string, unknown> = { ...options };
+    for (const bound of ["lower", "upper"] as const) {
+      const value = options[bound];
+      if (value === undefined || value === null) {
+        delete given[bound];
+      } else {
+        given[bound] = shape.writtenBound(options.index, value);
+      }
+    }
+    return {
+      rest: [table, given],
+      safe: true,
+      known: true,
+      read: (rows) => (rows as unknown[]).map((row) => shape.rows.row(row)),
+    };
+  });
+}
+
+export function write(how: Write, table: string, rows: readonly unknown[]): Prepare {
+  return (shapes) => {
+    const shape = shapes.table(table);
+    if (shape === undefined) {
+      return unknown([how, table, rows]);
+    }
+    const written = rows.map((row) => {
+      if (how === "delete") {
+        return shape.writtenKey(row);
+      }
+      if (typeof row !== "object" || row === null) {
+        throw refuse("bad_request", "a row is an object by column");
+      }
+      return shape.rows.writtenByName(row);
+    });
+    const read = (value: unknown) =>
+      how === "insert" ? (value as unknown[]).map((key) => shape.key(key)) : Number(value);
+    return { rest: [how, table, written], safe: false, known: true, read };
+  };
+}
+
+export function subscribe(table: string, since: Position | undefined): Prepare {
+  const more = since === undefined ? [] : [{ since: [since.incarnation, since.lsn] }];
+  return () => ({ rest: [table, ...more], safe: true, known: true, read: (value) => value });
+}
+
+export function unsubscribe(id: number): Prepare {
+  return () => ({ rest: [id], safe: true, known: true, read: () => undefined });
+}
+
+/** What `ping` tells: where the database is, and what is on disk. */
+export interface Pong {
+  readonly position: Position;
+  readonly durableLsn: number;
+}
+
+export function ping(): Prepare {
+  const read = (value: unknown, message: readonly unknown[]): Pong => {
+    const [incarnation, lsn] = value as unknown[];
+    return { position: { incarnation: Number(incarnation), lsn: Number(lsn) }, durableLsn: Number(message[3]) };
+  };
+  return () => ({ rest: [], safe: true, known: true, read });
+}
+
+function ofTable(table: string, rest: unknown[], prepare: (shape: TableShape) => Prepared): Prepare {
+  return (shapes) => {
+    const shape = shapes.table(table);
+    return shape === undefined ? unknown([table, ...rest]) : prepare(shape);
+  };
+}
+
+function unknown(rest: readonly unknown[]): Prepared {
+  const read = () => {
+    throw refuse("protocol", "an answer to what is not in the schema");
+  };
+  return { rest, safe: false, known: false, read };
+}
