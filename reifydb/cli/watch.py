@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,7 +23,8 @@ def watch(place: Place, words: list[str], as_json: bool) -> None:
     deleted (-). After a line that begins with "snapshot" all rows before it no longer count.
     """
     import reifydb
-    from reifydb.cli.catalog import Catalog, columns_named
+    from reifydb.cli.catalog import Catalog
+    from reifydb.cli.output import print_json
     from reifydb.cli.target import open_target
 
     if place.url is None:
@@ -32,14 +32,16 @@ def watch(place: Place, words: list[str], as_json: bool) -> None:
             "A folder does not change while it is open here: watch its server, with '--url'."
         )
     [name] = words
-    with open_target(place) as target:
-        table = Catalog(target.schema()).table(name)
-    writer = Writer(columns_named(table, [c["name"] for c in table["columns"]]), table["key"])
-    connect: Any = reifydb.connect
-    say = _print_json if as_json else _print_line
+
+    def described() -> Mapping[str, Any]:
+        with open_target(place) as target:
+            return Catalog(target.schema()).table(name)
+
+    writer = Writer(described)
+    say = print_json if as_json else _print_line
     try:
         with (
-            connect(place.url, token=place.token) as db,
+            reifydb.connect(place.url, token=place.token) as db,
             db.subscribe(name) as changes,
         ):
             for item in changes:
@@ -50,30 +52,44 @@ def watch(place: Place, words: list[str], as_json: bool) -> None:
 
 
 class Writer:
-    """What a subscription brings, as lines."""
+    """What a subscription brings, as lines.
 
-    def __init__(self, columns: Sequence[Any], key: Sequence[str]) -> None:
+    Args:
+        described: What the table looks like now.
+    """
+
+    def __init__(self, described: Callable[[], Mapping[str, Any]]) -> None:
+        self._described = described
+        self._look()
+
+    def _look(self) -> None:
+        from reifydb.cli.catalog import column_of
         from reifydb.wire.dialects import PLAIN
 
-        self._key = key
-        self._writers = {column.name: PLAIN.writer(column) for column in columns}
+        table = self._described()
+        self._key: Sequence[str] = table["key"]
+        self._writers = {c["name"]: PLAIN.writer(column_of(c)) for c in table["columns"]}
 
     def lines(self, item: Snapshot | Delta) -> list[dict[str, Any]]:
-        """The lines of a snapshot or a delta."""
-        at = {"lsn": item.position.lsn}
-        if not hasattr(item, "changes"):
-            rows = item.rows
-            head = {"op": "snapshot", "rows": len(rows), "incarnation": item.position.incarnation}
-            return [head | at, *({"op": "row", **self._shown(row), **at} for row in rows)]
-        return [
-            {"op": change.op, "key": self._key_of(change.key), "row": self._row(change.row)} | at
-            for change in item.changes
-        ]
+        """The lines of a snapshot or a delta. A snapshot comes also when the table was altered."""
+        from reifydb.database.changes import Delta
 
-    def _shown(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        found = self._row(row)
-        assert found is not None
-        return {"key": [found[name] for name in self._key], "row": found}
+        at = {"lsn": item.position.lsn}
+        if isinstance(item, Delta):
+            return [
+                {"op": change.op, "key": self._key_of(change.key), "row": self._row(change.row)}
+                | at
+                for change in item.changes
+            ]
+        if item.rows and item.rows[0].keys() != self._writers.keys():
+            self._look()
+        incarnation = item.position.incarnation
+        head = {"op": "snapshot", "rows": len(item.rows), "incarnation": incarnation}
+        rows = (self._row(row) or {} for row in item.rows)
+        return [
+            head | at,
+            *({"op": "row", "key": [row[n] for n in self._key], "row": row} | at for row in rows),
+        ]
 
     def _key_of(self, key: Any) -> list[Any]:
         values = key if isinstance(key, tuple) else (key,)
@@ -85,12 +101,8 @@ class Writer:
         return {name: self._value(name, value) for name, value in row.items()}
 
     def _value(self, name: str, value: Any) -> Any:
-        write = self._writers.get(name)  # None for a column that was added meanwhile
+        write = self._writers[name]
         return value if write is None or value is None else write(value)
-
-
-def _print_json(line: Mapping[str, Any]) -> None:
-    click.echo(json.dumps(line, ensure_ascii=False))
 
 
 def _print_line(line: Mapping[str, Any]) -> None:
