@@ -16,7 +16,7 @@ class LazyGroup(click.Group):
 
     Args:
         lazy: For each command, in the order of the help: `module:attribute`, and what the help says
-            of it, which is the first sentence of the command's own.
+            of it.
     """
 
     def __init__(
