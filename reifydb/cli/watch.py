@@ -12,6 +12,9 @@ from reifydb.cli.options import Place, target_command
 if TYPE_CHECKING:
     from reifydb.database.changes import Delta, Snapshot
 
+LOOK_S = 0.2
+"""How soon Ctrl-C is noticed."""
+
 MARKS = {"insert": "+", "update": "~", "delete": "-"}
 
 
@@ -24,6 +27,7 @@ def watch(place: Place, words: list[str], as_json: bool) -> None:
     """
     import reifydb
     from reifydb.cli.catalog import Catalog
+    from reifydb.cli.interrupts import until_interrupted
     from reifydb.cli.output import print_json
     from reifydb.cli.target import open_target
 
@@ -43,9 +47,11 @@ def watch(place: Place, words: list[str], as_json: bool) -> None:
         with (
             reifydb.connect(place.url, token=place.token) as db,
             db.subscribe(name) as changes,
+            until_interrupted() as interrupted,
         ):
-            for item in changes:
-                for line in writer.lines(item):
+            while not interrupted():
+                item = changes.get(timeout_s=LOOK_S)
+                for line in writer.lines(item) if item is not None else ():
                     say(line)
     except KeyboardInterrupt:
         return
