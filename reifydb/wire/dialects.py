@@ -8,7 +8,7 @@
 | timestamp | int, microseconds since 1970 UTC | RFC 3339 in UTC |
 | decimal | int, in units of 10^-scale | string |
 | uuid | bin of 16 bytes | string |
-| json | str, its canonical text | itself; null as `{"$json": null}` |
+| json | str, its canonical text | itself; null, and what has only a key `$json`: `{"$json": …}` |
 
 `RAW` is what the kernel writes, so that its bytes pass through the server unchanged. A reader needs
 the schema; `PLAIN` can be read without.
@@ -32,8 +32,9 @@ from reifydb.errors import WrongTypeError
 JSON_SAFE_INT = 1 << 53
 """Integers below this are exact in a double, which is all that many readers of JSON have."""
 
-WRAPPED_NULL = {"$json": None}
-"""JSON's own null as the value of a column, in `PLAIN`: null alone means that there is no value."""
+WRAPPER = "$json"
+"""JSON's own null as the value of a column is wrapped in an object of this key, in `PLAIN`: null
+alone means that there is no value. So is what looks like such an object."""
 
 Convert = Callable[[Any], Any]
 
@@ -103,7 +104,7 @@ class _Plain:
             case Type.UUID:
                 return str
             case Type.JSON:
-                return lambda value: WRAPPED_NULL if value is JSON_NULL else value
+                return _plain_json
         return None
 
     def reader(self, column: Column) -> Convert | None:
@@ -119,7 +120,7 @@ class _Plain:
             case Type.UUID:
                 return lambda text: _uuid_of(text, column)
             case Type.JSON:
-                return lambda value: JSON_NULL if value == WRAPPED_NULL else value
+                return _unwrapped
         return None
 
     def raw_writer(self, column: Column) -> Convert | None:
@@ -186,7 +187,20 @@ def _plain_timestamp(value: Any) -> str | int:
 
 
 def _plain_json(value: object) -> object:
-    return WRAPPED_NULL if value is JSON_NULL else value
+    if value is JSON_NULL:
+        return {WRAPPER: None}
+    return {WRAPPER: value} if _is_wrapped(value) else value
+
+
+def _unwrapped(value: object) -> object:
+    if not _is_wrapped(value):
+        return value
+    assert isinstance(value, dict)
+    return JSON_NULL if value[WRAPPER] is None else value[WRAPPER]
+
+
+def _is_wrapped(value: object) -> bool:
+    return isinstance(value, dict) and len(value) == 1 and WRAPPER in value
 
 
 # ------------------------------------------------------------------ reading

@@ -37,7 +37,10 @@ PLAIN: dict[Type, Json] = {
     },
     Type.DECIMAL: {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"},
     Type.UUID: {"type": "string", "format": "uuid"},
-    Type.JSON: {"description": 'Any JSON value; its null is {"$json": null}.'},
+    Type.JSON: {
+        "description": "Any JSON value; its null, and an object whose only key is $json, are "
+        'wrapped: {"$json": null}.'
+    },
 }
 
 

@@ -5,7 +5,7 @@ import { type Clock, Conversation, type Greeting } from "./conversation.js";
 import { ReifyDBError, refuse } from "./errors.js";
 import type { Feed } from "./feed.js";
 import * as requests from "./requests.js";
-import { type SubscribeOptions, Subscription } from "./subscription.js";
+import { guarded, type SubscribeOptions, Subscription } from "./subscription.js";
 import type {
   Ack,
   AnySchema,
@@ -52,7 +52,7 @@ export interface ConnectOptions {
   /** After so long a silence the server is asked whether it is there; after twice as long the
    * connection is given up. Default: 20,000. */
   silenceMsMax?: number;
-  /** Called when the connection is lost, and when there is one again. */
+  /** Called with true when there is a connection, with false when it is lost or closed. */
   onConnection?: (connected: boolean) => void;
 }
 
@@ -288,7 +288,7 @@ export class Client<S extends SchemaTypes = AnySchema> {
       this.#wasReady = this.#everReady = true;
       this.#attempt = 0;
       this.#settleFirst?.(undefined);
-      this.#options.onConnection?.(true);
+      this.#tell(true);
     }
   }
 
@@ -311,11 +311,15 @@ export class Client<S extends SchemaTypes = AnySchema> {
     const wasReady = this.#wasReady;
     this.#wasReady = false;
     this.#conversation.lost();
-    this.#again = setTimeout(() => this.#connect(), reconnectDelay(this.#attempt, Math.random));
+    this.#again = setTimeout(() => this.#connect(), reconnectDelay(this.#attempt, CLOCK.random));
     this.#attempt += 1;
     if (wasReady) {
-      this.#options.onConnection?.(false);
+      this.#tell(false);
     }
+  }
+
+  #tell(connected: boolean): void {
+    guarded(() => this.#options.onConnection?.(connected));
   }
 
   /** Gives a connection up, without waiting for its end. */
@@ -340,6 +344,10 @@ export class Client<S extends SchemaTypes = AnySchema> {
     socket?.close(CLOSED_BY_US);
     this.#conversation.end(error);
     this.#settleFirst?.(error);
+    if (this.#wasReady) {
+      this.#wasReady = false;
+      this.#tell(false);
+    }
   }
 
   /** Once a second: is it taking too long? */
@@ -393,4 +401,5 @@ export class Client<S extends SchemaTypes = AnySchema> {
 const CLOCK: Clock = {
   now: () => performance.now(),
   later: (ms, run) => setTimeout(run, ms),
+  random: () => Math.random(),
 };

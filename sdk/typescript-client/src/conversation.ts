@@ -25,11 +25,13 @@ const SCHEMA_ID = 0;
 /** Codes that a schema which has changed may explain. */
 const STALE = new Set(["unknown_name", "wrong_type", "bad_request", "schema"]);
 
-/** What the outside gives: time. */
+/** What the outside gives: time, and dice. */
 export interface Clock {
   /** Milliseconds, of any origin. */
   now(): number;
   later(ms: number, run: () => void): unknown;
+  /** From 0 to 1. */
+  random(): number;
 }
 
 export interface Greeting {
@@ -68,6 +70,8 @@ export class Conversation {
   readonly #sent = new Map<number, Sent>();
   readonly #feeds = new Set<Feed>();
   readonly #streams = new Map<number, Feed>();
+  /** Answers that wait for the schema which they were made by. */
+  readonly #unread: { request: Request; message: readonly unknown[] }[] = [];
   #waiting: Request[] = [];
   #urgent: Data[] = [];
   #shapes: Shapes | undefined;
@@ -112,6 +116,9 @@ export class Conversation {
       feed.pause();
     }
     this.#streams.clear();
+    for (const { request, message } of this.#unread.splice(0)) {
+      this.#readAgain(request, message);
+    }
     const again: Request[] = [];
     for (const { request, prepared } of this.#sent.values()) {
       if (request.feed !== undefined || request.kind === "unsubscribe") {
@@ -287,7 +294,7 @@ export class Conversation {
   /** A request's message; undefined: it failed; "look": the schema must be looked at first. */
   #prepare(request: Request): Data | undefined | "look" {
     const id = this.#nextId;
-    let prepared: requests.Prepared;
+    let prepared: requests.Prepared | undefined;
     let message: Data;
     try {
       prepared = request.prepare(this.#shapes as Shapes);
@@ -304,6 +311,10 @@ export class Conversation {
         });
       }
     } catch (error) {
+      if (prepared === undefined && !request.looked) {
+        request.looked = true; // what is wrong by the schema that is known may be right by now
+        return "look";
+      }
       request.reject(error instanceof ReifyDBError ? error : refuse("wrong_type", String(error)));
       return undefined;
     }
@@ -396,6 +407,9 @@ export class Conversation {
     if (id === SCHEMA_ID) {
       this.#asking = false;
       this.#shapes = new Shapes(message[2] as SchemaDescription, this.#codec.dialect);
+      for (const { request, message: answer } of this.#unread.splice(0)) {
+        this.#readAgain(request, answer);
+      }
       if (!this.#ready) {
         this.#begun();
       }
@@ -407,9 +421,19 @@ export class Conversation {
     }
     try {
       sent.request.resolve(sent.prepared.read(message[2], message));
-    } catch (error) {
+    } catch {
+      this.#unread.push({ request: sent.request, message }); // the schema has changed
       this.#ask();
-      sent.request.reject(error instanceof ReifyDBError ? error : refuse("protocol", `an answer that cannot be read: ${String(error)}`));
+    }
+  }
+
+  /** Reads an answer by the schema that is known now. */
+  #readAgain(request: Request, message: readonly unknown[]): void {
+    try {
+      request.resolve(request.prepare(this.#shapes as Shapes).read(message[2], message));
+    } catch (error) {
+      const detail = `the answer to ${request.kind} cannot be read; it has run: ${String(error)}`;
+      request.reject(refuse("protocol", detail));
     }
   }
 
@@ -446,7 +470,8 @@ export class Conversation {
       request.feed.pause();
     }
     const seconds = Number(error.facts.retry_after_s ?? 0.05 * 2 ** request.attempts);
-    this.#clock.later(seconds * 1000, () => {
+    // Drawn around that: what was refused together does not come back together.
+    this.#clock.later(seconds * 1000 * (0.5 + this.#clock.random()), () => {
       if (this.#ended !== undefined) {
         request.reject(this.#ended);
       } else if (request.feed === undefined) {

@@ -15,7 +15,8 @@ export interface SubscribeOptions<R, K> {
   onSnapshot?: (snapshot: Snapshot<R>) => void;
   /** Called with what a commit changed. */
   onDelta?: (delta: Delta<R, K>) => void;
-  /** Called when nothing more comes, unless it or the client was closed by `close`. */
+  /** Called when nothing more comes, unless it or the client was closed by `close`. Without it such
+   * an error is reported as one that nobody has caught. */
   onError?: (error: ReifyDBError) => void;
 }
 
@@ -132,7 +133,10 @@ export class Subscription<R, K> implements AsyncIterable<Snapshot<R> | Delta<R, 
     }
     if (this.#calls) {
       this.#closed = true;
-      guarded(() => this.#options.onError?.(error));
+      guarded(() => {
+        if (this.#options.onError === undefined) throw error;
+        this.#options.onError(error);
+      });
       return;
     }
     this.#error = error;
@@ -145,7 +149,7 @@ export class Subscription<R, K> implements AsyncIterable<Snapshot<R> | Delta<R, 
 }
 
 /** Runs what is the user's: an error of its own is reported as one of an event handler is. */
-function guarded(run: () => void): void {
+export function guarded(run: () => void): void {
   try {
     run();
   } catch (error) {

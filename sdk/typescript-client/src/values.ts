@@ -81,18 +81,16 @@ function readTimestamp(value: unknown): Timestamp {
 }
 
 function readPlainJson(value: unknown): unknown {
-  return isWrappedNull(value) ? JSON_NULL : value;
+  return isWrapped(value) ? jsonValue(value.$json) : value;
 }
 
 function jsonValue(value: unknown): unknown {
   return value === null ? JSON_NULL : value;
 }
 
-function isWrappedNull(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || !("$json" in value)) {
-    return false;
-  }
-  return value.$json === null && Object.keys(value).length === 1;
+/** In JSON, its own null is wrapped in an object, and so is what looks like such an object. */
+function isWrapped(value: unknown): value is { $json: unknown } {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, "$json") && Object.keys(value).length === 1;
 }
 
 /** `1250n` with scale 2 as "12.50". */
@@ -170,7 +168,8 @@ export function writer(column: ColumnDescription, dialect: DialectName): Convert
         const text = value === JSON_NULL ? "null" : jsonText(value);
         if (text === undefined) throw wrong("a value that JSON has", value);
         if (raw) return text;
-        return value === JSON_NULL ? { $json: null } : JSON.parse(text);
+        const plain: unknown = JSON.parse(text); // as it is now, not when it is sent
+        return plain === null || isWrapped(plain) ? { $json: plain } : plain;
       };
   }
   const decimal = DECIMAL.exec(column.type);

@@ -108,8 +108,27 @@ test("a lost connection comes back, a token that is not known any more ends it",
   sockets[1].say(["error", null, { code: "unauthenticated", detail: "expired", status: 401 }]);
   sockets[1].onclose({ code: 4401 });
   assert.equal(await fate(db.call("bank.total")), "unauthenticated");
+  assert.deepEqual(seen, [true, false, true, false]);
   await pause(150);
   assert.equal(sockets.length, 2);
+});
+
+test("a server that says nothing any more is asked, and then given up", async () => {
+  let mute = false;
+  const { Class, sockets } = scripted((message, say) => {
+    if (!mute) friendly(message, say);
+  });
+  const options = { protocol: "json", WebSocket: Class, silenceMsMax: 600 } as const;
+  const db = await connect("http://localhost", options);
+  mute = true;
+  const ran = db.call("bank.deposit", [1, 1]);
+  const read = db.call("bank.total");
+  assert.equal(await ran.catch((error: unknown) => (error as ReifyDBError).code), "connection_lost");
+  mute = false;
+  assert.equal(await read, 5);
+  assert.deepEqual(sockets[0].frames.at(-1).map((message: any[]) => message[0]), ["ping"]);
+  assert.equal(sockets.length, 2);
+  db.close();
 });
 
 test("a frame that is none ends the connection for good", async () => {
@@ -167,13 +186,13 @@ test("iterators end with why the server ended it, and quietly when the client is
   assert.deepEqual(await quiet, { done: true, value: undefined });
 });
 
-test("callbacks that throw do not harm the connection", async () => {
+test("callbacks that throw do not harm the connection, and errors without a callback are not swallowed", async () => {
   const { Class, sockets } = scripted(friendly);
   const db = await connect("http://localhost", { protocol: "json", WebSocket: Class });
   const thrown: unknown[] = [];
   const listeners = process.listeners("uncaughtException");
   process.removeAllListeners("uncaughtException");
-  process.once("uncaughtException", (error) => thrown.push(error.message));
+  process.on("uncaughtException", (error) => thrown.push(error.message));
   const lsns: number[] = [];
   db.subscribe("account", {
     onSnapshot: () => {
@@ -184,7 +203,10 @@ test("callbacks that throw do not harm the connection", async () => {
   await pause();
   sockets[0].say(["page", 1, []], ["ready", 1, 2], ["delta", 1, 3, 2, []]);
   await pause();
+  sockets[0].say(["ended", 1, { code: "schema", detail: "dropped" }]); // there is no onError
+  await pause();
+  process.removeAllListeners("uncaughtException");
   for (const listener of listeners) process.on("uncaughtException", listener);
-  assert.deepEqual([thrown, lsns], [["the user's"], [3]]);
+  assert.deepEqual([thrown, lsns], [["the user's", "dropped"], [3]]);
   db.close();
 });

@@ -49,6 +49,10 @@ export class StandingClock implements Clock {
     this.#later.push({ at: this.time + ms, run });
   }
 
+  random(): number {
+    return 0.5;
+  }
+
   move(ms: number): void {
     this.time += ms;
     const due = this.#later.filter(({ at }) => at <= this.time);

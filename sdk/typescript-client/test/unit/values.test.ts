@@ -38,6 +38,9 @@ const VECTORS: readonly (readonly [string, unknown, unknown, unknown])[] = [
   ["json", { a: [1, null] }, '{"a":[1,null]}', { a: [1, null] }],
   ["json", "text", '"text"', "text"],
   ["json", JSON_NULL, "null", { $json: null }],
+  ["json", { $json: null }, '{"$json":null}', { $json: { $json: null } }],
+  ["json", { $json: { $json: 1 } }, '{"$json":{"$json":1}}', { $json: { $json: { $json: 1 } } }],
+  ["json", { $json: 1, a: 2 }, '{"$json":1,"a":2}', { $json: 1, a: 2 }],
 ];
 
 test("values are written and read as the wire has them", () => {
