@@ -8,7 +8,7 @@
 | float | as in Python, finite |
 | timestamp | RFC 3339, or microseconds since 1970 UTC |
 | bytes | base64 |
-| json | JSON |
+| json | JSON in `PLAIN`; `null` is JSON's own |
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from reifydb.engine.catalog import Column, Type
 from reifydb.errors import WrongTypeError
 from reifydb.wire.codecs import JsonCodec
-from reifydb.wire.dialects import PLAIN, WRAPPED_NULL
+from reifydb.wire.dialects import PLAIN, WRAPPER
 
 _JSON = JsonCodec()
 
@@ -40,7 +40,7 @@ def plain_word(text: str, column: Column) -> Any:
             return number
         case Type.JSON:
             value = _JSON.decode(text)
-            return WRAPPED_NULL if value is None else value
+            return {WRAPPER: None} if value is None else value
         case Type.BOOL | Type.FLOAT:
             raise wrong_word(text, column)
     read = PLAIN.reader(column)

@@ -4,7 +4,7 @@ import pytest
 
 from reifydb.engine.catalog import Column, Type
 from reifydb.errors import RequestError
-from reifydb.wire.dialects import WRAPPED_NULL
+from reifydb.wire.dialects import WRAPPER
 from reifydb.wire.words import plain_word
 
 UUID = "6f9619ff-8b86-d011-b42d-00cf4fc964ff"
@@ -29,7 +29,7 @@ def column(kind: Type) -> Column:
         (Type.UUID, UUID, UUID),
         (Type.BYTES, "aGk=", "aGk="),
         (Type.JSON, '{"a": [1]}', {"a": [1]}),
-        (Type.JSON, "null", WRAPPED_NULL),
+        (Type.JSON, "null", {WRAPPER: None}),
     ],
 )
 def test_a_word_is_a_value(kind: Type, word: str, value: object) -> None:
