@@ -15,8 +15,8 @@ from reifydb.database.positions import Position
 from reifydb.errors import OperatorError, ReifyDBError
 
 FEED_CHANGES_MAX = 65_536
-"""Changes that wait for a reader. Beyond them they are dropped and the subscription is left; once
-it has read, it is taken up again where the reader was."""
+"""Changes that wait for a reader. With more to come the subscription is left; once they are read,
+it is taken up again behind them. So whoever reads slowly gets on, whatever comes at once."""
 
 _OPS: tuple[Literal["delete", "insert", "update"], ...] = ("delete", "insert", "update")
 
@@ -31,7 +31,7 @@ class Feed:
         given: `position` is what the user gave, and must be a right one.
         begun: The server has once accepted it.
         error: Why nothing comes any more.
-        left: It was left, because nobody read it.
+        left: It was left, because too much waits to be read.
     """
 
     def __init__(self, table: str, since: Position | None, tell: Callable[[], None]) -> None:
@@ -121,7 +121,8 @@ class Feed:
         rows = self._shaped.rows
         gathered, self._gathered = self._gathered or {}, None
         self._known = Position(self._incarnation, lsn)
-        self._drop()  # it replaces whatever waits
+        self._items.clear()  # it replaces whatever waits
+        self._changes = 0
         found = [rows.row(gathered[key]) for key in rows.in_order(gathered)]
         self._put(Snapshot(self._known, found))
 
@@ -131,8 +132,7 @@ class Feed:
             self._known = None
             return False
         if self._changes and self._changes + len(entries) > FEED_CHANGES_MAX:
-            self._drop()
-            self._known, self.left = self.position, True
+            self.left = True
             return False
         rows = self._shaped.rows
         changes = [
@@ -143,10 +143,6 @@ class Feed:
         self._changes += len(changes)
         self._put(Delta(self._known, previous_lsn, changes))
         return True
-
-    def _drop(self) -> None:
-        self._items.clear()
-        self._changes = 0
 
     def _put(self, item: Snapshot | Delta) -> None:
         self._items.append(item)

@@ -495,7 +495,7 @@ def test_other_columns_come_with_a_restart(talk: Talk) -> None:
     assert item.rows == [{"id": 1, "balance": Decimal("1.00"), "note": "n"}]
 
 
-def test_a_reader_that_does_not_read_is_left_and_goes_on_where_it_was(talk: Talk) -> None:
+def test_a_reader_that_does_not_read_is_left_and_goes_on_behind_what_waits(talk: Talk) -> None:
     feed = talk.join()
     id_ = started(talk, feed)
     entries = [[1, [i], [i, 0]] for i in range(FEED_CHANGES_MAX // 2)]
@@ -503,11 +503,14 @@ def test_a_reader_that_does_not_read_is_left_and_goes_on_where_it_was(talk: Talk
         talk.say(["delta", id_, lsn, lsn - 1, entries])
     assert talk.messages() == [["unsubscribe", 2, id_]]
     assert feed.left
-    assert feed.take() is None
     talk.say(["delta", id_, 14, 13, entries])  # was on its way
+    assert [feed.take().position.lsn for _ in (11, 12)] == [11, 12]
     assert feed.take() is None
     talk.protocol.resume(feed)
-    assert talk.messages() == [["subscribe", 3, "account", {"since": [3, 10]}]]
+    assert talk.messages() == [["subscribe", 3, "account", {"since": [3, 12]}]]
+    talk.say(["ok", 3, ACCOUNT, 14])
+    talk.say(["delta", 3, 13, 12, entries], ["delta", 3, 14, 13, entries])
+    assert [feed.take().position.lsn for _ in (13, 14)] == [13, 14]
 
 
 def test_a_subscription_that_is_left_is_not_begun_again(talk: Talk) -> None:
