@@ -18,8 +18,8 @@ class AsyncChanges:
     """A subscription. Made by `AsyncDatabase.subscribe`; for one task; close it.
 
     A reader that does not keep up is not waited for, and no more waits for it than
-    `FEED_CHANGES_MAX`: once it has read that, it goes on behind it, if the server still knows what
-    has changed since, else with a snapshot.
+    `client_changes_max`: once it has read that, it goes on behind it, if the server still knows
+    what has changed since, else with a snapshot.
 
     Attributes:
         closed: `close` was called.

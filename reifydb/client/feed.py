@@ -10,13 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from reifydb.client.schema import TableShape
+from reifydb.config import client_changes_max
 from reifydb.database.changes import Change, Delta, Snapshot
 from reifydb.database.positions import Position
 from reifydb.errors import OperatorError, ReifyDBError
-
-FEED_CHANGES_MAX = 65_536
-"""Changes that wait for a reader. With more to come the subscription is left; once they are read,
-it is taken up again behind them. So whoever reads slowly gets on, whatever comes at once."""
 
 _OPS: tuple[Literal["delete", "insert", "update"], ...] = ("delete", "insert", "update")
 
@@ -131,7 +128,7 @@ class Feed:
         if known is None or (known.incarnation == self._incarnation and previous_lsn > known.lsn):
             self._known = None
             return False
-        if self._changes and self._changes + len(entries) > FEED_CHANGES_MAX:
+        if self._changes and self._changes + len(entries) > client_changes_max:
             self.left = True
             return False
         rows = self._shaped.rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -207,6 +208,28 @@ async def test_a_subscriber_that_stops_reading_holds_nobody_up_and_ends_exact() 
             while db.position != changes.position:
                 apply(state, await changes.get(5) or pytest.fail("nothing"), "id")
             assert list(state.values()) == list(db.scan("counter"))
+
+
+async def test_a_client_that_reads_nothing_is_resynchronised_by_the_server() -> None:
+    """Its event loop stands still: frames fill the system's buffers, then its outbox there."""
+    async with bank_at_url() as (db, url):
+        client = await asyncio.to_thread(reifydb.connect, url)
+        changes = await asyncio.to_thread(client.subscribe, "counter")
+        await asyncio.to_thread(changes.get)
+        client._loop._loop.call_soon_threadsafe(time.sleep, 2)
+        for _ in range(60):
+            with db.transaction() as tx:
+                tx.insert_many("counter", [{"text": "x" * 1000}] * 1000)
+            await asyncio.sleep(0.01)
+        state: dict[object, Any] = {}
+        kinds = []
+        while changes.position != db.position:
+            item = await asyncio.to_thread(changes.get, 10) or pytest.fail("nothing")
+            kinds.append(type(item))
+            apply(state, item, "id")
+        assert reifydb.Snapshot in kinds
+        assert list(state.values()) == list(db.scan("counter"))
+        await asyncio.to_thread(client.close)
 
 
 async def test_a_subscriber_learns_of_other_columns_and_of_the_end() -> None:

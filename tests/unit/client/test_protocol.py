@@ -13,8 +13,9 @@ import pytest
 
 import reifydb
 from reifydb.client import requests
-from reifydb.client.feed import FEED_CHANGES_MAX, Feed
-from reifydb.client.protocol import RETRIES_MAX, ClientProtocol, Request
+from reifydb.client.feed import Feed
+from reifydb.client.protocol import ClientProtocol, Request
+from reifydb.config import client_changes_max, client_retries_max
 from reifydb.errors import DuplicateKeyError, OverloadedError, UnknownNameError
 from reifydb.wire.problems import problem_of
 
@@ -305,7 +306,7 @@ def test_reads_that_are_refused_for_now_are_asked_again_and_calls_are_not(talk: 
     assert [type(error) for error in talk.told] == [OverloadedError]
     talk.clock.advance(1)
     assert talk.messages() == []
-    for _ in range(RETRIES_MAX):
+    for _ in range(client_retries_max):
         talk.clock.advance(2)
         [[_, id_, *_]] = talk.messages()
         talk.say(["error", id_, problem])
@@ -498,7 +499,7 @@ def test_other_columns_come_with_a_restart(talk: Talk) -> None:
 def test_a_reader_that_does_not_read_is_left_and_goes_on_behind_what_waits(talk: Talk) -> None:
     feed = talk.join()
     id_ = started(talk, feed)
-    entries = [[1, [i], [i, 0]] for i in range(FEED_CHANGES_MAX // 2)]
+    entries = [[1, [i], [i, 0]] for i in range(client_changes_max // 2)]
     for lsn in (11, 12, 13):
         talk.say(["delta", id_, lsn, lsn - 1, entries])
     assert talk.messages() == [["unsubscribe", 2, id_]]
