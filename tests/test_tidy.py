@@ -16,7 +16,9 @@ from reifydb.sandbox.host_functions import SIGNATURES
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"wasmtime", "sqlglot", "aiohttp", "msgpack", "click", "rich"}
 SOURCES = ("reifydb", "kernel", "sdk", "examples", "bench", "tests", "docs")
-TEXT = {".py", ".zig", ".c", ".h", ".md", ".sql", ".toml", ".json", ""}
+TEXT = {".py", ".zig", ".c", ".h", ".ts", ".md", ".sql", ".toml", ".json", ""}
+MADE = {"node_modules", "dist", "build"}
+"""Folders of the TypeScript client that tools fill."""
 
 
 def rows(page: str) -> list[list[str]]:
@@ -39,8 +41,10 @@ def files() -> Iterator[Path]:
     yield from (path for path in ROOT.iterdir() if path.is_file() and path.suffix in TEXT)
     for folder in SOURCES:
         for path in (ROOT / folder).rglob("*"):
-            hidden = any(part.startswith((".", "__")) for part in path.relative_to(ROOT).parts[:-1])
-            if path.is_file() and path.suffix in TEXT and not hidden:
+            parts = path.relative_to(ROOT).parts[:-1]
+            hidden = any(part.startswith((".", "__")) for part in parts)
+            made = "typescript-client" in parts and not MADE.isdisjoint(parts)
+            if path.is_file() and path.suffix in TEXT and not hidden and not made:
                 yield path
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import click
 
 import reifydb
+from reifydb.cli.serve import serve
+from reifydb.cli.tokens import token
 from reifydb.engine.catalog import Table, Transition
 from reifydb.errors import ReifyDBError
 
@@ -48,6 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """ReifyDB, a database for live application state."""
+
+
+command.add_command(serve)
+command.add_command(token)
 
 
 @command.command()

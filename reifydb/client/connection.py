@@ -77,6 +77,8 @@ class _LoopClock:
         self.now_s = loop.time
         self._later = loop.call_later
 
+    drawn = staticmethod(random.random)
+
     def later(self, after_s: float, run: Callable[[], None]) -> object:
         return self._later(after_s, run)
 

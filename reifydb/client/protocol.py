@@ -51,13 +51,16 @@ _decode = CODECS[SUBPROTOCOL].decode
 
 
 class Clock(Protocol):
-    """What the outside gives: time."""
+    """What the outside gives: time, and dice."""
 
     def now_s(self) -> float:
         """Seconds, from any moment on."""
 
     def later(self, after_s: float, run: Callable[[], None]) -> object:
         """Runs something later."""
+
+    def drawn(self) -> float:
+        """A random number from 0 to 1."""
 
 
 class Request:
@@ -447,6 +450,7 @@ class ClientProtocol:
             self._streams.pop(feed.id or -1, None)
             feed.pause()
         after_s = getattr(error, "retry_after_s", RETRY_S * 2**request.attempts)
+        after_s *= 1 + self._clock.drawn()  # what was refused together does not come back together
 
         def again() -> None:
             if self._ended is not None:

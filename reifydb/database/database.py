@@ -393,6 +393,7 @@ class Database:
         with self._turns.lock:
             self._turns.settle()
             self._check_open()
+            self._feed.after_commit()  # two Ctrl-C in a row may have kept a commit from the log
             return self._state.get(table, key)
 
     def count(self, table: str) -> int:

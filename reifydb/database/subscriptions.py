@@ -215,14 +215,14 @@ class Subscriptions:
             if handle is None:
                 del self._relations[number]
                 self._end_all(relation.outboxes, _gone(relation.handle))
-            elif handle.table.columns != relation.handle.table.columns:
+            elif _has_other_columns(handle, relation.handle):
                 relation.restart()
                 relation.forget(self._kernel.lsn_cell.value)
             if handle is not None:
                 relation.handle = handle
         for outbox, handle in list(self._walks.values()):
             now = catalog.by_number.get(handle.number)
-            if now is None or now.table.columns != handle.table.columns:
+            if now is None or _has_other_columns(now, handle):
                 self._end_walk(outbox)
                 outbox.restart()
 
@@ -238,6 +238,11 @@ class Subscriptions:
     def _end_all(outboxes: Iterable[Outbox], error: ReifyDBError) -> None:
         for outbox in outboxes:
             outbox.end(error)
+
+
+def _has_other_columns(now: TableHandle, before: TableHandle) -> bool:
+    """Also when a script dropped a column and added another one that looks the same."""
+    return (now.table.columns, now.table.dropped) != (before.table.columns, before.table.dropped)
 
 
 def _gone(handle: TableHandle) -> ReifyDBError:

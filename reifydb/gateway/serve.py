@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -53,7 +55,7 @@ async def serving(
         try:
             await site.start()
         except OSError as error:
-            raise RequestError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+            raise _cannot_listen(host, port, error) from None
         bound = runner.addresses[0]
         name = f"[{host}]" if ":" in host else host
         yield server, f"http://{name}:{bound[1]}"
@@ -99,3 +101,13 @@ def run(
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(serve(db, host, port, settings, started))
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> RequestError:
+    """In the system's words: asyncio's say the address again. Names that resolve to nothing have
+    negative numbers, and words of their own.
+    """
+    number = error.errno or 0
+    why = os.strerror(number) if number > 0 else error.strerror or str(error)
+    hint = "another --port; 0 takes a free one" if number == errno.EADDRINUSE else ""
+    return RequestError(f"cannot listen on {host}:{port}: {why}", hint=hint)

@@ -85,6 +85,7 @@ class Service:
 
     def forget(self, peer: Peer) -> None:
         """A connection is gone. What it has asked for still runs; nobody is told."""
+        peer.session.gone = True
         self._speaking.pop(peer, None)
         self._owing.discard(peer)
         self.feeds.leave_all(peer)
@@ -391,6 +392,8 @@ class Service:
     def _subscribe(self, peer: Peer, request: Request) -> tuple[Any, bool]:
         name, options = request.arguments
         peer.session.require("subscribe", name)
+        if peer.session.gone:  # nobody would ever end it
+            raise RequestError("the connection is gone")
         # At once, before the stream, which waits for the disk itself.
         return self.feeds.join(peer, request.id, name, options), False
 

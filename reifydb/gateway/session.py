@@ -76,11 +76,13 @@ class Session:
     Attributes:
         grant: Who it is; None until it has said.
         in_flight: Requests that are not yet answered.
+        gone: Nobody hears it any more.
     """
 
     def __init__(self, codec: Codec, grant: Grant | None, *, durable: bool = True) -> None:
         self.codec, self.grant, self.durable = codec, grant, durable
         self.in_flight = 0
+        self.gone = False
         self._ready: list[Any] = []
         self._open: _Held | None = None  # what is being gathered in this tick
         self._held: deque[_Held] = deque()

@@ -25,11 +25,11 @@ Tables = dict[str, Table]
 
 
 class Refused(Exception):
-    """What must be raised: the code of a ReifyDB error."""
+    """What must be raised: the code of a ReifyDB error, and what its text must name."""
 
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
+    def __init__(self, code: str, names: str = "") -> None:
+        super().__init__(f"{code} {names}".rstrip())
+        self.code, self.names = code, names
 
 
 def changed(tables: Mapping[str, Table], change: Statement) -> Tables:
@@ -42,6 +42,8 @@ def changed(tables: Mapping[str, Table], change: Statement) -> Tables:
     match change:
         case CreateTable(table):
             _free(tables, table.name)
+            if any(other.index(i.name) for other in tables.values() for i in table.indexes):
+                raise Refused("schema")
             after[table.name] = table
         case DropTable(name):
             _table(tables, name)

@@ -65,6 +65,9 @@ JSONS: tuple[object, ...] = (
     ),
     *({"a": [1, {"b": [None, True, 1.5, "x"]}]}, {"10": 1, "9": 2, "A": [1.0, 1]}, ("a", (1, 2))),
     [0, [0, [0, [0]]]],
+    *(1e-4, 9.999e-5, 1e15, 9999999999999998.0, 1.2345678901234568e17, -1.5e-7, 2.0**63),
+    *(INT_MAX, INT_MIN, 10**308, -(10**308), "".join(map(chr, range(0x21))), "\ud7ff\ue000"),
+    *({"a": {"b": {}}, "a\0": [], "a/b": ""}, {"\ue000": 1, "\U00010000": 2, "~": 3}),
 )
 
 
@@ -89,10 +92,20 @@ WRONG: dict[Type, tuple[object, ...]] = {
     Type.UUID: ("00000000-0000-0000-0000-000000000000", b"0" * 16, 1, b""),
     Type.JSON: (
         *({1: 2}, b"a", float("nan"), float("inf"), "\ud800", {"\udfff": 1}, 10**310, object),
+        *([JSON_NULL], {"a": [-(10**400)]}, {1.5}, [[[float("-inf")]]]),
         *(datetime(2024, 1, 1), {"a": {None: 1}}, _nested(json_nesting_max + 1), Decimal(1)),
     ),
 }
 """Values that a column of this type refuses."""
+
+
+def draw_wrong(rng: random.Random, column: Column) -> object:
+    """A value that this column refuses; of a decimal often one that only just does not fit."""
+    if column.type is Type.DECIMAL and rng.random() < 0.5:
+        past = Decimal(10**column.precision).scaleb(-column.scale)
+        between = Decimal(5).scaleb(-column.scale - 1)
+        return rng.choice((past, -past, between, -between, past + between))
+    return rng.choice(WRONG[column.type])
 
 
 def draw(rng: random.Random, column: Column, *, for_key: bool = False) -> object:
@@ -160,8 +173,8 @@ def _json(rng: random.Random, special: bool, for_key: bool) -> object:
 
 
 def too_long(rng: random.Random, kind: Type) -> object:
-    """A text or bytes that no key can hold."""
-    return ("ä" if kind is Type.TEXT else b"\0") * rng.randint(512, 2000) * 2
+    """A text, bytes or JSON text that no key can hold."""
+    return (b"\0" if kind is Type.BYTES else "ä") * rng.randint(512, 2000) * 2
 
 
 def _number(rng: random.Random, for_key: bool) -> int:

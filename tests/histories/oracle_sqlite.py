@@ -18,10 +18,13 @@ from reifydb.sql.statements import AddColumn, CreateIndex, DropTable, Statement
 from tests.histories import oracle_values as values
 from tests.histories.changes import Refused, changed
 from tests.histories.drawing import INT_MAX
-from tests.histories.generator import MANY, Operation
+from tests.histories.history import MANY, Operation
 from tests.histories.key_order import index_order_key
 
 Row = dict[str, object]
+
+ROWS_REMEMBERED = 2000
+"""Rows in Python's types are kept so many at a time: whole tables are compared again and again."""
 
 __all__ = ["Refused", "SqliteOracle"]
 
@@ -62,12 +65,24 @@ class SqliteOracle:
 
     # ------------------------------------------------------------------ schema
 
-    def change(self, change: Statement) -> None:
-        """Changes the schema.
+    def change(self, statements: Sequence[Statement]) -> None:
+        """Changes the schema, all of it or nothing.
 
         Raises:
             Refused: It must fail.
         """
+        before = self.tables
+        self.begin()
+        try:
+            for statement in statements:
+                self._change(statement)
+        except Refused:
+            self.rollback()
+            self.tables = before
+            raise
+        self.commit()
+
+    def _change(self, change: Statement) -> None:
         before = {name: relation.table for name, relation in self.tables.items()}
         after = changed(before, change)
         self._check_rows(change)
@@ -129,7 +144,11 @@ class SqliteOracle:
         if relation is None:
             raise Refused("unknown_name")
         if operation.method == "scan":
-            return relation.scan(**dict(operation.options))  # type: ignore[arg-type]
+            options: dict[str, object] = dict(operation.options)
+            relation.index_columns(options.get("index"))
+            if operation.flaw:
+                raise Refused(operation.flaw)
+            return relation.scan(**options)  # type: ignore[arg-type]
         if operation.method == "count":
             return relation.count()
         if operation.flaw:
@@ -178,10 +197,24 @@ class SqliteOracle:
                 self._touch(relation, tuple(row[name] for name in names))
 
 
+class RememberedRow(dict[str, object]):
+    """A row that is compared again and again, as its text, and not changed."""
+
+    __slots__ = ("text",)
+
+    def __repr__(self) -> str:
+        try:
+            return self.text
+        except AttributeError:
+            self.text: str = super().__repr__()
+            return self.text
+
+
 class _Relation:
     def __init__(self, connection: sqlite3.Connection, table: Table, sql_name: str) -> None:
         self.execute, self.table, self.key = connection.execute, table, table.key_columns
         self.sql_name = sql_name
+        self.rows: dict[tuple[object, ...], Row] = {}  # as the database gives them
         self.columns = {column.name: column for column in table.columns}
         self.names = tuple(self.columns)
         self.auto = None if table.auto is None else table.columns[table.auto].name
@@ -235,11 +268,16 @@ class _Relation:
         found = tuple(values.read(c, part) for c, part in zip(self.key, key, strict=True))
         return found[0] if len(found) == 1 else found
 
-    def row(self, stored: Sequence[object]) -> Row:
-        return {
-            column.name: values.read(column, value)
-            for column, value in zip(self.table.columns, stored, strict=True)
-        }
+    def row(self, stored: tuple[object, ...]) -> Row:
+        row = self.rows.get(stored)
+        if row is None:
+            if len(self.rows) > ROWS_REMEMBERED:
+                self.rows.clear()
+            row = self.rows[stored] = RememberedRow(
+                (column.name, values.read(column, value))
+                for column, value in zip(self.table.columns, stored, strict=True)
+            )
+        return row
 
     # ------------------------------------------------------------------ reading
 
@@ -262,7 +300,7 @@ class _Relation:
         limit: int | None = None,
         reverse: bool = False,
     ) -> list[Row]:
-        columns = self._index_columns(index)
+        columns = self.index_columns(index)
         sql, given, clauses = f"select * from {self.sql_name}", [], []
         for bound, sign, exclusive in (
             (lower, ">", lower_exclusive),
@@ -290,8 +328,13 @@ class _Relation:
             sql += f" limit {limit}"
         return [self.row(stored) for stored in self.execute(sql, given)]
 
-    def _index_columns(self, name: str | None) -> list[str]:
-        if name is None:
+    def index_columns(self, name: object) -> list[str]:
+        """The columns that a scan walks along.
+
+        Raises:
+            Refused: There is no such index.
+        """
+        if not isinstance(name, str):
             return self.key_names
         index = self.table.index(name)
         if index is None:
@@ -311,7 +354,7 @@ class _Relation:
             self._check_length(index, stored)
             if index.unique and None not in stored:
                 if stored in seen:
-                    raise Refused("duplicate_key")
+                    raise Refused("duplicate_key", f"index {index.name}")
                 seen.add(stored)
 
     def _check_length(self, index: Index, stored: Sequence[object]) -> None:
@@ -319,7 +362,7 @@ class _Relation:
         nullable = [self.nullable[column.name] for column in columns]
         given = [values.read(column, v) for column, v in zip(columns, stored, strict=True)]
         if len(index_order_key(columns, nullable, given)) > key_bytes_max:
-            raise Refused("limit")
+            raise Refused("limit", "" if index not in self.table.indexes else f"index {index.name}")
 
     def _check_indexes(self, row: Row, old: Row | None) -> None:
         """A row that is to be written, as sqlite3 keeps it: each index in the order of creation."""
@@ -333,7 +376,7 @@ class _Relation:
                 where = " and ".join(f"{name} = ?" for name in names)
                 sql = f"select 1 from {self.sql_name} where {where}"
                 if self.execute(sql, stored).fetchone():
-                    raise Refused("duplicate_key")
+                    raise Refused("duplicate_key", f"index {index.name}")
 
     # ------------------------------------------------------------------ writing
 
@@ -344,11 +387,12 @@ class _Relation:
         }
         if self.auto is not None:
             stored[self.auto] = self._number(stored[self.auto])
-        if any(stored[name] is None and not self.nullable[name] for name in self.names):
-            raise Refused("not_null")
+        for name in self.names:
+            if stored[name] is None and not self.nullable[name]:
+                raise Refused("not_null", f"column {name}")
         key = tuple(stored[name] for name in self.key_names)
         if self.get(key) is not None:
-            raise Refused("duplicate_key")
+            raise Refused("duplicate_key", "primary key")
         self._check_indexes(stored, None)
         self.execute(self.insert_sql, tuple(stored.values()))
         return key
@@ -388,8 +432,9 @@ class _Relation:
         new = {name: value for name, value in new.items() if value != old[name]}
         if not new:
             return True
-        if any(value is None and not self.nullable[name] for name, value in new.items()):
-            raise Refused("not_null")
+        for name in self.names:
+            if name in new and new[name] is None and not self.nullable[name]:
+                raise Refused("not_null", f"column {name}")
         self._check_indexes({**old, **new}, old)
         sets = ", ".join(f"{name} = ?" for name in new)
         self.execute(f"update {self.sql_name} set {sets} where {self.where}", (*new.values(), *key))

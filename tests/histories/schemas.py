@@ -64,8 +64,12 @@ def typed(rng: random.Random, name: str, kind: Type, **facts: Any) -> Column:
 def random_column(rng: random.Random, name: str) -> Column:
     """A column of any type, with a default or without."""
     column = typed(rng, name, rng.choice(list(Type)), nullable=rng.random() < 0.7)
-    default = _inside(column, draw(rng, column)) if rng.random() < 0.4 else None
-    return replace(column, default=default)
+    return replace(column, default=random_default(rng, column))
+
+
+def random_default(rng: random.Random, column: Column, *, chance: float = 0.4) -> object:
+    """With some chance a default for a column, as a catalog has it; else None."""
+    return _inside(column, draw(rng, column)) if rng.random() < chance else None
 
 
 def _inside(column: Column, value: object) -> object:

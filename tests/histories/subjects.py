@@ -11,12 +11,17 @@ import reifydb
 from reifydb.engine.catalog import Table
 from tests.histories.twin import Twin
 
-OPTIONS = reifydb.Options(outbox_commits_max=8, delta_retention_commits_max=20, reserve_bytes=4096)
+OPTIONS = reifydb.Options(
+    outbox_commits_max=8,
+    outbox_bytes_max=50_000,
+    delta_retention_commits_max=20,
+    reserve_bytes=4096,
+)
 """Small outboxes, so that subscribers overflow them."""
 
 
 class TwinSubject:
-    """The twin, or one that is broken on purpose. It keeps nothing, so reopening is itself."""
+    """The twin, or one that is broken on purpose. It keeps nothing, and is told of reopening."""
 
     def __init__(self, make: Callable[[Sequence[Table]], Twin] = Twin) -> None:
         self.make = make
@@ -25,6 +30,7 @@ class TwinSubject:
         return self.make(tables)
 
     def reopen(self, db: Any) -> Any:
+        db.reopened()
         return db
 
     def close(self, db: Any) -> None:

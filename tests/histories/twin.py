@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from reifydb import Change, Delta, Position, Snapshot
-from reifydb.config import key_bytes_max
+from reifydb import Change, Delta, Position
 from reifydb.engine.catalog import Column, Index, Table
-from reifydb.engine.keys import KeyCodec
 from reifydb.engine.rows import RowCodec
 from reifydb.engine.values import default_value
 from reifydb.errors import (
@@ -24,6 +22,7 @@ from reifydb.errors import (
     NotFoundError,
     NotNullError,
     ReifyDBError,
+    RequestError,
     SchemaError,
     UnknownNameError,
 )
@@ -32,90 +31,24 @@ from reifydb.sql.statements import AddColumn, CreateIndex, RenameTable, Statemen
 from tests.histories import oracle_values
 from tests.histories.changes import Refused, changed
 from tests.histories.drawing import INT_MAX
-from tests.histories.key_order import index_order_key, order_key
+from tests.histories.key_order import index_order_key
+from tests.histories.twin_changes import TwinChanges
+from tests.histories.twin_relation import Relation, Row
 
-OUTBOX_MAX = 8
-"""Deltas that wait for a subscriber of the twin."""
-
-Row = dict[str, Any]
-
-
-class Relation:
-    """One table: rows by encoded key, and the encoded keys in order."""
-
-    def __init__(self, table: Table) -> None:
-        self.table, self.columns = table, {column.name: column for column in table.columns}
-        self.rows: dict[bytes, Row] = {}
-        self.order: list[bytes] = []
-        self.mark = 0
-        self.keys = KeyCodec(table.key_columns, what=f"table {table.name}")
-        self.codec = RowCodec(table.columns, what=f"table {table.name}")
-        self.auto = None if table.auto is None else table.columns[table.auto].name
-
-    def put(self, at: bytes, row: Row | None) -> None:
-        """Sets or (None) takes away the row with this encoded key."""
-        if row is None:
-            if self.rows.pop(at, None) is not None:
-                del self.order[bisect_left(self.order, at)]
-            return
-        if at not in self.rows:
-            insort(self.order, at)
-        self.rows[at] = row
-
-    def encoded(self, key: object) -> bytes:
-        """The encoded key of a key given bare or as a tuple, checked."""
-        self.keys.encode(key)
-        return self.bounded(key)
-
-    def bounded(self, key: object) -> bytes:
-        """The same, or of a prefix."""
-        parts = key if isinstance(key, tuple | list) else (key,)
-        at = order_key(self.table.key_columns, parts)
-        if len(at) > key_bytes_max:
-            raise LimitError("the key is too long", limit="key_bytes_max", value=key_bytes_max)
-        return at
-
-    def index_key(self, index: Index, row: Row) -> bytes:
-        """A row's key in a secondary index, the primary key behind it."""
-        columns, nullable = self.index_columns(index)
-        at = index_order_key(columns, nullable, [row[column.name] for column in columns])
-        if len(at) > key_bytes_max:
-            raise LimitError("the key is too long", limit="key_bytes_max", value=key_bytes_max)
-        return at
-
-    def index_columns(self, index: Index) -> tuple[list[Column], list[bool]]:
-        """An index's columns, and which may be null."""
-        columns = [self.table.columns[i] for i in index.columns]
-        return columns, [
-            c.nullable and i not in self.table.key
-            for i, c in zip(index.columns, columns, strict=True)
-        ]
-
-    def full(self, row: Row) -> Row:
-        """A row as it is read back: every column, in Python's types."""
-        kept = {
-            name: oracle_values.read(self.columns[name], oracle_values.write(self.columns[name], v))
-            for name, v in row.items()
-        }
-        return self.codec.decode_mapping(self.codec.encode_mapping(kept))
-
-    def key_of(self, row: Row) -> object:
-        parts = tuple(row[column.name] for column in self.table.key_columns)
-        return parts[0] if len(parts) == 1 else parts
-
-    def verify(self) -> None:
-        assert self.order == sorted(self.rows)
-        for at, row in self.rows.items():
-            assert at == self.bounded(self.key_of(row))
+KEPT_MAX = 20
+"""Deltas of a table that the twin keeps for subscribers who come back."""
 
 
 class Twin:
     """The database. The methods named `_…` below are what broken twins break."""
 
+    _changes: type[TwinChanges] = TwinChanges
+
     def __init__(self, tables: Sequence[Table]) -> None:
         self.relations = {table.name: Relation(table) for table in tables}
-        self.lsn = 0
+        self.lsn, self.incarnation = 0, 1
         self.subscriptions: list[TwinChanges] = []
+        self.altered: set[Relation] = set()  # got other columns in this script
         self.undo: list[tuple[Relation, bytes, Row | None, int]] = []
 
     @contextlib.contextmanager
@@ -135,23 +68,21 @@ class Twin:
         return {name: relation.table for name, relation in self.relations.items()}
 
     def subscribe(self, name: str, *, since: Position | None = None) -> TwinChanges:
-        return TwinChanges(self, self._relation(name), since)
+        return self._changes(self, self._relation(name), since)
 
     def _publish(self) -> None:
         """Tells subscribers what the transaction did: each key's row before it, and now."""
-        before: dict[tuple[int, bytes], tuple[Relation, Row | None]] = {}
+        before: dict[Relation, dict[bytes, Row | None]] = {}
         for relation, at, row, _ in self.undo:
-            before.setdefault((id(relation), at), (relation, row))
-        for subscription in self.subscriptions:
+            before.setdefault(relation, {}).setdefault(at, row)
+        for relation, rows in before.items():
             changes = [
                 self._change(relation, at, old)
-                for (_, at), (relation, old) in before.items()
-                if relation is subscription.relation and relation.rows.get(at) != old
+                for at, old in rows.items()
+                if repr(relation.rows.get(at)) != repr(old)
             ]
-            touched = any(relation is subscription.relation for relation, _ in before.values())
-            if touched:
-                changes.sort(key=lambda change: change.op != "delete")
-                self._tell(subscription, changes)
+            changes.sort(key=lambda change: change.op != "delete")
+            self._tell(relation, changes)
 
     def _change(self, relation: Relation, at: bytes, old: Row | None) -> Change:
         new = relation.rows.get(at)
@@ -160,16 +91,41 @@ class Twin:
         op: Any = "delete" if new is None else "update" if old is not None else "insert"
         return Change(op, relation.key_of(row), None if new is None else dict(new))
 
-    def _tell(self, subscription: TwinChanges, changes: list[Change]) -> None:
-        if changes:
-            subscription.put(Delta(Position(1, self.lsn), subscription.last_lsn, changes))
+    def _tell(self, relation: Relation, changes: list[Change]) -> None:
+        if not changes:
+            return
+        delta = Delta(Position(self.incarnation, self.lsn), relation.told_lsn, changes)
+        relation.told_lsn = self.lsn
+        relation.kept.append(delta)
+        if len(relation.kept) > KEPT_MAX:
+            relation.kept_after = relation.kept.pop(0).position.lsn
+        for subscription in self.subscriptions:
+            if subscription.relation is relation:
+                subscription.put(delta)
 
     # ------------------------------------------------------------------ schema
 
     def execute(self, sql: str) -> None:
-        for statement in parse_statements(sql):
-            self._execute(statement)
+        relations = dict(self.relations)
+        states = [(relation, relation.state()) for relation in relations.values()]
+        self.altered.clear()
+        try:
+            for statement in parse_statements(sql):
+                self._execute(statement)
+        except BaseException:
+            self._undo_script(relations, states)
+            raise
         self.lsn += 1
+        for relation in relations.values():
+            if relation not in self.relations.values():
+                self._end(relation)
+            elif relation in self.altered:
+                self._restart(relation)
+
+    def _undo_script(self, relations: dict[str, Relation], states: list[Any]) -> None:
+        self.relations = relations
+        for relation, state in states:
+            relation.restore(state)
 
     def _execute(self, statement: Statement) -> None:
         before = self.tables
@@ -187,40 +143,33 @@ class Twin:
         relations = dict(self.relations)
         if isinstance(statement, RenameTable):
             relations[statement.name] = relations.pop(statement.table)
-        made = {}
-        for name, table in after.items():
-            old = relations.get(name)
-            made[name] = Relation(table) if old is None else self._altered(old, table)
-        for name, relation in relations.items():
-            if name not in made:
-                self._end(relation)
-        self.relations = made
+        self.relations = {
+            name: Relation(table)
+            if name not in relations
+            else self._altered(relations[name], table)
+            for name, table in after.items()
+        }
 
-    def _altered(self, old: Relation, table: Table) -> Relation:
-        if old.table == table:
-            return old
-        columns = old.table.columns
-        old.table = table
-        fresh = Relation(table)
-        old.columns, old.keys, old.codec, old.auto = (
-            fresh.columns,
-            fresh.keys,
-            fresh.codec,
-            fresh.auto,
-        )
+    def _altered(self, relation: Relation, table: Table) -> Relation:
+        columns = relation.table.columns
+        if relation.table != table:
+            relation.describe(table)
         if columns != table.columns:
+            self.altered.add(relation)
             renamed = len(columns) == len(table.columns)
-            for at, row in old.rows.items():
-                old.rows[at] = self._carried(row, table, renamed=renamed)
-            for subscription in self.subscriptions:
-                if subscription.relation is old:
-                    subscription.restart()
-        return old
+            for at, row in relation.rows.items():
+                relation.rows[at] = self._carried(row, table, renamed=renamed)
+        return relation
 
     def _carried(self, row: Row, table: Table, *, renamed: bool) -> Row:
         if renamed:
             return dict(zip([c.name for c in table.columns], row.values(), strict=True))
-        return {c.name: row[c.name] if c.name in row else default_value(c) for c in table.columns}
+        return {
+            c.name: row[c.name]
+            if c.name in row
+            else oracle_values.read(c, oracle_values.default(c))
+            for c in table.columns
+        }
 
     def _check_new_index(self, table: Table, relation: Relation) -> None:
         index, seen = table.indexes[-1], set()
@@ -229,13 +178,32 @@ class Twin:
             key = relation.index_key(index, row)
             if index.unique and None not in [row[table.columns[i].name] for i in index.columns]:
                 if key in seen:
-                    raise DuplicateKeyError("twice")
+                    raise DuplicateKeyError(f"index {index.name}")
                 seen.add(key)
+
+    def _restart(self, relation: Relation) -> None:
+        """Its columns are others: deltas from before say nothing."""
+        relation.kept.clear()
+        relation.kept_after = self.lsn
+        for subscription in self.subscriptions:
+            if subscription.relation is relation:
+                subscription.restart()
 
     def _end(self, relation: Relation) -> None:
         for subscription in self.subscriptions:
             if subscription.relation is relation:
                 subscription.error = SchemaError("dropped")
+
+    def reopened(self) -> None:
+        """What closing and opening again does to it: the deltas kept are forgotten."""
+        self.incarnation += 1
+        for relation in self.relations.values():
+            relation.kept.clear()
+            relation.kept_after = max(relation.kept_after, relation.told_lsn)
+
+    @property
+    def position(self) -> Position:
+        return Position(self.incarnation, self.lsn)
 
     @property
     def state_hash(self) -> bytes:
@@ -297,10 +265,25 @@ class Twin:
             (upper, lambda k, b: k < b if upper_exclusive else k <= b),
         ):
             if bound is not None:
+                self._check_bound(columns, nullable, bound)
                 edge = index_order_key(columns, nullable, bound)
-                found = [(k, at) for k, at in found if keep(k[: len(edge)], edge)]
+                found = [(k, at) for k, at in found if keep(self._cut(k, edge), edge)]
         order = [at for _, at in found]
         return order[::-1] if reverse else order
+
+    @staticmethod
+    def _check_bound(columns: list[Column], nullable: list[bool], bound: Any) -> None:
+        if not 1 <= len(bound) <= len(columns):
+            raise RequestError("too few or too many values")
+        RowCodec(columns[: len(bound)], what="bound").encode(bound)
+        for column, may_be_null, part in zip(columns, nullable, bound, strict=False):
+            if part is None and not may_be_null:
+                raise NotNullError(f"column {column.name}")
+
+    @staticmethod
+    def _cut(key: bytes, edge: bytes) -> bytes:
+        """The part of a key that a bound is compared with."""
+        return key[: len(edge)]
 
     def _entries(self, relation: Relation, index: Index) -> list[tuple[bytes, bytes]]:
         """The entries of an index: its key, and the primary key."""
@@ -416,12 +399,12 @@ class Twin:
             if not index.unique or None in [row[name] for name in names]:
                 continue
             if any(relation.index_key(index, other) == key for other in relation.rows.values()):
-                raise DuplicateKeyError("there is one already")
+                raise DuplicateKeyError(f"index {index.name} has one already")
 
     def _check_nulls(self, relation: Relation, row: Row) -> None:
         for column in relation.table.columns:
             if not column.nullable and row[column.name] is None:
-                raise NotNullError(f"{column.name} must not be null")
+                raise NotNullError(f"column {column.name} must not be null")
 
     def _insert(self, relation: Relation, row: Row) -> object:
         row = {
@@ -438,7 +421,7 @@ class Twin:
         full = relation.full(row)
         at = relation.encoded(relation.key_of(full))
         if at in relation.rows:
-            raise DuplicateKeyError("there is one already")
+            raise DuplicateKeyError("the primary key is there already")
         self._check_indexes(relation, full, None)
         self._put(relation, at, full)
         relation.mark = mark
@@ -479,41 +462,3 @@ _ERRORS: dict[str, Callable[[str], ReifyDBError]] = {
     "schema": SchemaError,
     "unknown_name": lambda text: UnknownNameError("name", text, []),
 }
-
-
-class TwinChanges:
-    """A subscription of the twin's."""
-
-    def __init__(self, twin: Twin, relation: Relation, since: Position | None) -> None:
-        self.twin, self.relation = twin, relation
-        self.waiting: list[Delta] = []
-        self.error: ReifyDBError | None = None
-        self.last_lsn = 0
-        self.needs_snapshot = since is None or since.lsn < twin.lsn
-        twin.subscriptions.append(self)
-
-    def put(self, delta: Delta) -> None:
-        self.last_lsn = delta.position.lsn
-        if self.needs_snapshot:
-            return
-        self.waiting.append(delta)
-        if len(self.waiting) > OUTBOX_MAX:
-            self.restart()
-
-    def restart(self) -> None:
-        self.waiting.clear()
-        self.needs_snapshot = True
-
-    def get(self, timeout_s: float | None = None) -> Snapshot | Delta | None:
-        del timeout_s
-        if self.error is not None:
-            raise self.error
-        if self.needs_snapshot:
-            self.needs_snapshot = False
-            rows = [dict(self.relation.rows[at]) for at in self.relation.order]
-            return Snapshot(Position(1, self.twin.lsn), rows)
-        return self.waiting.pop(0) if self.waiting else None
-
-    def close(self) -> None:
-        if self in self.twin.subscriptions:
-            self.twin.subscriptions.remove(self)

@@ -5,6 +5,7 @@ Seeds are fixed in CI and new on each run elsewhere; `REIFYDB_HISTORY_SEED` repe
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 
@@ -29,6 +30,9 @@ def first_seed() -> int:
         return int(given)
     return 1 if os.environ.get("CI") else random.SystemRandom().randrange(10**9)
 
+
+history = functools.lru_cache(maxsize=8)(generate)
+"""The first few are run by every broken twin."""
 
 needs_database = pytest.mark.skipif(
     not hasattr(reifydb, "open"), reason="there is no database to open yet"
@@ -56,7 +60,7 @@ def test_the_twin_agrees_with_sqlite() -> None:
     seed = first_seed()
     for i in range(4):
         print(f"REIFYDB_HISTORY_SEED={seed + i}")
-        check(generate(seed + i, OPERATIONS), TwinSubject())
+        check(generate(seed + i, OPERATIONS), TwinSubject(), Plan(reopen_every=70))
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda twin: twin.__name__)
@@ -66,7 +70,7 @@ def test_the_comparer_notices(broken: type[Twin]) -> None:
     for i in range(SHARDS * HISTORIES):
         print(f"REIFYDB_HISTORY_SEED={seed + i}")
         try:
-            run(generate(seed + i, OPERATIONS), TwinSubject(broken))
+            run(history(seed + i, OPERATIONS), TwinSubject(broken), Plan(reopen_every=70))
         except MismatchError:
             return
     pytest.fail(f"not noticed: {broken.__doc__}")

@@ -311,7 +311,7 @@ export class Client<S extends SchemaTypes = AnySchema> {
     const wasReady = this.#wasReady;
     this.#wasReady = false;
     this.#conversation.lost();
-    this.#again = setTimeout(() => this.#connect(), reconnectDelay(this.#attempt, Math.random));
+    this.#again = setTimeout(() => this.#connect(), reconnectDelay(this.#attempt, CLOCK.random));
     this.#attempt += 1;
     if (wasReady) {
       this.#options.onConnection?.(false);
@@ -393,4 +393,5 @@ export class Client<S extends SchemaTypes = AnySchema> {
 const CLOCK: Clock = {
   now: () => performance.now(),
   later: (ms, run) => setTimeout(run, ms),
+  random: () => Math.random(),
 };

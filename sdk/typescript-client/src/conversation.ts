@@ -25,11 +25,13 @@ const SCHEMA_ID = 0;
 /** Codes that a schema which has changed may explain. */
 const STALE = new Set(["unknown_name", "wrong_type", "bad_request", "schema"]);
 
-/** What the outside gives: time. */
+/** What the outside gives: time, and dice. */
 export interface Clock {
   /** Milliseconds, of any origin. */
   now(): number;
   later(ms: number, run: () => void): unknown;
+  /** From 0 to 1. */
+  random(): number;
 }
 
 export interface Greeting {
@@ -434,7 +436,7 @@ export class Conversation {
       this.#again(request, error);
       return;
     }
-    if (STALE.has(error.code)) {
+    if (STALE.has(error.code) && request.feed === undefined) {
       this.#ask();
     }
     request.reject(error);
@@ -446,7 +448,8 @@ export class Conversation {
       request.feed.pause();
     }
     const seconds = Number(error.facts.retry_after_s ?? 0.05 * 2 ** request.attempts);
-    this.#clock.later(seconds * 1000, () => {
+    // Drawn around that: what was refused together does not come back together.
+    this.#clock.later(seconds * 1000 * (0.5 + this.#clock.random()), () => {
       if (this.#ended !== undefined) {
         request.reject(this.#ended);
       } else if (request.feed === undefined) {

@@ -15,7 +15,7 @@ export interface SubscribeOptions<R, K> {
   onSnapshot?: (snapshot: Snapshot<R>) => void;
   /** Called with what a commit changed. */
   onDelta?: (delta: Delta<R, K>) => void;
-  /** Called when nothing more comes, unless it was closed by `close`. */
+  /** Called when nothing more comes, unless it or the client was closed by `close`. */
   onError?: (error: ReifyDBError) => void;
 }
 
@@ -124,6 +124,10 @@ export class Subscription<R, K> implements AsyncIterable<Snapshot<R> | Delta<R, 
 
   #end(error: ReifyDBError): void {
     if (this.#closed) {
+      return;
+    }
+    if (error.code === "closed") {
+      this.close(); // the client's user ended it: no error
       return;
     }
     if (this.#calls) {

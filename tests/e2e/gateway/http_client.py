@@ -78,7 +78,7 @@ async def served(db: reifydb.Database, *, origins: Sequence[str] = ()) -> AsyncI
     """Serves a database."""
     async with (
         serving(db, "127.0.0.1", 0, Settings(origins=origins)) as (server, url),
-        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
     ):
         yield Client(db, server, url, session)
 

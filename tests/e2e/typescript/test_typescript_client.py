@@ -16,14 +16,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from aiohttp import web
 
 import reifydb
 from reifydb.cli.main import main
+from reifydb.engine.catalog import Column, Table, Transition, Type
 from reifydb.gateway.serve import serving
 from reifydb.gateway.server import Settings
+from reifydb.generate import generate_typescript
 from sdk.build import build_guest
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -51,10 +54,14 @@ def needs(*names: str) -> str:
         found = shutil.which(name)
         if found is not None:
             return found
-    missing = f"{' or '.join(names)} is not installed"
+    return cannot(f"{' or '.join(names)} is not installed")
+
+
+def cannot(why: str) -> NoReturn:
+    """Something is missing: the test is skipped where it may be."""
     if REQUIRED:
-        pytest.fail(missing)
-    pytest.skip(missing)
+        pytest.fail(why)
+    pytest.skip(why)
 
 
 def run(*command: str, env: dict[str, str] | None = None) -> str:
@@ -85,17 +92,15 @@ def built() -> Path:
     node, npm = needs("node"), needs("npm")
     major = int(run(node, "--version").lstrip("v").split(".")[0])
     if major < 20:
-        pytest.skip(f"Node {major}: 20 or newer is needed")
+        cannot(f"Node {major}: 20 or newer is needed")
     wanted = (CLIENT / "package-lock.json").read_text()
     stamp = CLIENT / "node_modules" / ".wanted"
     if not stamp.exists() or stamp.read_text() != wanted:
         command = (npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
         try:
             run(*command)
-        except AssertionError:
-            if REQUIRED:
-                raise
-            pytest.skip("npm ci failed: no registry?")
+        except AssertionError as error:
+            cannot(f"the client's tools could not be installed: {error}")
         stamp.write_text(wanted)
     for folder in ("dist", "build"):
         shutil.rmtree(CLIENT / folder, ignore_errors=True)
@@ -202,6 +207,43 @@ def test_in_chromium(built: Path, tmp_path: Path, bank: Path) -> None:
     assert [one for one in outcome if one["error"] is not None] == []
 
 
+NAMES = """class constructor __proto__ prototype default int string schema timestamp decimal object
+    array promise uint8_array symbol any never record _ __ a_b a__b await arguments new delete null
+    true this function let row account account_row account_insert""".split()
+
+
+def hostile() -> str:
+    """Tables, columns, modules and parameters of every type, with names there is trouble with."""
+    kinds = [kind for kind in Type if kind is not Type.DECIMAL]
+    every = [Column(f"c_{kind.sql}", kind, nullable=False) for kind in kinds]
+    every += [Column(f"n_{kind.sql}", kind) for kind in kinds]
+    every += [Column("c_decimal", Type.DECIMAL, nullable=False, precision=9, scale=2)]
+    columns = (*every, *(Column(name, Type.INT, nullable=False) for name in NAMES))
+    tables = [Table(name, columns, (0, len(columns) - 1 - i)) for i, name in enumerate(NAMES)]
+    transitions = [
+        Transition(name, columns[i : i + 9], columns[i : i + 1 + i % 3], result_is_row=i % 3 > 0)
+        for i, name in enumerate(NAMES)
+    ]
+    modules = dict.fromkeys(NAMES, transitions)
+    return generate_typescript(tables, modules)
+
+
+def test_type_checkers_accept_whatever_is_generated(built: Path) -> None:
+    folder = built / "build" / "generated"
+    folder.mkdir()
+    options = {"rootDir": ".", "noEmit": True}
+    config = {"extends": "../../tsconfig.json", "compilerOptions": options, "include": ["."]}
+    (folder / "tsconfig.json").write_text(json.dumps(config))
+    for name, text in {"hostile": hostile(), "nothing": generate_typescript([])}.items():
+        (folder / f"{name}.ts").write_text(text)
+        (folder / f"use_{name}.ts").write_text(
+            'import { connect } from "@reifydb/client";\n'
+            f'import type {{ Schema }} from "./{name}.js";\n'
+            'export const db = connect<Schema>("");\n'
+        )
+    run(needs("node"), "node_modules/typescript/bin/tsc", "-p", str(folder))
+
+
 def test_the_types_that_the_tests_use_are_those_generated_now(bank: Path) -> None:
     output = CLIENT / "test" / "e2e" / "schema.ts"
     arguments = ["--schema", str(SCHEMA), "--module", str(bank), "-o", str(output), "--check"]
@@ -215,3 +257,28 @@ def test_the_package_says_the_version_and_no_address() -> None:
     assert list(package["dependencies"]) == ["@msgpack/msgpack"]
     assert "resolved" not in lock
     assert "://" not in lock
+
+
+def test_the_example_of_the_page_runs_and_prints_what_the_page_says(
+    built: Path, tmp_path: Path, bank: Path
+) -> None:
+    page = (ROOT / "docs" / "clients-typescript.md").read_text()
+    blocks = re.findall(r"^```ts\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    folder = built / "build" / "page"
+    folder.mkdir()
+    arguments = ["--module", str(bank), "-o", str(folder / "schema.ts")]
+    assert main(["generate", "typescript", *arguments]) == 0
+    options = {"rootDir": ".", "outDir": ".", "types": ["node"], "declaration": False}
+    config = {
+        "extends": "../../tsconfig.json",
+        "compilerOptions": options,
+        "include": ["."],
+        "exclude": [],
+    }
+    (folder / "tsconfig.json").write_text(json.dumps(config))
+    with standing(tmp_path / "db", bank) as ground:
+        program = "".join(blocks).replace("http://localhost:8042", ground.url)
+        (folder / "program.ts").write_text(program)
+        run(needs("node"), "node_modules/typescript/bin/tsc", "-p", str(folder))
+        said = run(needs("node"), str(folder / "program.js"))
+    assert said.splitlines() == re.findall(r"console\.log\(.*\); // (.*)", program)

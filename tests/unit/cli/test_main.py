@@ -39,6 +39,7 @@ def test_help_is_not_an_error(arguments: list[str], capsys: pytest.CaptureFixtur
         ["--wibble"],
         ["generate", "zig"],
         ["generate", "python"],
+        ["generate", "typescript"],
         ["generate", "cobol"],
     ],
 )
@@ -76,6 +77,21 @@ def test_generate_python_prints_or_writes(
     assert "class Bank" not in output.read_text()
 
 
+def test_generate_typescript_prints_or_writes(
+    schema: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bank = tmp_path / "bank.wasm"
+    bank.write_bytes(build_guest(BANK).read_bytes())
+    for arguments in (["--schema", str(schema), "--module", str(bank)], ["--module", str(bank)]):
+        assert main(["generate", "typescript", *arguments]) == 0
+        printed = capsys.readouterr().out
+        assert "export interface Account {" in printed
+        assert '"bank.transfer": { params: [source: Int, target: Int, amount: Int];' in printed
+    output = tmp_path / "schema.ts"
+    assert main(["generate", "typescript", "--schema", str(schema), "-o", str(output)]) == 0
+    assert "transitions: {};" in output.read_text()
+
+
 @pytest.mark.parametrize(
     ("contents", "said"),
     [
@@ -92,7 +108,7 @@ def test_a_module_without_a_manifest_exits_with_1(
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("language", ["zig", "c", "python"])
+@pytest.mark.parametrize("language", ["zig", "c", "python", "typescript"])
 def test_check_compares_and_writes_nothing(
     language: str, schema: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -81,6 +81,9 @@ class Clock:
     def later(self, after_s: float, run: Callable[[], None]) -> None:
         self.due.append((self.now + after_s, run))
 
+    def drawn(self) -> float:
+        return 0.0
+
     def advance(self, seconds: float) -> None:
         self.now += seconds
         due, self.due = self.due, []

@@ -343,6 +343,30 @@ def test_since_before_a_change_of_columns_is_a_snapshot(db: reifydb.Database, sq
         assert changes.get(0) is None
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "alter table t drop column v; alter table t add column v int",
+        "alter table t add column w int; alter table t drop column w",
+    ],
+)
+def test_columns_that_only_look_as_before_are_a_new_snapshot(
+    db: reifydb.Database, sql: str
+) -> None:
+    put(db, 1, v=5)
+    db.execute("alter table t drop column s")  # v is the last column, and will be again
+    with db.subscribe("t") as changes:
+        changes.get()
+        seen = changes.position
+        db.execute(sql)
+        put(db, 2)
+        snapshot = changes.get(0)
+        assert isinstance(snapshot, Snapshot)
+        assert (snapshot.position, snapshot.rows) == (db.position, list(db.scan("t")))
+    with db.subscribe("t", since=seen) as changes:
+        assert isinstance(changes.get(0), Snapshot)
+
+
 def test_indexes_and_names_disturb_nobody(db: reifydb.Database) -> None:
     with db.subscribe("t") as changes:
         changes.get()

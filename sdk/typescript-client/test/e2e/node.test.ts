@@ -2,7 +2,6 @@
 
 import { afterEach, test } from "node:test";
 import { WebSocket } from "ws";
-import type { WebSocketClass } from "@reifydb/client";
 import { closeAll, SCENARIOS } from "./scenarios.js";
 
 const { REIFYDB_URL: url, REIFYDB_CONTROL: control } = process.env;
@@ -15,7 +14,7 @@ for (const protocol of ["msgpack", "json"] as const) {
       if (url === undefined || control === undefined) {
         throw new Error("REIFYDB_URL and REIFYDB_CONTROL say where the server is");
       }
-      await run({ url, control, protocol, WebSocket: WebSocket as unknown as WebSocketClass });
+      await run({ url, control, protocol, WebSocket });
     });
   }
 }
