@@ -78,8 +78,9 @@ async def test_a_group_is_one_transaction() -> None:
         calls = [("bank.transfer", (1, 2, 5)), ("bank.transfer", (2, 1, 2))]
         assert await client.group(calls) == [95, 3]
         assert db.lsn == before + 1
-        with pytest.raises(reifydb.AbortedError):
+        with pytest.raises(reifydb.AbortedError) as error:
             await client.group([("bank.transfer", (1, 2, 5)), ("bank.transfer", (2, 1, 999))])
+        assert error.value.index == 1  # type: ignore[attr-defined]
         assert db.lsn == before + 1
 
 
