@@ -17,9 +17,9 @@ from reifydb.errors import ClosedError
 class AsyncChanges:
     """A subscription. Made by `AsyncDatabase.subscribe`; for one task; close it.
 
-    A reader that does not keep up is not waited for: what it has not read is dropped here
-    (`FEED_CHANGES_MAX`) or by the server, and it goes on where it was if that is still known, else
-    with a snapshot.
+    A reader that does not keep up is not waited for, and no more waits for it than
+    `client_changes_max`: once it has read that, it goes on behind it, if the server still knows
+    what has changed since, else with a snapshot.
 
     Attributes:
         closed: `close` was called.

@@ -15,6 +15,7 @@ from reifydb.client.protocol import SUBPROTOCOL, ClientProtocol
 from reifydb.errors import (
     ClosedError,
     OfflineError,
+    OperatorError,
     ReifyDBError,
     RequestError,
     UnauthenticatedError,
@@ -76,6 +77,8 @@ class _LoopClock:
         self.now_s = loop.time
         self._later = loop.call_later
 
+    drawn = staticmethod(random.random)
+
     def later(self, after_s: float, run: Callable[[], None]) -> object:
         return self._later(after_s, run)
 
@@ -117,8 +120,7 @@ class Connection:
         """Ends it; whatever waits fails. Twice is fine."""
         self.protocol.end(error or ClosedError(_CLOSED))
         self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await asyncio.wait([self._task])
 
     # ------------------------------------------------------------------ connecting
 
@@ -137,6 +139,9 @@ class Connection:
                     await asyncio.sleep(delay_s)
         except ReifyDBError as error:
             self._give_up(error)
+        except Exception as error:  # a bug of ours: whoever waits is told
+            self._give_up(OperatorError(f"the client failed: {error!r:.200}"))
+            raise
         finally:
             watch.cancel()
 

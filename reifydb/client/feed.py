@@ -10,13 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from reifydb.client.schema import TableShape
+from reifydb.config import client_changes_max
 from reifydb.database.changes import Change, Delta, Snapshot
 from reifydb.database.positions import Position
 from reifydb.errors import OperatorError, ReifyDBError
-
-FEED_CHANGES_MAX = 65_536
-"""Changes that wait for a reader. Beyond them they are dropped and the subscription is left; once
-it has read, it is taken up again where the reader was."""
 
 _OPS: tuple[Literal["delete", "insert", "update"], ...] = ("delete", "insert", "update")
 
@@ -31,7 +28,7 @@ class Feed:
         given: `position` is what the user gave, and must be a right one.
         begun: The server has once accepted it.
         error: Why nothing comes any more.
-        left: It was left, because nobody read it.
+        left: It was left, because too much waits to be read.
     """
 
     def __init__(self, table: str, since: Position | None, tell: Callable[[], None]) -> None:
@@ -121,7 +118,8 @@ class Feed:
         rows = self._shaped.rows
         gathered, self._gathered = self._gathered or {}, None
         self._known = Position(self._incarnation, lsn)
-        self._drop()  # it replaces whatever waits
+        self._items.clear()  # it replaces whatever waits
+        self._changes = 0
         found = [rows.row(gathered[key]) for key in rows.in_order(gathered)]
         self._put(Snapshot(self._known, found))
 
@@ -130,9 +128,8 @@ class Feed:
         if known is None or (known.incarnation == self._incarnation and previous_lsn > known.lsn):
             self._known = None
             return False
-        if self._changes and self._changes + len(entries) > FEED_CHANGES_MAX:
-            self._drop()
-            self._known, self.left = self.position, True
+        if self._changes and self._changes + len(entries) > client_changes_max:
+            self.left = True
             return False
         rows = self._shaped.rows
         changes = [
@@ -143,10 +140,6 @@ class Feed:
         self._changes += len(changes)
         self._put(Delta(self._known, previous_lsn, changes))
         return True
-
-    def _drop(self) -> None:
-        self._items.clear()
-        self._changes = 0
 
     def _put(self, item: Snapshot | Delta) -> None:
         self._items.append(item)

@@ -17,6 +17,7 @@ from reifydb.client import requests
 from reifydb.client.feed import Feed
 from reifydb.client.requests import Prepare, Prepared
 from reifydb.client.schema import Schema
+from reifydb.config import client_retries_max, client_waiting_max
 from reifydb.database.positions import Position
 from reifydb.errors import (
     ConnectionLostError,
@@ -36,14 +37,8 @@ from reifydb.wire.problems import error_of
 
 SUBPROTOCOL = "reifydb.v1.msgpack"
 
-RETRIES_MAX = 5
-"""So often a read that the server refuses for now is asked again."""
-
 RETRY_S = 0.05
 """The wait before the first time, where the server says nothing; it doubles."""
-
-WAITING_MAX = 100_000
-"""Requests that wait to be sent. Beyond them new ones are refused."""
 
 FRAME_HEAD_BYTES = 5
 
@@ -56,13 +51,16 @@ _decode = CODECS[SUBPROTOCOL].decode
 
 
 class Clock(Protocol):
-    """What the outside gives: time."""
+    """What the outside gives: time, and dice."""
 
     def now_s(self) -> float:
         """Seconds, from any moment on."""
 
     def later(self, after_s: float, run: Callable[[], None]) -> object:
         """Runs something later."""
+
+    def drawn(self) -> float:
+        """A random number from 0 to 1."""
 
 
 class Request:
@@ -192,8 +190,10 @@ class ClientProtocol:
         """
         if self._ended is not None:
             raise self._ended
-        if len(self._waiting) >= WAITING_MAX:
-            raise OverloadedError(f"{WAITING_MAX:,} requests wait to be sent already")
+        if len(self._waiting) >= client_waiting_max:
+            raise OverloadedError(
+                f"{client_waiting_max:,} requests wait to be sent (client_waiting_max)"
+            )
         self._enqueue(request)
 
     def _enqueue(self, request: Request) -> None:
@@ -438,7 +438,7 @@ class ClientProtocol:
             return
         request, prepared = sent
         retryable = isinstance(error, UnavailableError) and prepared.safe
-        if retryable and request.attempts < RETRIES_MAX:
+        if retryable and request.attempts < client_retries_max:
             self._retry(request, error)
         else:
             self._refuse(request, error, message[3] if len(message) > 3 else 0)
@@ -450,6 +450,7 @@ class ClientProtocol:
             self._streams.pop(feed.id or -1, None)
             feed.pause()
         after_s = getattr(error, "retry_after_s", RETRY_S * 2**request.attempts)
+        after_s *= 1 + self._clock.drawn()  # what was refused together does not come back together
 
         def again() -> None:
             if self._ended is not None:
