@@ -11,7 +11,7 @@ import reifydb
 from reifydb.cli.target import Answer, Args, Row
 from reifydb.database import Database
 from reifydb.database.modules import Module
-from reifydb.errors import LockedError
+from reifydb.errors import LockedError, ReifyDBError
 from reifydb.gateway.grants import EVERYTHING
 from reifydb.gateway.shapes import Shapes
 from reifydb.wire.dialects import PLAIN
@@ -29,8 +29,8 @@ def open_folder(path: str) -> Database:
     try:
         return reifydb.open(path)
     except LockedError as error:
-        error.hint = "does a server have it open? then ask that: --url http://…"
-        error.args = (f"{error.message} ({error.hint})",)
+        message = LockedError(path, error.pid).message
+        ReifyDBError.__init__(error, message, hint="does a server have it open? ask that: --url")
         raise
 
 

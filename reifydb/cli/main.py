@@ -25,6 +25,7 @@ import click
 
 from reifydb import errors
 from reifydb.cli.group import LazyGroup
+from reifydb.cli.output import printable
 
 DONE, FAILED, USAGE, NOT_NOW, REJECTED = range(5)
 
@@ -108,7 +109,7 @@ def _failed(error: BaseException, as_json: bool) -> int:
         return _said(errors.RequestError("interrupted"), as_json)
     if isinstance(error, errors.AbortedError):
         return _said(error, as_json, REJECTED)
-    if isinstance(error, errors.UnavailableError):
+    if isinstance(error, errors.UnavailableError | errors.ConnectionLostError):
         return _said(error, as_json, NOT_NOW)
     if isinstance(error, errors.ReifyDBError):
         return _said(error, as_json)
@@ -124,5 +125,7 @@ def _said(error: errors.ReifyDBError, as_json: bool, code: int = FAILED) -> int:
 
         print(json.dumps(problem_of(error)), file=sys.stderr)
     else:
-        print(f"error: {error}", file=sys.stderr)
+        # On one line, but for the reasons why a module is refused; what a server says is escaped.
+        lines = str(error).split("\n") if isinstance(error, errors.ModuleError) else [str(error)]
+        print("\n".join(map(printable, (f"error: {lines[0]}", *lines[1:]))), file=sys.stderr)
     return code

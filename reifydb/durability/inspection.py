@@ -4,12 +4,14 @@ For people and tools that want to know what a log holds before anything is opene
 incarnation and cuts off a torn tail. Whether the log can be believed is what recovery.py says, in a
 second pass, so that there is one judgement; the counts are of the frames that can be read.
 
-A writer may be at work. What it has just begun looks like a torn tail then, and a segment may have
-come or gone between two looks: `in_use` says that somebody is likely to be there.
+A writer may be at work. What it has just begun looks like a torn tail then: `in_use` says that
+somebody is likely to be there. And a segment may come between two looks, which then seem to
+contradict each other: what is damaged is still so when one looks again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +31,13 @@ from reifydb.durability.reader import BadFrame, FrameReader
 from reifydb.durability.recovery import Recovery
 from reifydb.durability.storage import FileStorage, SystemFile
 from reifydb.errors import FormatVersionError, LogDamagedError, RequestError
+
+LOOKS_MAX = 3
+"""How often a log that somebody writes is read before it is called damaged."""
+
+SURVEYS_MAX = 30
+"""… and how often its segments are listed: when one is made meanwhile, the list does not fit what
+HEAD says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,8 @@ class FolderFacts:
 
 
 def inspect_folder(path: str) -> FolderFacts:
-    """Reads a database's folder. O(log), twice; one frame in memory.
+    """Reads a database's folder. O(log), twice; one frame in memory. At most `LOOKS_MAX` times that
+    where somebody writes.
 
     Raises:
         RequestError: There is no database.
@@ -108,18 +118,21 @@ def inspect_folder(path: str) -> FolderFacts:
     uuid = read_identity(storage, folder)
     if uuid is None:
         raise RequestError(f"there is no database in {path}")
-    found = _segments(storage, folder, uuid)
-    damage, torn = _judged(storage, folder, uuid)
+    for _ in range(LOOKS_MAX):
+        in_use = _holder(folder)
+        found = _segments(storage, folder, uuid)
+        surveys = 1 if in_use is None else SURVEYS_MAX
+        damage, torn = _judged(storage, folder, uuid, surveys)
+        if not damage or in_use is None:
+            break
     head = None
-    try:
+    with contextlib.suppress(LogDamagedError, FormatVersionError):  # the judgement names it
         head = read_head(storage, folder, uuid)
-    except (LogDamagedError, FormatVersionError) as error:
-        damage = damage or str(error)
     return FolderFacts(
         path=path,
         uuid=uuid,
         version=VERSION,
-        in_use=_holder(folder),
+        in_use=in_use,
         head=head,
         segments=found,
         incarnations=_incarnations(found),
@@ -194,10 +207,10 @@ def _segment(storage: FileStorage, path: str, uuid: bytes) -> SegmentFacts | Non
     )
 
 
-def _judged(storage: FileStorage, folder: Folder, uuid: bytes) -> tuple[str, int]:
+def _judged(storage: FileStorage, folder: Folder, uuid: bytes, surveys: int) -> tuple[str, int]:
     """Why the log cannot be believed, if so, and how many bytes of a torn tail it has."""
     try:
-        recovery = Recovery(storage, folder, uuid)
+        recovery = _surveyed(storage, folder, uuid, surveys)
         for _ in recovery.groups():
             pass
     except (LogDamagedError, FormatVersionError) as error:
@@ -205,6 +218,13 @@ def _judged(storage: FileStorage, folder: Folder, uuid: bytes) -> tuple[str, int
     except FileNotFoundError as error:
         return f"{error.filename} went away while it was read", 0
     return "", recovery.torn_bytes
+
+
+def _surveyed(storage: FileStorage, folder: Folder, uuid: bytes, surveys: int) -> Recovery:
+    for _ in range(surveys - 1):
+        with contextlib.suppress(LogDamagedError, FileNotFoundError):
+            return Recovery(storage, folder, uuid)
+    return Recovery(storage, folder, uuid)
 
 
 def _incarnations(found: Sequence[SegmentFacts]) -> tuple[Incarnation, ...]:

@@ -282,7 +282,14 @@ def test_a_folder_in_use_exits_with_3(run: Run, bank: Path) -> None:
     with reifydb.open(bank):
         code, _, err = run("call", bank, "bank.total")
     assert code == 3
+    assert err.startswith(f"error: {bank} is in use by process ")
     assert "--url" in err
+
+
+def test_errors_are_one_line_whatever_they_quote(run: Run, bank: Path) -> None:
+    code, _, err = run("call", bank, "no\nsuch\x1b[2J")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "\x1b" not in err
 
 
 def test_a_url_in_place_of_a_folder_is_understood(run: Run) -> None:

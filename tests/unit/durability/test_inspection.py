@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,35 @@ def test_whoever_has_it_open_goes_on(folder: Path) -> None:
         with db.transaction() as tx:
             tx.insert("t", {"id": 101, "text": ""})
     assert inspect_folder(str(folder)).last_lsn == 13
+
+
+WRITER = """
+import sys, time, reifydb
+options = reifydb.Options(reserve_bytes=0, segment_bytes_max=20_000, flush_interval_ms=0.2)
+with reifydb.open(sys.argv[1], options=options) as db:
+    print("open", flush=True)
+    until = time.monotonic() + 3
+    i = 1000
+    while time.monotonic() < until:
+        i += 1
+        with db.transaction() as tx:
+            tx.insert("t", {"id": i, "text": "x" * (i % 700)})
+        db.flush()
+"""
+
+
+def test_a_log_that_is_written_meanwhile_is_not_called_damaged(folder: Path) -> None:
+    """Small segments: a new one comes many times a second."""
+    writer = [sys.executable, "-c", WRITER, str(folder)]
+    with subprocess.Popen(writer, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        found = []
+        while process.poll() is None:
+            found.append(inspect_folder(str(folder)).damage)
+    assert len(found) > 3
+    assert set(found) == {""}
+    assert process.returncode == 0
 
 
 def test_a_torn_tail_is_no_damage_and_stays(folder: Path) -> None:
