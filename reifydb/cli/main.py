@@ -8,7 +8,7 @@ What goes wrong is one line on standard error that begins with `error:`, or with
 | 0 | done |
 | 1 | refused, or failed |
 | 2 | wrong usage |
-| 3 | not reached, or not now: nobody listens, the folder is in use, the server has too much to do |
+| 3 | not reached, not now (the folder is in use, the server too busy), or the connection was lost |
 | 4 | the transition said no |
 
 What a command needs is imported when it runs (group.py), so that `--help` answers at once.

@@ -16,7 +16,7 @@ import click
 
 from reifydb.cli.target import Answer, Args, Row
 from reifydb.config import scan_rows_max
-from reifydb.errors import NotFoundError, UnavailableError
+from reifydb.errors import ConnectionLostError, NotFoundError, UnavailableError
 from reifydb.wire.problems import error_of
 
 TIMEOUT_S = 60.0
@@ -40,6 +40,7 @@ class Remote:
         self._url, self._base = url, parts.path.rstrip("/")
         self._connection = kind(parts.hostname, port, timeout=TIMEOUT_S)
         self._headers = {"Accept": JSON_TYPE}
+        self._changes = False
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
 
@@ -139,6 +140,12 @@ class Remote:
 
     def _send(self, method: str, path: str, body: bytes | None, content_type: str) -> HTTPResponse:
         headers = self._headers | ({} if body is None else {"Content-Type": content_type})
+        self._changes = method != "GET"
+        try:
+            if self._connection.sock is None:
+                self._connection.connect()
+        except (OSError, HTTPException) as error:
+            raise self._unreachable(error) from None
         try:
             self._connection.request(method, self._base + path, body, headers)
             response = self._connection.getresponse()
@@ -155,11 +162,23 @@ class Remote:
             raise self._lost(error) from None
         return found
 
-    def _lost(self, error: Exception) -> UnavailableError:
-        self._connection.close()
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    def _unreachable(self, error: Exception) -> UnavailableError:
         hint = "is it running? reifydb serve" if isinstance(error, ConnectionRefusedError) else ""
-        return UnavailableError(f"{self._url} cannot be reached: {why}", hint=hint)
+        return UnavailableError(f"{self._url} cannot be reached: {_why(error)}", hint=hint)
+
+    def _lost(self, error: Exception) -> UnavailableError | ConnectionLostError:
+        """After a request was sent: one that changes something may have done so."""
+        self._connection.close()
+        message = f"the connection to {self._url} was lost: {_why(error)}"
+        if self._changes:
+            return ConnectionLostError(
+                message, hint="it may have run, or not: look before you retry"
+            )
+        return UnavailableError(message)
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _escaped(segment: str) -> str:

@@ -208,6 +208,33 @@ def test_what_is_no_server_is_told() -> None:
     assert "cannot be reached" in refusal("schema", "--url", f"http://127.0.0.1:{port}", code=3)
 
 
+def test_a_call_whose_answer_is_lost_is_not_called_safe_to_repeat() -> None:
+    schema = {
+        "tables": [],
+        "transitions": [{"name": "a.b", "params": [], "result": None, "query": False}],
+    }
+    body = json.dumps(schema).encode()
+    with socket.create_server(("127.0.0.1", 0)) as broken:
+        url = f"http://127.0.0.1:{broken.getsockname()[1]}"
+
+        def answer() -> None:
+            """The schema, then nothing at all for the call."""
+            for head in (
+                b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+                + body,
+                b"",
+            ):
+                connection, _ = broken.accept()
+                with connection:
+                    connection.recv(1000)
+                    connection.sendall(head)
+
+        threading.Thread(target=answer, daemon=True).start()
+        done = reify("call", "--url", url, "a.b", "--json")
+    said = json.loads(done.stderr)
+    assert (done.returncode, said["code"], said["retryable"]) == (3, "connection_lost", False)
+
+
 # ---------------------------------------------------------------- watching
 
 
