@@ -19,6 +19,9 @@ from reifydb.errors import *  # noqa: F403
 from reifydb.errors import __all__ as _errors
 
 if TYPE_CHECKING:
+    from reifydb.client.changes import AsyncChanges
+    from reifydb.client.database import AsyncDatabase, aconnect
+    from reifydb.client.remote import RemoteChanges, RemoteDatabase, connect
     from reifydb.database import Database
     from reifydb.database import open_database as open
     from reifydb.database.changes import Change, Changes, Delta, Snapshot
@@ -26,13 +29,16 @@ if TYPE_CHECKING:
     from reifydb.database.outcomes import Outcome, Outcomes
     from reifydb.database.positions import Position
     from reifydb.database.transaction import Transaction
-    from reifydb.database.typed import TypedTable
+    from reifydb.database.typed import Calls, TypedTable
     from reifydb.engine.json_values import JSON_NULL, Json
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "JSON_NULL",
+    "AsyncChanges",
+    "AsyncDatabase",
+    "Calls",
     "Change",
     "Changes",
     "Database",
@@ -44,9 +50,13 @@ __all__ = [
     "Outcome",
     "Outcomes",
     "Position",
+    "RemoteChanges",
+    "RemoteDatabase",
     "Snapshot",
     "Transaction",
     "TypedTable",
+    "aconnect",
+    "connect",
     "open",
     *_errors,
 ]
@@ -55,6 +65,12 @@ _LAZY = {
     "JSON_NULL": ("reifydb.engine.json_values", "JSON_NULL"),
     "Json": ("reifydb.engine.json_values", "Json"),
     "open": ("reifydb.database", "open_database"),
+    "connect": ("reifydb.client.remote", "connect"),
+    "aconnect": ("reifydb.client.database", "aconnect"),
+    "AsyncDatabase": ("reifydb.client.database", "AsyncDatabase"),
+    "AsyncChanges": ("reifydb.client.changes", "AsyncChanges"),
+    "RemoteDatabase": ("reifydb.client.remote", "RemoteDatabase"),
+    "RemoteChanges": ("reifydb.client.remote", "RemoteChanges"),
     "Database": ("reifydb.database", "Database"),
     "Module": ("reifydb.database.modules", "Module"),
     "Change": ("reifydb.database.changes", "Change"),
@@ -65,6 +81,7 @@ _LAZY = {
     "Outcome": ("reifydb.database.outcomes", "Outcome"),
     "Outcomes": ("reifydb.database.outcomes", "Outcomes"),
     "Transaction": ("reifydb.database.transaction", "Transaction"),
+    "Calls": ("reifydb.database.typed", "Calls"),
     "TypedTable": ("reifydb.database.typed", "TypedTable"),
 }
 

@@ -156,6 +156,17 @@ outgoing_bytes_max = MIB
 scan_rows_max = 10_000
 """Rows of one scan over the wire: a client asks for the next ones."""
 
+client_waiting_max = 100_000
+"""Requests of one client that wait to be sent: for a connection, or for answers to others."""
+
+client_changes_max = 65_536
+"""Changes that wait in a client for the reader of a subscription. With more to come the
+subscription is left; once they are read, it is taken up again behind them. So whoever reads slowly
+gets on, whatever comes at once."""
+
+client_retries_max = 5
+"""How often a client asks again for a read that the server refuses for now."""
+
 sql_bytes_max = MIB
 """SQL text of one call, in UTF-8. The parser takes up to 5 s and 300 MB for this much."""
 

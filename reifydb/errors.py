@@ -6,6 +6,7 @@ The class says what to do about it:
 - `TransactionError`: the request was sound, its transaction did not commit. Nothing has changed.
 - `UnavailableError`: not now. The same request may be served later, unchanged.
 - `OperatorError`: someone has to look at the disk, the log or the program.
+- `ConnectionLostError`, which is none of these: nobody can say whether it ran. Look, then decide.
 
 `code` is stable and goes over the wire; the text is for people and may change. Facts that a program
 may want are attributes.
@@ -20,6 +21,7 @@ __all__ = [
     "AbortedError",
     "BusyError",
     "ClosedError",
+    "ConnectionLostError",
     "ConstraintError",
     "DeadlineError",
     "DuplicateKeyError",
@@ -35,6 +37,7 @@ __all__ = [
     "ModuleError",
     "NotFoundError",
     "NotNullError",
+    "OfflineError",
     "OperatorError",
     "OverloadedError",
     "PreconditionFailedError",
@@ -315,6 +318,23 @@ class WaitTimeoutError(UnavailableError):
     """`wait_durable` waited for its whole timeout. The commit may still become durable."""
 
     code = "wait_timeout"
+
+
+class OfflineError(UnavailableError):
+    """A client had no connection to its server for too long. The request was not sent."""
+
+    code = "offline"
+
+
+# ------------------------------------------------------------------ look first
+
+
+class ConnectionLostError(ReifyDBError):
+    """The connection was lost before the answer came: it has run, or not. Not sent again, for it
+    would run twice.
+    """
+
+    code = "connection_lost"
 
 
 # ------------------------------------------------------------------ call an operator

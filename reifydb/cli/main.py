@@ -1,22 +1,66 @@
-"""The command `reifydb`. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+"""The command `reifydb`.
 
-Errors are one line on standard error that begins with `error:`. What a sub-command needs is
-imported when it runs, so that `--help` answers at once.
+What goes wrong is one line on standard error that begins with `error:`, or with `--json` a problem
+(docs/errors.md), and the exit code says of what kind it is:
+
+| code | |
+|---|---|
+| 0 | done |
+| 1 | refused, or failed |
+| 2 | wrong usage |
+| 3 | not reached, not now (the folder is in use, the server too busy), or the connection was lost |
+| 4 | the transition said no |
+
+What a command needs is imported when it runs (group.py), so that `--help` answers at once.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
-import reifydb
-from reifydb.cli.serve import serve
-from reifydb.cli.tokens import token
-from reifydb.engine.catalog import Table, Transition
-from reifydb.errors import ReifyDBError
+from reifydb import errors
+from reifydb.cli.group import LazyGroup
+from reifydb.cli.output import printable
+
+DONE, FAILED, USAGE, NOT_NOW, REJECTED = range(5)
+
+COMMANDS = {
+    "serve": ("serve:serve", "Serve a database over HTTP and WebSocket."),
+    "call": ("call:call", "Call a transition."),
+    "get": ("rows:get", "Print the row with a primary key."),
+    "scan": ("rows:scan", "Print the rows of a table in the order of a key."),
+    "watch": ("watch:watch", "Print a table, then what changes in it."),
+    "install": ("modules:install", "Install a module, or replace the one of its name."),
+    "modules": ("modules:modules", "List the installed modules."),
+    "schema": ("schema:schema", "Print the schema as SQL, or change it."),
+    "describe": ("schema:describe", "Say what a table or a transition looks like."),
+    "verify": ("verify:verify", "Open a database and check all of it."),
+    "inspect": ("inspect:inspect", "Say what is in a folder, without opening or changing it."),
+    "token": ("tokens:token", "Make, list and revoke the tokens of a database."),
+    "logs": ("logs:logs", "Print what transitions have logged."),
+    "generate": ("generate:generate", "Make source text from a schema."),
+    "pack": ("pack:pack", "Put a manifest into a module."),
+    "version": ("version:version", "Print the version."),
+}
+"""Of each command where it is, in this package, and what the help says of it."""
+
+
+@click.command(
+    cls=LazyGroup,
+    lazy={name: (f"reifydb.cli.{where}", said) for name, (where, said) in COMMANDS.items()},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+def command() -> None:
+    """ReifyDB, a database for live application state.
+
+    Most commands work on a database's folder, or with --url on a server. With --json they answer in
+    JSON. Exit codes: 1 failed, 2 wrong usage, 3 not reached or not now, 4 the transition said no.
+    """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,182 +69,63 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: Without the program's name. None: those of the process.
     """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    as_json = "--json" in words  # also when the rest of them is not understood
     try:
-        done = command.main(
-            args=None if arguments is None else list(arguments),
-            prog_name="reifydb",
-            standalone_mode=False,
-        )
-        return done if isinstance(done, int) else 0
-    except click.UsageError as error:
-        if error.ctx is not None:
+        done = command.main(args=words, prog_name="reifydb", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads has had enough: `reifydb scan … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return FAILED
+    except Exception as error:
+        return _failed(error, as_json)
+    except KeyboardInterrupt:
+        return _failed(click.Abort(), as_json)
+    return done if isinstance(done, int) else DONE
+
+
+NO_ARGUMENTS: type[click.UsageError] | tuple[()] = getattr(
+    click.exceptions, "NoArgsIsHelpError", ()
+)
+"""What click raises for a group without a command, from 8.2 on: its message is the help."""
+
+
+def _failed(error: BaseException, as_json: bool) -> int:
+    """Says what went wrong; the exit code.
+
+    Raises:
+        BaseException: The error itself, when it is none that anybody expects.
+    """
+    if isinstance(error, NO_ARGUMENTS):
+        click.echo(error.format_message(), err=True)
+        return USAGE
+    if isinstance(error, click.UsageError):
+        if error.ctx is not None and not as_json:
             click.echo(error.ctx.get_usage(), err=True)
-        return _failed(error.format_message(), code=2)
-    except click.ClickException as error:
-        return _failed(error.format_message())
-    except (click.Abort, KeyboardInterrupt):
-        return _failed("interrupted")
-    except ReifyDBError as error:
-        return _failed(str(error))
-    except OSError as error:
+        return _said(errors.RequestError(error.format_message()), as_json, USAGE)
+    if isinstance(error, click.ClickException):
+        return _said(errors.RequestError(error.format_message()), as_json)
+    if isinstance(error, click.Abort):
+        return _said(errors.RequestError("interrupted"), as_json)
+    if isinstance(error, errors.AbortedError):
+        return _said(error, as_json, REJECTED)
+    if isinstance(error, errors.UnavailableError | errors.ConnectionLostError):
+        return _said(error, as_json, NOT_NOW)
+    if isinstance(error, errors.ReifyDBError):
+        return _said(error, as_json)
+    if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return _failed(f"{where}{error.strerror or error}")
+        return _said(errors.RequestError(f"{where}{error.strerror or error}"), as_json)
+    raise error
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def command() -> None:
-    """ReifyDB, a database for live application state."""
+def _said(error: errors.ReifyDBError, as_json: bool, code: int = FAILED) -> int:
+    if as_json:
+        from reifydb.wire.problems import problem_of
 
-
-command.add_command(serve)
-command.add_command(token)
-
-
-@command.command()
-def version() -> None:
-    """Print the version."""
-    click.echo(f"reifydb {reifydb.__version__}")
-
-
-@command.group()
-def generate() -> None:
-    """Make source text from a schema."""
-
-
-_schema_option = click.option(
-    "--schema",
-    metavar="FILE.sql",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The schema: create table and create index statements.",
-)
-_output_option = click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Where the source goes; standard output when left out.",
-)
-_check_option = click.option(
-    "--check",
-    is_flag=True,
-    help="Write nothing; exit with 1 unless the output is there and up to date.",
-)
-
-
-@generate.command("zig")
-@_schema_option
-@_output_option
-@_check_option
-def generate_zig(schema: Path | None, output: Path | None, check: bool) -> None:
-    """Typed rows for guests in Zig, one struct for each table."""
-    from reifydb.generate.zig import generate_zig as zig
-
-    tables, _ = _read_schema(schema)
-    _deliver(zig(tables), output, check=check)
-
-
-@generate.command("c")
-@_schema_option
-@_output_option
-@_check_option
-def generate_c(schema: Path | None, output: Path | None, check: bool) -> None:
-    """Typed rows for guests in C, one struct for each table, and the schema for the module."""
-    from reifydb.generate.c import generate_c as c
-
-    tables, sql = _read_schema(schema)
-    _deliver(c(tables, sql), output, check=check)
-
-
-_modules_option = click.option(
-    "--module",
-    "modules",
-    multiple=True,
-    metavar="FILE.wasm",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A module whose transitions to type; without --schema, its tables too.",
-)
-
-
-@generate.command("python")
-@_schema_option
-@_modules_option
-@_output_option
-@_check_option
-def generate_python(
-    schema: Path | None, modules: tuple[Path, ...], output: Path | None, check: bool
-) -> None:
-    """Typed rows, tables and transitions for programs in Python."""
-    from reifydb.generate.python import generate_python as python
-
-    _deliver(python(*_read_program(schema, modules)), output, check=check)
-
-
-@generate.command("typescript")
-@_schema_option
-@_modules_option
-@_output_option
-@_check_option
-def generate_typescript(
-    schema: Path | None, modules: tuple[Path, ...], output: Path | None, check: bool
-) -> None:
-    """Typed rows, tables and transitions for clients in TypeScript."""
-    from reifydb.generate.typescript import generate_typescript as typescript
-
-    _deliver(typescript(*_read_program(schema, modules)), output, check=check)
-
-
-def _read_program(
-    schema: Path | None, modules: tuple[Path, ...]
-) -> tuple[list[Table], dict[str, Sequence[Transition]]]:
-    """The tables of a schema, or else of modules, and the transitions of modules."""
-    from reifydb.cli.manifests import read_manifest, tables_of
-
-    manifests = dict(read_manifest(path) for path in modules)
-    if len(manifests) < len(modules):
-        raise click.ClickException("two modules have the same name")
-    of_modules = schema is None and manifests
-    tables = tables_of(manifests) if of_modules else _read_schema(schema)[0]
-    return tables, {name: manifest.transitions for name, manifest in manifests.items()}
-
-
-def _deliver(source: str, output: Path | None, *, check: bool) -> None:
-    """Writes or prints generated source, or compares it with what is there."""
-    if check:
-        if output is None:
-            raise click.UsageError("'--check' needs '--output': what to compare with.")
-        there = output.read_text(encoding="utf-8") if output.exists() else None
-        if there != source:
-            what = "is not there" if there is None else "is not what would be generated now"
-            raise click.ClickException(f"{output} {what}: run the command without --check")
-    elif output is None:
-        click.echo(source, nl=False)
+        print(json.dumps(problem_of(error)), file=sys.stderr)
     else:
-        output.write_text(source, encoding="utf-8", newline="\n")
-
-
-def _read_schema(schema: Path | None) -> tuple[list[Table], str]:
-    """The tables of a schema file, each there once, and its text."""
-    from reifydb.sql.create_table import parse_schema
-
-    if schema is None:
-        raise click.UsageError("Missing option '--schema'.")
-    try:
-        sql = schema.read_text(encoding="utf-8")
-        statements = parse_schema(sql)
-    except UnicodeDecodeError:
-        raise click.ClickException(f"{schema}: not UTF-8") from None
-    except ReifyDBError as error:
-        raise click.ClickException(f"{schema}: {error}") from None
-    tables = [statement.table for statement in statements]
-    names = [table.name for table in tables]
-    for name in names:
-        if names.count(name) > 1:
-            raise click.ClickException(f"{schema}: table {name} is there twice")
-    if not tables:
-        raise click.ClickException(f"{schema}: there is no create table in it")
-    return tables, sql
-
-
-def _failed(message: str, code: int = 1) -> int:
-    print(f"error: {message}", file=sys.stderr)
+        # On one line, but for the reasons why a module is refused; what a server says is escaped.
+        lines = str(error).split("\n") if isinstance(error, errors.ModuleError) else [str(error)]
+        print("\n".join(map(printable, (f"error: {lines[0]}", *lines[1:]))), file=sys.stderr)
     return code

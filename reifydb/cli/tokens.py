@@ -2,122 +2,113 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from reifydb.cli.group import LazyGroup
+from reifydb.cli.options import folder_argument, json_option
 
 if TYPE_CHECKING:
     from reifydb.gateway.tokens import Token
 
-_path_argument = click.argument("path", type=click.Path(file_okay=False, path_type=Path))
-_json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 
-
-@click.group()
+@click.group(cls=LazyGroup)
 def token() -> None:
     """Make, list and revoke the tokens of a database.
 
-    The database must not be open in another process: stop its server first.
+    No other process may have it open: stop its server first.
     """
 
 
 @token.command("make")
-@_path_argument
+@folder_argument
 @click.argument("name")
 @click.option(
     "--can",
     required=True,
-    metavar="LIST",
-    help="What its holder may do, with commas between: call, read, write, subscribe, modules, "
-    "schema, operations; the first four also for one thing: call:bank.transfer, read:account.",
+    multiple=True,
+    metavar="CAPABILITY",
+    help="What its holder may do: call, read, write, subscribe, modules, schema, operations; the"
+    " first four also for one thing, as call:bank.transfer or read:account. Several with commas"
+    " between, or the option several times.",
 )
 @click.option(
     "--days",
     type=click.FloatRange(0, 36_500, min_open=True),
-    help="How long it is good for; without, until it is revoked.",
+    help="How long it is good for; without it, until it is revoked.",
 )
-@_json_option
-def make_token(path: Path, name: str, can: str, days: float | None, as_json: bool) -> None:
-    """Make a token, and print it: nobody can ask for it again.
+@json_option
+def make(path: str, name: str, can: tuple[str, ...], days: float | None, as_json: bool) -> None:
+    """Make a token, and print it: it cannot be asked for again.
 
-    The database is made when the folder PATH is not there.
+    The database in the folder PATH is made when it is not there.
     """
-    import reifydb
+    from reifydb.cli.folder import open_folder
+    from reifydb.cli.output import print_json
     from reifydb.gateway.tokens import Tokens
 
-    capabilities = sorted({part.strip() for part in can.split(",")} - {""})
-    with reifydb.open(path) as db:
-        made = Tokens(db).make(name, capabilities, days=days)
-        found = next(known for known in Tokens(db).list() if known.name == name)
-    # Closed, so what is printed is on disk.
-    click.echo(json.dumps({"token": made, **_shown(found)}) if as_json else made)
-    if not as_json:
-        click.echo("it is not shown again", err=True)
+    capabilities = {part.strip() for each in can for part in each.split(",")} - {""}
+    with open_folder(path) as db:
+        tokens = Tokens(db)
+        made = tokens.make(name, sorted(capabilities), days=days)
+        [found] = [known for known in tokens.list() if known.name == name]
+    # The database is closed: what is printed now is on disk.
+    if as_json:
+        print_json({"token": made} | _facts(found))
+        return
+    click.echo(made)
+    click.echo("keep it: it is not shown again", err=True)
 
 
 @token.command("list")
-@_path_argument
-@_json_option
-def list_tokens(path: Path, as_json: bool) -> None:
-    """Say whose tokens there are, and what they may do. The tokens themselves are not kept."""
-    import reifydb
+@folder_argument
+@json_option
+def list_tokens(path: str, as_json: bool) -> None:
+    """List the tokens and what they may do; not the tokens themselves, which are not kept."""
+    from reifydb.cli.folder import open_folder
+    from reifydb.cli.output import print_json, print_table
+    from reifydb.cli.target import check_there
     from reifydb.gateway.tokens import Tokens
 
-    _check_there(path)
-    with reifydb.open(path) as db:
-        found = Tokens(db).list()
+    check_there(path)
+    with open_folder(path) as db:
+        found = [_facts(known) for known in Tokens(db).list()]
     if as_json:
-        click.echo(json.dumps([_shown(known) for known in found]))
+        print_json(found)
         return
-    rows = [
-        (known.name, ", ".join(known.capabilities), _expiry(known) or "never") for known in found
-    ]
-    _echo_table([("NAME", "MAY", "EXPIRES"), *rows])
+    rows = [[f["name"], ", ".join(f["capabilities"]), f["expires"] or "never"] for f in found]
+    print_table(["NAME", "MAY", "EXPIRES"], rows)
 
 
 @token.command("revoke")
-@_path_argument
+@folder_argument
 @click.argument("name")
-@_json_option
-def revoke_token(path: Path, name: str, as_json: bool) -> None:
+@json_option
+def revoke(path: str, name: str, as_json: bool) -> None:
     """Take a token away."""
-    import reifydb
+    from reifydb.cli.folder import open_folder
+    from reifydb.cli.output import print_json
+    from reifydb.cli.target import check_there
     from reifydb.gateway.tokens import Tokens
 
-    _check_there(path)
-    with reifydb.open(path) as db:
+    check_there(path)
+    with open_folder(path) as db:
         Tokens(db).remove(name)
-    click.echo(json.dumps({"revoked": name}) if as_json else f"revoked {name}")
+    if as_json:
+        print_json({"revoked": name})
+    else:
+        click.echo(f"revoked {name}")
 
 
-def _check_there(path: Path) -> None:
-    """Opening would make a database; who asks for tokens did not mean that."""
-    if not path.is_dir() or not any(path.iterdir()):
-        raise click.ClickException(f"{path}: there is no database")
-
-
-def _shown(known: Token) -> dict[str, object]:
+def _facts(known: Token) -> dict[str, Any]:
+    expires = None
+    if known.expires_us is not None:
+        at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=known.expires_us // 1_000_000)
+        expires = at.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "name": known.name,
         "capabilities": list(known.capabilities),
-        "expires": _expiry(known),
+        "expires": expires,
     }
-
-
-def _expiry(known: Token) -> str | None:
-    if known.expires_us is None:
-        return None
-    at = datetime.fromtimestamp(known.expires_us // 1_000_000, UTC)
-    return at.isoformat().replace("+00:00", "Z")
-
-
-def _echo_table(rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as their widest cell: nothing is cut, so that `grep` finds it."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())

@@ -90,7 +90,7 @@ class Changes:
             db._turns.settle()
             db._check_open()
             handle = db._state.catalog.get(table)
-            self._number, self._rows = handle.number, WireRows(handle)
+            self._number, self._rows = handle.number, WireRows(handle.table)
             if since is not None:
                 self._hub.resume(self._outbox, handle, since)
         self._gathered: dict[object, object] = {}
@@ -185,7 +185,7 @@ class Changes:
             if handle is None:
                 self._outbox.end(_dropped(self.table))
                 return True
-            self._rows = WireRows(handle)
+            self._rows = WireRows(handle.table)
             return self._hub.begin_reading(self._outbox, handle)
 
     def _gather(self) -> Snapshot | None:

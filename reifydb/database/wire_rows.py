@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from reifydb.database.outbox import Chunk
-from reifydb.database.tables import TableHandle
-from reifydb.engine.catalog import Column, Type
+from reifydb.engine.catalog import Column, Table, Type
 from reifydb.engine.json_values import json_value
 from reifydb.engine.values import decimal_value, timestamp_value
 
@@ -32,10 +31,10 @@ class Entry(NamedTuple):
 class WireRows:
     """Reads the rows of one table; O(columns) to make."""
 
-    def __init__(self, handle: TableHandle) -> None:
-        self._names = handle.names
-        self._readers = _readers(handle.table.columns)
-        self._key_readers = _readers(handle.table.key_columns)
+    def __init__(self, table: Table) -> None:
+        self._names = [column.name for column in table.columns]
+        self._readers = readers(table.columns)
+        self._key_readers = readers(table.key_columns)
 
     def entries(self, chunk: Chunk) -> Iterator[Entry]:
         """The entries of a chunk."""
@@ -46,12 +45,12 @@ class WireRows:
 
     def row(self, values: Any) -> dict[str, object]:
         """A row by name."""
-        return dict(zip(self._names, _read(values, self._readers), strict=True))
+        return dict(zip(self._names, read(values, self._readers), strict=True))
 
-    def key(self, values: tuple[Any, ...]) -> object:
+    def key(self, values: Sequence[Any]) -> object:
         """A key: bare when it is of one column, else a tuple."""
-        read = _read(values, self._key_readers)
-        return read[0] if len(read) == 1 else tuple(read)
+        found = read(values, self._key_readers)
+        return found[0] if len(found) == 1 else tuple(found)
 
     def in_order(self, keys: Mapping[Any, object]) -> Iterable[Any]:
         """Keys in the order of the primary key. They compare as the index does: numbers by value,
@@ -60,10 +59,12 @@ class WireRows:
         return sorted(keys)
 
 
-_Readers = Sequence[tuple[int, Callable[[Any], object]]]
+Readers = Sequence[tuple[int, Callable[[Any], object]]]
+"""The columns whose values are not what they are in Python, and what makes them that."""
 
 
-def _readers(columns: Sequence[Column]) -> _Readers:
+def readers(columns: Sequence[Column]) -> Readers:
+    """What `read` needs for rows of these columns."""
     found = [(i, _reader(column)) for i, column in enumerate(columns)]
     return [(i, reader) for i, reader in found if reader is not None]
 
@@ -82,9 +83,10 @@ def _reader(column: Column) -> Callable[[Any], object] | None:
     return None
 
 
-def _read(values: Sequence[object], readers: _Readers) -> list[object]:
-    read = list(values)
+def read(values: Sequence[object], readers: Readers) -> list[object]:
+    """The values of a row as they are in Python."""
+    found = list(values)
     for i, reader in readers:
-        if read[i] is not None:
-            read[i] = reader(read[i])
-    return read
+        if found[i] is not None:
+            found[i] = reader(found[i])
+    return found

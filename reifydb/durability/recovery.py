@@ -92,6 +92,11 @@ class Recovery:
         """Of each segment found, the incarnation that wrote it and its first lsn, in order."""
         return tuple((one.segment.incarnation, one.segment.first_lsn) for one in self._found)
 
+    @property
+    def torn_bytes(self) -> int:
+        """Of the torn tail, known after `groups` was read to its end; 0 when there is none."""
+        return self._tail.size - self._tail.offset if self._tail else 0
+
     def groups(self) -> Generator[Group, None, None]:
         """Every recovered group in order; one for each frame. Holds one frame in memory.
 

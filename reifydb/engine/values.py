@@ -276,6 +276,22 @@ def slot_reader(column: Column) -> Callable[[int], object] | None:
     return None
 
 
+def kept_default(column: Column, value: object) -> object:
+    """A default in Python as the catalog keeps it: the way back of `default_value`.
+
+    Raises:
+        MisfitError: It is not of the column's type.
+    """
+    match column.type:
+        case Type.JSON:
+            return json_bytes(value).decode()
+        case Type.UUID:
+            return uuid_bytes(value)
+        case Type.TIMESTAMP | Type.DECIMAL:
+            return slot_writer(column)(value)
+    return value
+
+
 def default_value(column: Column) -> object:
     """A column's default in Python."""
     kept = column.default

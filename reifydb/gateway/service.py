@@ -363,6 +363,11 @@ class Service:
                 found.append(table.row(dialect, row))
         return found, None
 
+    def _count(self, peer: Peer, request: Request) -> tuple[Any, None]:
+        (name,) = request.arguments
+        peer.session.require("read", name)
+        return self.db.count(self.shapes.table(name).handle.name), None
+
     def _write(self, peer: Peer, request: Request) -> tuple[Any, None]:
         how, name, rows = request.arguments
         peer.session.require("write", name)
@@ -414,6 +419,7 @@ _SERVERS: dict[str, Callable[[Service, Peer, Request], tuple[Any, bool | None]]]
     "look": Service._look,
     "get": Service._get,
     "scan": Service._scan,
+    "count": Service._count,
     "write": Service._write,
     "subscribe": Service._subscribe,
     "unsubscribe": Service._unsubscribe,

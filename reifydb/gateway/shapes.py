@@ -16,9 +16,11 @@ from reifydb.database.batches import Outcome
 from reifydb.database.tables import SYSTEM_PREFIX, TableHandle
 from reifydb.database.transitions import WasmTransition
 from reifydb.engine.catalog import Column, Type
+from reifydb.engine.values import default_value
 from reifydb.errors import RequestError, UnknownNameError
+from reifydb.gateway.grants import Grant
 from reifydb.gateway.session import Session
-from reifydb.wire.dialects import Converter, Dialect
+from reifydb.wire.dialects import PLAIN, Converter, Dialect
 
 LONG = frozenset({Type.TEXT, Type.BYTES, Type.JSON})
 """Types whose values may be long: rows without them have at most 256 columns of 16 bytes or so."""
@@ -161,7 +163,7 @@ class TableShape:
         table = self.handle.table
         return {
             "name": table.name,
-            "columns": [describe_column(column) for column in table.columns],
+            "columns": [_describe_table_column(column) for column in table.columns],
             "key": [column.name for column in table.key_columns],
             "auto": None if table.auto is None else table.columns[table.auto].name,
             "indexes": [
@@ -183,6 +185,16 @@ def describe_column(column: Column) -> dict[str, Any]:
     return {"name": column.name, "type": column.sql_type, "nullable": column.nullable}
 
 
+def _describe_table_column(column: Column) -> dict[str, Any]:
+    """The same for a table's, with its default when it has one, in `PLAIN` whatever the dialect."""
+    found = describe_column(column)
+    default = default_value(column)
+    if default is not None:
+        write = PLAIN.writer(column)
+        found["default"] = default if write is None else write(default)
+    return found
+
+
 class Shapes:
     """The shapes of one database."""
 
@@ -201,6 +213,15 @@ class Shapes:
                 self._transitions.clear()
             shape = self._transitions[key] = TransitionShape(handle, dialect)
         return shape
+
+    def transition(self, name: str) -> WasmTransition:
+        """The transition of a name.
+
+        Raises:
+            UnknownNameError: There is none.
+            RequestError: It is one in Python.
+        """
+        return self._db._registry.find_wasm(name)
 
     def arguments(self, handle: WasmTransition, dialect: Dialect, args: Any) -> bytes:
         """The arguments of a call as a row.
@@ -255,19 +276,19 @@ class Shapes:
             shape = self._tables[handle.name] = TableShape(handle)
         return shape
 
-    def schema(self, session: Session) -> dict[str, Any]:
+    def schema(self, client: Session | Grant) -> dict[str, Any]:
         """What a client may know: the tables and transitions that it may use, and a hash."""
         catalog = self._db._state.catalog
         tables = [
             TableShape(handle).described()
             for handle in catalog.handles.values()
             if not handle.name.startswith(SYSTEM_PREFIX)
-            and any(session.may(kind, handle.name) for kind in ("read", "write", "subscribe"))
+            and any(client.may(kind, handle.name) for kind in ("read", "write", "subscribe"))
         ]
         transitions = [
             describe_transition(handle)
             for name, handle in sorted(self._db._transitions.items())
-            if isinstance(handle, WasmTransition) and session.may("call", name)
+            if isinstance(handle, WasmTransition) and client.may("call", name)
         ]
         found: dict[str, Any] = {"tables": tables, "transitions": transitions}
         text = json.dumps(found, sort_keys=True)

@@ -40,9 +40,8 @@ _IMPORTS = {
     "TypedDict": "typing",
     "cast": "typing",
     "UUID": "uuid",
-    "Database": "reifydb",
+    "Calls": "reifydb",
     "Json": "reifydb",
-    "Transaction": "reifydb",
     "TypedTable": "reifydb",
 }
 """Whatever a generated file may use, and where it is from."""
@@ -197,7 +196,7 @@ def _typed_table(names: _Names, variable: str, parameters: Sequence[str], table:
 
 def _module(module: str, transitions: Sequence[Transition], names: _Names) -> str:
     facade = names.title(module, "Module")
-    names.use("Database | Transaction")
+    names.use("Calls")
     rows, methods, own = [], [], _Names()
     for transition in transitions:
         kind = "None"
@@ -211,9 +210,9 @@ def _module(module: str, transitions: Sequence[Transition], names: _Names) -> st
         methods.append(_method(module, transition, kind, names, own))
     head = (
         f'class {facade}:\n    """The transitions of module `{module}`.\n\n'
-        "    Args:\n        db: A database, where each is a transaction of its own, or an open\n"
-        '            transaction.\n    """\n\n'
-        "    def __init__(self, db: Database | Transaction) -> None:\n        self._db = db"
+        "    Args:\n        db: A database or `RemoteDatabase`, where each is a transaction of\n"
+        '            its own, or an open transaction.\n    """\n\n'
+        "    def __init__(self, db: Calls) -> None:\n        self._db = db"
     )
     return "\n\n\n".join([*rows, "\n\n".join([head, *methods])])
 

@@ -1,4 +1,4 @@
-"""A program that uses all of the embedded API: type checkers accept it, and it runs.
+"""A program that uses all of the API, also as a client: type checkers accept it, and it runs.
 
 `rows.py` beside it is what `reifydb generate python` makes of the bank and of `SCHEMA`. A line that
 ends in `# wrong` must be refused by a type checker; it is not run.
@@ -17,6 +17,8 @@ from uuid import UUID
 import rows
 
 import reifydb
+from reifydb.gateway.serve import serving
+from reifydb.gateway.server import Settings
 
 SCHEMA = """
     create table account (id int primary key, owner text not null, balance int not null);
@@ -133,7 +135,7 @@ def typed_rows(db: reifydb.Database) -> None:
     assert_type(towns, list[str])
     cheap = rows.item.scan(db, index="item_by_price", upper=Decimal("2.50"))
     assert [found["id"] for found in cheap] == [1, key]
-    assert rows.place.count(db) == 4
+    assert rows.place.count(db) == 4  # two of Bern, two of Genf
 
 
 def typed_transitions(db: reifydb.Database) -> None:
@@ -148,11 +150,46 @@ def typed_transitions(db: reifydb.Database) -> None:
         assert rows.Bank(tx).balance(3) == 5
 
 
+def clients(db: reifydb.Database) -> None:
+    async def served() -> None:
+        async with serving(db, "127.0.0.1", 0, Settings()) as (_, url):
+            await asyncio.to_thread(remote, url)
+            async with reifydb.aconnect(url, ack="committed") as there:
+                assert_type(there, reifydb.AsyncDatabase)
+                assert_type(await there.call("bank.balance", 2), object)
+                assert_type(await there.call_many("bank.balance", [(2,)]), list[reifydb.Outcome])
+                assert_type(await there.get("place", ("Bern", 1)), dict[str, object] | None)
+                assert_type([row async for row in there.scan("place")], list[dict[str, object]])
+                async with there.subscribe("place") as changes:
+                    assert_type(changes, reifydb.AsyncChanges)
+                    item = await changes.get()
+                    assert_type(item, reifydb.Snapshot | reifydb.Delta | None)
+                await there.wait_durable()
+                rows.place.count(there)  # wrong
+
+    asyncio.run(served())
+
+
+def remote(url: str) -> None:
+    with reifydb.connect(url) as there:
+        assert_type(there, reifydb.RemoteDatabase)
+        assert_type(rows.Bank(there).deposit(2, 1), int)
+        rows.place.upsert(there, {"town": "Genf", "number": 1, "people": 1})
+        rows.place.upsert(there, {"town": "Genf", "number": "1", "people": 1})  # wrong
+        place = rows.place.get(there, ("Genf", 1))
+        assert place is not None
+        assert_type(place, rows.Place)
+        assert_type(list(rows.place.scan(there)), list[rows.Place])
+        with there.subscribe("place") as changes:
+            assert_type(changes.get(), reifydb.Snapshot | reifydb.Delta | None)
+
+
 def main(folder: Path, wasm: bytes) -> None:
     opens(folder)
     with reifydb.open(":memory:") as db:
         db.execute(SCHEMA)
         calls(db, wasm)
         typed_transitions(db)
+        clients(db)
         transactions(db)
         typed_rows(db)

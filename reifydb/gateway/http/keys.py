@@ -6,18 +6,18 @@ alone, so that a `/` in a text is `%2F`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
-from reifydb.engine.catalog import Column, Type
-from reifydb.errors import RequestError, WrongTypeError
+from reifydb.engine.catalog import Column
+from reifydb.errors import RequestError
 from reifydb.gateway.http.forms import JSON
 from reifydb.gateway.shapes import TableShape
 from reifydb.wire.dialects import PLAIN
+from reifydb.wire.words import plain_word
 
 
 def path_key(request: web.Request, shape: TableShape) -> tuple[Any, ...]:
@@ -79,29 +79,6 @@ def value_of(text: str, column: Column) -> Any:
     Raises:
         WrongTypeError: It is not of the column's type.
     """
-    match column.type:
-        case Type.TEXT:
-            return text
-        case Type.BOOL:
-            if text in ("true", "false"):
-                return text == "true"
-            raise _wrong(text, column)
-        case Type.FLOAT:
-            try:
-                number = float(text)
-            except ValueError:
-                raise _wrong(text, column) from None
-            if not math.isfinite(number) or "_" in text:
-                raise _wrong(text, column)
-            return number
-        case Type.JSON:
-            value: Any = JSON.read(text.encode("utf-8", "surrogatepass"))
-        case _:
-            value = text
+    value = plain_word(text, column)
     read = PLAIN.reader(column)
-    assert read is not None
-    return read(value)
-
-
-def _wrong(text: str, column: Column) -> WrongTypeError:
-    return WrongTypeError(f"{column.name}: expected {column.sql_type}, got {text!r:.60}")
+    return value if read is None else read(value)

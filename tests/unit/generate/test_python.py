@@ -21,8 +21,8 @@ PROGRAM = ROOT / "tests/typing/uses_everything.py"
 WRONG = re.compile(r"# wrong$", re.MULTILINE)
 
 NAMES = """class def type int str datetime decimal cast typing database transaction typed_table
-    json self _ __ __a __init__ _1 a_b a__b keys items get pop annotations none import match object
-    tuple reifydb uuid not_required row rows name result""".split()
+    calls json self _ __ __a __init__ _1 a_b a__b keys items get pop annotations none import match
+    object tuple reifydb uuid not_required row rows name result""".split()
 
 
 def hostile() -> str:

@@ -1,0 +1,96 @@
+"""`reifydb schema` and `reifydb describe`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from reifydb.cli.options import Place, target_command
+
+
+@target_command()
+@click.option(
+    "--apply",
+    "file",
+    metavar="FILE.sql",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="Run its statements, all of them or none; - reads standard input.",
+)
+def schema(place: Place, file: str | None, as_json: bool) -> None:
+    """Print the schema as SQL, or change it.
+
+    With --json tables and transitions are described as in GET /v1/schema.
+    """
+    from reifydb.cli.catalog import table_of
+    from reifydb.cli.output import print_json
+    from reifydb.cli.target import open_target
+    from reifydb.sql.create_table import render_create_table
+
+    sql = None if file is None else _read(file)
+    with open_target(place, make=sql is not None) as target:
+        if sql is not None:
+            target.execute(sql)
+        found = target.schema()
+    if as_json:
+        print_json(found)
+    elif file is None:
+        for table in found["tables"]:
+            click.echo(f"{render_create_table(table_of(table))};")
+
+
+def _read(file: str) -> str:
+    try:
+        with click.open_file(file, encoding="utf-8") as opened:
+            return str(opened.read())
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{file}: not UTF-8") from None
+
+
+@target_command("NAME")
+def describe(place: Place, words: list[str], as_json: bool) -> None:
+    """Say what a table or a transition looks like."""
+    from reifydb.cli.catalog import Catalog, signature
+    from reifydb.cli.output import print_json
+    from reifydb.cli.target import open_target
+    from reifydb.errors import UnknownNameError
+
+    [name] = words
+    with open_target(place) as target:
+        catalog = Catalog(target.schema())
+    table, transition = catalog.tables.get(name), catalog.transitions.get(name)
+    if table is not None:
+        if as_json:
+            print_json(table)
+        else:
+            _print_table(table)
+    elif transition is not None:
+        if as_json:
+            print_json(transition)
+        else:
+            reads = ", a query" if transition["query"] else ""
+            click.echo(f"{signature(transition)}{reads}")
+    else:
+        known = [*catalog.tables, *catalog.transitions]
+        raise UnknownNameError("table or transition", name, known)
+
+
+def _print_table(table: Mapping[str, Any]) -> None:
+    from reifydb.cli.output import print_table
+
+    rows = []
+    for column in table["columns"]:
+        said = []
+        if column["name"] in table["key"]:
+            place = table["key"].index(column["name"]) + 1
+            said.append("primary key" if len(table["key"]) == 1 else f"primary key, part {place}")
+        elif not column["nullable"]:
+            said.append("not null")
+        if column["name"] == table["auto"]:
+            said.append("auto-increment")
+        rows.append([column["name"], column["type"], ", ".join(said), column.get("default")])
+    print_table(["COLUMN", "TYPE", "", "DEFAULT"], rows)
+    for index in table["indexes"]:
+        unique = "unique index" if index["unique"] else "index"
+        click.echo(f"{unique} {index['name']} on ({', '.join(index['columns'])})")

@@ -1,0 +1,122 @@
+"""`reifydb watch`: a table, then what each commit changes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reifydb.cli.options import Place, target_command
+
+if TYPE_CHECKING:
+    from reifydb.database.changes import Delta, Snapshot
+
+LOOK_S = 0.2
+"""How soon Ctrl-C is noticed."""
+
+MARKS = {"insert": "+", "update": "~", "delete": "-"}
+
+
+@target_command("TABLE")
+def watch(place: Place, words: list[str], as_json: bool) -> None:
+    """Print a server's table, then what changes in it, until Ctrl-C.
+
+    One line for each row (=) of the table, then one for each that is inserted (+), updated (~) or
+    deleted (-). After a line that begins with "snapshot" all rows before it no longer count.
+    """
+    import reifydb
+    from reifydb.cli.catalog import Catalog
+    from reifydb.cli.interrupts import until_interrupted
+    from reifydb.cli.output import print_json
+    from reifydb.cli.target import open_target
+
+    if place.url is None:
+        raise click.UsageError(
+            "A folder does not change while it is open here: watch its server, with '--url'."
+        )
+    [name] = words
+
+    def described() -> Mapping[str, Any]:
+        with open_target(place) as target:
+            return Catalog(target.schema()).table(name)
+
+    writer = Writer(described)
+    say = print_json if as_json else _print_line
+    try:
+        with (
+            reifydb.connect(place.url, token=place.token) as db,
+            db.subscribe(name) as changes,
+            until_interrupted() as interrupted,
+        ):
+            while not interrupted():
+                item = changes.get(timeout_s=LOOK_S)
+                for line in writer.lines(item) if item is not None else ():
+                    say(line)
+    except KeyboardInterrupt:
+        return
+
+
+class Writer:
+    """What a subscription brings, as lines.
+
+    Args:
+        described: What the table looks like now.
+    """
+
+    def __init__(self, described: Callable[[], Mapping[str, Any]]) -> None:
+        self._described = described
+        self._look()
+
+    def _look(self) -> None:
+        from reifydb.cli.catalog import column_of
+        from reifydb.wire.dialects import PLAIN
+
+        table = self._described()
+        self._key: Sequence[str] = table["key"]
+        self._writers = {c["name"]: PLAIN.writer(column_of(c)) for c in table["columns"]}
+
+    def lines(self, item: Snapshot | Delta) -> list[dict[str, Any]]:
+        """The lines of a snapshot or a delta. A snapshot comes also when the table was altered."""
+        from reifydb.database.changes import Delta
+
+        at = {"lsn": item.position.lsn}
+        if isinstance(item, Delta):
+            return [
+                {"op": change.op, "key": self._key_of(change.key), "row": self._row(change.row)}
+                | at
+                for change in item.changes
+            ]
+        if item.rows and item.rows[0].keys() != self._writers.keys():
+            self._look()
+        incarnation = item.position.incarnation
+        head = {"op": "snapshot", "rows": len(item.rows), "incarnation": incarnation}
+        rows = (self._row(row) or {} for row in item.rows)
+        return [
+            head | at,
+            *({"op": "row", "key": [row[n] for n in self._key], "row": row} | at for row in rows),
+        ]
+
+    def _key_of(self, key: Any) -> list[Any]:
+        values = key if isinstance(key, tuple) else (key,)
+        return [self._value(*pair) for pair in zip(self._key, values, strict=True)]
+
+    def _row(self, row: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        if row is None:
+            return None
+        return {name: self._value(name, value) for name, value in row.items()}
+
+    def _value(self, name: str, value: Any) -> Any:
+        write = self._writers[name]
+        return value if write is None or value is None else write(value)
+
+
+def _print_line(line: Mapping[str, Any]) -> None:
+    from reifydb.cli.output import shown
+
+    if line["op"] == "snapshot":
+        click.echo(f"snapshot  {line['rows']} rows at lsn {line['lsn']}")
+        return
+    key = " ".join(map(shown, line["key"]))
+    row = "" if line["row"] is None else shown(line["row"])
+    click.echo(f"{MARKS.get(line['op'], '=')} {key}  {row}".rstrip())
