@@ -225,6 +225,7 @@ def test_every_error_has_a_code_of_its_own_and_its_base_says_whom_it_concerns() 
         reifydb.TransactionError,
         reifydb.UnavailableError,
         reifydb.OperatorError,
+        reifydb.ConnectionLostError,
     )
     for cls in classes:
         assert cls is reifydb.ReifyDBError or issubclass(cls, bases)
