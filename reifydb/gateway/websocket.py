@@ -10,10 +10,12 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from reifydb.config import outgoing_bytes_max, ws_frame_bytes_max
+from reifydb.database.call_frames import CallFrame
 from reifydb.errors import ReifyDBError, RequestError, UnauthenticatedError
 from reifydb.gateway.server import Server
 from reifydb.gateway.session import Hello, Request, Session
 from reifydb.wire.codecs import CODECS, Data
+from reifydb.wire.dialects import RAW
 from reifydb.wire.problems import problem_of
 
 _LOG = logging.getLogger("reifydb.gateway")
@@ -90,7 +92,7 @@ class Connection:
 
     def _take(self, data: Data) -> None:
         received = self.session.receive(data)
-        requests: list[Request] = []
+        requests: list[Request | CallFrame] = []
         for one in received:
             if isinstance(one, Hello):
                 self._identify(one)
@@ -98,10 +100,10 @@ class Connection:
                 requests.append(one)
         error = self._refusal()
         if error is not None:
+            problem = problem_of(error)
             for request in requests:
-                problem = problem_of(error)
-                message = ["error", request.id, problem]
-                self.session.answer(request.id, message, 0, durable=False)
+                for id_ in request.ids if isinstance(request, CallFrame) else [request.id]:
+                    self.session.answer(id_, ["error", id_, problem], 0, durable=False)
             requests = []
         self._server.service.take_on(self, requests)
 
@@ -174,7 +176,9 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     )
     with server.connected():
         await socket.prepare(request)
-        session = Session(codec, grant, durable=True)
+        # What the kernel reads and writes is msgpack's dialect.
+        read_calls = server.db.read_calls if codec.dialect is RAW else None
+        session = Session(codec, grant, durable=True, read_calls=read_calls)
         connection = Connection(server, socket, session)
         server.connections.add(connection)
         try:

@@ -52,13 +52,23 @@ class Codec(Protocol):
         """A message of `head` and, last, entries made ready; it can be among `encode`'s."""
 
 
-class _Spliced:
-    """A message that is bytes already."""
+class Spliced:
+    """Messages that are msgpack already; they can be among `MsgpackCodec.encode`'s.
 
-    __slots__ = ("data",)
+    Attributes:
+        data: They, one behind the other.
+        count: How many.
+    """
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
+    __slots__ = ("count", "data")
+
+    def __init__(self, data: bytes, count: int = 1) -> None:
+        self.data, self.count = data, count
+
+    def messages(self) -> list[Any]:
+        """They as values. O(bytes)."""
+        found: list[Any] = msgpack.unpackb(_array(self.count) + self.data)
+        return found
 
 
 class MsgpackCodec:
@@ -80,16 +90,21 @@ class MsgpackCodec:
 
     def encode(self, messages: Sequence[Any]) -> bytes:
         """See `Codec`."""
-        if len(messages) == 1:
+        count, spliced = len(messages), False
+        for message in messages:
+            if type(message) is Spliced:
+                count += message.count - 1
+                spliced = True
+        if count == 1:
             return self._one(messages[0])
-        if not any(type(message) is _Spliced for message in messages):
+        if not spliced:
             packed: bytes = msgpack.packb(messages)
             return packed
-        return _array(len(messages)) + b"".join(map(self._one, messages))
+        return _array(count) + b"".join(map(self._one, messages))
 
     @staticmethod
     def _one(message: Any) -> bytes:
-        if type(message) is _Spliced:
+        if type(message) is Spliced:
             return message.data
         packed: bytes = msgpack.packb(message)
         return packed
@@ -101,7 +116,7 @@ class MsgpackCodec:
 
     def stream(self, head: Sequence[Any], entries: Any) -> Any:
         """See `Codec`."""
-        return _Spliced(b"".join([_array(len(head) + 1), *map(msgpack.packb, head), entries]))
+        return Spliced(b"".join([_array(len(head) + 1), *map(msgpack.packb, head), entries]))
 
 
 class JsonCodec:
