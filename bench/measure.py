@@ -41,6 +41,7 @@ class Sizes:
         starts: Starts with a warm cache; `first_starts` with an empty one.
         tries: Of what is measured best of a few.
         growth: Accounts of the banks whose costs are compared.
+        served_s: How long each turn over the network is; `served_rounds` turns of everybody.
     """
 
     accounts: int = 100_000
@@ -54,6 +55,8 @@ class Sizes:
     first_starts: int = 3
     tries: int = 3
     growth: tuple[int, ...] = (10_000, 1_000_000, 10_000_000)
+    served_s: float = 3.0
+    served_rounds: int = 3
 
 
 QUICK = Sizes(
@@ -68,6 +71,8 @@ QUICK = Sizes(
     first_starts=1,
     tries=1,
     growth=(1_000, 10_000, 100_000),
+    served_s=0.5,
+    served_rounds=1,
 )
 
 

@@ -155,7 +155,56 @@ def _show_start(console: Console, found: Result) -> None:
     console.print(table)
 
 
+def _show_served(console: Console, found: Result) -> None:
+    for peer in found["skipped"]:
+        console.print(f"skipped: {peer} is not there (--install-peers)", style="bold red")
+    columns = ("", "mode", "per s", "of\nredis", "of\npostgres", "CPU\nserver", "\ngenerator")
+    for alpha in (name for name in found if name.startswith("alpha")):
+        table = _table(
+            f"\nTransfers over the network, {alpha}, {found['accounts']:,} accounts",
+            *(*columns, "p50\nms", "p99\nms", "lag p99\nms"),
+        )
+        for row in found[alpha]["contenders"]:
+            lag = row.get("lag_p99_ms")
+            table.add_row(
+                row["name"],
+                f"{row['mode']} {row['connections']}×{row['under_way']}",
+                f"{row['per_s']:,}",
+                *("" if of not in row else _short(row[of]) for of in ("to_redis", "to_postgres")),
+                *(_short(row[of]) for of in ("server_cpu_us", "generator_cpu_us")),
+                *(_short(row["latency_ms"][of]) for of in ("p50", "p99")),
+                "" if lag is None else _short(lag),
+            )
+        console.print(table)
+    console.print(
+        "mode: connections × calls under way on each; per s: best turn; of redis: everysec, the"
+        "\nsame mode; of postgres: synchronous_commit off, mode B; CPU: µs of a transfer; lag: as a"
+        "\nclient sees it, its way there and back included; the money was all there",
+        style="dim",
+        highlight=False,
+    )
+
+
+def _show_connections(console: Console, found: Result) -> None:
+    table = _table("\nConnections, CPU of the server in µs", "", "", "to an echo")
+    for name in (name for name in found if name.startswith("calls")):
+        row, count = found[name], name.rpartition(" ")[2]
+        table.add_row(f"echo, {count} connections", _short(row["echo_us"]), "")
+        for ack in ("committed", "durable"):
+            shown = f"{row[f'{ack}_ratio']:.2f}"
+            table.add_row(f"call, {ack}, {count} connections", _short(row[f"{ack}_us"]), shown)
+    for name in (name for name in found if name.startswith("deliveries")):
+        row = found[name]
+        what = f"delivery to one of {row['subscribers']}, {row['commits_at_once']} commits a tick"
+        table.add_row(what, _short(row["delivery_us"]), "")
+    console.print(table)
+    idle = found["idle"]
+    console.print(f"{idle['connections']:,} idle connections: {idle['kib_each']} KiB each")
+
+
 _SHOW = {
+    "served": _show_served,
+    "connections": _show_connections,
     "transfers": _show_transfers,
     "lag": _show_lag,
     "recovery": _show_recovery,
