@@ -41,6 +41,7 @@ class Sizes:
         starts: Starts with a warm cache; `first_starts` with an empty one.
         tries: Of what is measured best of a few.
         growth: Accounts of the banks whose costs are compared.
+        tests: Tests of a run of pytest.
         served_s: How long each turn over the network is; `served_rounds` turns of everybody.
     """
 
@@ -55,6 +56,7 @@ class Sizes:
     first_starts: int = 3
     tries: int = 3
     growth: tuple[int, ...] = (10_000, 1_000_000, 10_000_000)
+    tests: int = 1000
     served_s: float = 3.0
     served_rounds: int = 3
 
@@ -71,6 +73,7 @@ QUICK = Sizes(
     first_starts=1,
     tries=1,
     growth=(1_000, 10_000, 100_000),
+    tests=100,
     served_s=0.5,
     served_rounds=1,
 )
