@@ -12,6 +12,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from reifydb.config import outgoing_bytes_max, ws_frame_bytes_max
 from reifydb.database.call_frames import CallFrame
 from reifydb.errors import ReifyDBError, RequestError, UnauthenticatedError
+from reifydb.gateway.inbox import Socket
 from reifydb.gateway.server import Server
 from reifydb.gateway.session import Hello, Request, Session
 from reifydb.wire.codecs import CODECS, Data
@@ -23,9 +24,6 @@ _LOG = logging.getLogger("reifydb.gateway")
 HELLO_S = 5.0
 """A connection that must say who it is has so long."""
 
-HEARTBEAT_S = 20.0
-"""So often the other side is asked whether it is still there."""
-
 LOOK_S = 0.005
 """How often a connection that has too much to send is looked at."""
 
@@ -35,9 +33,13 @@ CLOSE_UNAUTHENTICATED, CLOSE_MALFORMED = 4401, WSCloseCode.PROTOCOL_ERROR
 class Connection:
     """One WebSocket: a `Peer` of the service."""
 
-    def __init__(self, server: Server, socket: web.WebSocketResponse, session: Session) -> None:
+    def __init__(self, server: Server, socket: Socket, session: Session) -> None:
         self._server, self._socket, self.session = server, socket, session
         self._transport: asyncio.Transport | None = None
+        self._inbox = socket.inbox
+        self._asked = False  # whether it is there
+        if self._inbox is not None:
+            self._inbox.take = self._take_at_once
 
     @property
     def full(self) -> bool:
@@ -66,6 +68,7 @@ class Connection:
                 if message is None:
                     return
                 self._take(message)
+                message = None  # or an idle connection would keep its last frame
                 while self.full:  # what it does not read it cannot ask for more of
                     await asyncio.sleep(LOOK_S)
                     if self._socket.closed:
@@ -81,14 +84,30 @@ class Connection:
     async def _receive(self) -> Data | None:
         """The next frame; None when there is no more."""
         timeout = HELLO_S if self.session.grant is None else None
+        inbox = self._inbox
+        if inbox is not None and timeout is None:
+            inbox.open = not inbox._buffer
         try:
             message = await self._socket.receive(timeout=timeout)
         except TimeoutError:
             raise UnauthenticatedError(f"no hello with a token within {HELLO_S:g} s") from None
+        if inbox is not None:
+            inbox.open = False
+        if message.type is WSMsgType.ERROR and isinstance(message.data, Exception):
+            raise message.data
         if message.type in (WSMsgType.BINARY, WSMsgType.TEXT):
             data: Data = message.data
             return data
         return None
+
+    def _take_at_once(self, data: Data) -> None:
+        """A frame has come while nothing else is under way."""
+        if self._socket.closed:
+            return
+        self._take(data)
+        inbox = self._inbox
+        if inbox is not None and self.full:
+            inbox.open = False  # the next one waits in the queue until there is room again
 
     def _take(self, data: Data) -> None:
         received = self.session.receive(data)
@@ -131,6 +150,21 @@ class Connection:
         self.session.say(["hello", self._server.greeting(self.session)])
         self._server.service.speak(self)
 
+    def look(self) -> None:
+        """Once in a while: is the other side still there? It is asked; if nothing has come by the
+        next time, it is not.
+        """
+        inbox, transport = self._inbox, self._transport
+        if inbox is None or transport is None or self._socket.closed:
+            return
+        if inbox.heard:
+            inbox.heard = self._asked = False
+        elif not self._asked:
+            self._asked = True
+            step(self._socket.ping())
+        else:
+            transport.abort()
+
     async def close(self, code: int, reason: str) -> None:
         """Closes it, and says why."""
         await self._socket.close(code=code, message=reason.encode())
@@ -167,9 +201,8 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     if codec is None:
         raise RequestError("no sub-protocol that is known", hint=", ".join(CODECS))
     grant = server.grant_of_header(request.headers.get("Authorization"))
-    socket = web.WebSocketResponse(
+    socket = Socket(
         protocols=(codec.subprotocol,),
-        heartbeat=HEARTBEAT_S,
         compress=False,
         max_msg_size=ws_frame_bytes_max,
         writer_limit=1 << 30,
