@@ -51,12 +51,15 @@ class Replied(NamedTuple):
     at: int
     end: int
 
-    def counts(self) -> Iterator[tuple[str, int]]:
+    def counts(self) -> Sequence[tuple[WasmTransition, int]]:
         """How many of them are of which transition."""
-        left = self.calls
+        if self.calls == self.frame.calls:
+            return self.frame.runs
+        found, left = [], self.calls
         for handle, count in self.frame.runs:
-            yield handle.name, min(left, count)
-            left -= min(left, count)
+            found.append((handle, min(left, count)))
+            left -= found[-1][1]
+        return found
 
     def outcomes(self, data: bytes) -> Iterator[Outcome]:
         """Those of its calls one by one; the tag of each is its id. O(calls), 2 µs each."""
@@ -69,7 +72,8 @@ def handles_of(entries: Sequence[Call | CallFrame]) -> set[WasmTransition]:
     found: set[WasmTransition] = set()
     for entry in entries:
         if isinstance(entry, CallFrame):
-            found.update([handle for handle, _ in entry.runs])
+            for handle, _ in entry.runs:
+                found.add(handle)
         else:
             found.add(entry.handle)
     return found

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from reifydb.database.transitions import WasmTransition
+from reifydb.engine.kernel import RUN_HEAD
 
 HEAD = struct.Struct("<IIII")
 """What the kernel says of a frame: calls, runs, bytes of the part of a batch, bytes of the ids."""
@@ -20,8 +21,6 @@ HEAD = struct.Struct("<IIII")
 REPLY = struct.Struct("<IIQQQQ")
 """Calls that have outcomes, how many of them did not commit, where in the outcomes theirs begin and
 end, bytes of messages, lsn of the last one."""
-
-_RUN = struct.Struct("<II")
 
 ALONE = HEAD.pack(1, 0, 0, 0)
 """Stands for one call that is not of a frame, where frames and calls are answered together."""
@@ -49,16 +48,18 @@ class CallFrame:
         self.tag: object = None
         self.calls, runs, batch_bytes, _ = HEAD.unpack_from(made)
         runs_at = HEAD.size + batch_bytes
-        ids_at = runs_at + _RUN.size * runs
         self.batch = made[HEAD.size : runs_at]
         self.head = made[: HEAD.size] + made[runs_at:]
-        self.runs: Sequence[tuple[WasmTransition, int]] = [
-            (numbered[number], count) for number, count in _RUN.iter_unpack(made[runs_at:ids_at])
-        ]
-        self.may_write = self.only_writes = not self.runs[0][0].query
-        if runs > 1:
-            queries = {handle.query for handle, _ in self.runs}
-            self.may_write, self.only_writes = False in queries, True not in queries
+        self.runs: Sequence[tuple[WasmTransition, int]]
+        if runs == 1:
+            handle = numbered[RUN_HEAD.unpack_from(made, runs_at)[0]]
+            self.runs = ((handle, self.calls),)
+            self.may_write = self.only_writes = not handle.query
+            return
+        ends = runs_at + RUN_HEAD.size * runs
+        self.runs = [(numbered[n], count) for n, count in RUN_HEAD.iter_unpack(made[runs_at:ends])]
+        queries = {handle.query for handle, _ in self.runs}
+        self.may_write, self.only_writes = False in queries, True not in queries
 
     @cached_property
     def messages(self) -> list[list[Any]]:

@@ -362,8 +362,11 @@ class Database:
                 self._gather_log_lines()
             outcomes = parts[0] if len(parts) == 1 else b"".join(parts)
             found = read(entries[:count], outcomes, self._kernel)
-            self._registry.renew_store()
-        self._pass_on_log_lines()
+            if self._executor.renewed:
+                self._executor.renewed = False
+                self._registry.renew_store()
+        if self._log_lines:
+            self._pass_on_log_lines()
         return found, outcomes
 
     def _call_python(

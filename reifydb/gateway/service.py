@@ -105,7 +105,8 @@ class Service:
             OverloadedError, UnavailableError: With when to try again.
         """
         peers = len(self._owing) + len(self._speaking)
-        self.admission.check(self._loop.time(), self._waiting, peers)
+        if self.admission.may_refuse(self._waiting, peers):
+            self.admission.check(self._loop.time(), self._waiting, peers)
 
     def _wake(self) -> None:
         if not self._scheduled:
@@ -320,8 +321,8 @@ class Service:
                 peer = _peer(one.frame)
                 peer.session.answer_calls(Spliced(one.messages, one.calls), one.lsn)
                 self._speaking[peer] = None
-                for name, count in one.counts():
-                    committed[name] = committed.get(name, 0) + count
+                for handle, count in one.counts():
+                    committed[handle.name] = committed.get(handle.name, 0) + count
         self.metrics.ran(outcomes, seconds, committed)
 
     def _tell(self, outcome: Outcome, data: bytes) -> None:
