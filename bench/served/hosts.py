@@ -20,7 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from bench.bank import OPENING_BALANCE, MoneyError, check_bank, open_accounts, open_bank
+import reifydb
+from bench.bank import (
+    OPENING_BALANCE,
+    MoneyError,
+    bank_wasm,
+    check_bank,
+    open_accounts,
+    open_bank,
+    owner,
+)
 from bench.measure import ROOT
 from bench.served.tongues import resp
 
@@ -90,6 +99,22 @@ def check_reifydb(folder: Path, accounts: int, transfers: int) -> None:
 def _lsn_when_opened(accounts: int) -> int:
     """One commit installs the bank, and one opens each account."""
     return accounts + 1
+
+
+@contextmanager
+def reifydb_in_memory(log: Path, accounts: int) -> Iterator[Host]:
+    """`reifydb serve --memory`, with the accounts: without what a disk costs."""
+    command = [sys.executable, "-m", "reifydb", "serve", "--memory", "--port", "0", "--json"]
+    command += ["--install", str(bank_wasm()), "--apply-schema"]
+    with _running(command, log, out=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the server did not start: {_end_of(log)}")
+        url = json.loads(line)["url"]
+        with reifydb.connect(url) as db:
+            db.call_many("bank.open", [(i, owner(i), OPENING_BALANCE) for i in range(accounts)])
+        yield Host(url.removeprefix("http://"), process.pid)
 
 
 # ------------------------------------------------------------------ Redis

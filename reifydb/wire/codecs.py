@@ -48,8 +48,14 @@ class Codec(Protocol):
     def entries(self, chunk: Chunk, convert: EntryConverter) -> Any:
         """A chunk's entries, made ready once for all who listen."""
 
-    def stream(self, head: Sequence[Any], entries: Any) -> Any:
-        """A message of `head` and, last, entries made ready; it can be among `encode`'s."""
+    def begin(self, kind: str, id_: int | str, following: int) -> Any:
+        """The beginning of a message of a stream, which so many elements follow."""
+
+    def end(self, values: Sequence[Any], entries: Any) -> Any:
+        """Its end: values and, last, entries made ready."""
+
+    def join(self, begin: Any, end: Any) -> Any:
+        """The message; it can be among `encode`'s."""
 
 
 class Spliced:
@@ -114,9 +120,18 @@ class MsgpackCodec:
         del convert
         return _array(chunk.changes) + chunk.body
 
-    def stream(self, head: Sequence[Any], entries: Any) -> Any:
+    def begin(self, kind: str, id_: int | str, following: int) -> bytes:
         """See `Codec`."""
-        return Spliced(b"".join([_array(len(head) + 1), *map(msgpack.packb, head), entries]))
+        packed: bytes = _array(2 + following) + msgpack.packb(kind) + msgpack.packb(id_)
+        return packed
+
+    def end(self, values: Sequence[Any], entries: Any) -> bytes:
+        """See `Codec`."""
+        return b"".join([*map(msgpack.packb, values), entries])
+
+    def join(self, begin: bytes, end: bytes) -> Spliced:
+        """See `Codec`."""
+        return Spliced(begin + end)
 
 
 class JsonCodec:
@@ -150,9 +165,18 @@ class JsonCodec:
         whole = b"\xdd" + chunk.changes.to_bytes(4, "big") + chunk.body
         return [convert(*entry) for entry in msgpack.unpackb(whole)]
 
-    def stream(self, head: Sequence[Any], entries: Any) -> Any:
+    def begin(self, kind: str, id_: int | str, following: int) -> list[Any]:
         """See `Codec`."""
-        return [*head, entries]
+        del following
+        return [kind, id_]
+
+    def end(self, values: Sequence[Any], entries: Any) -> list[Any]:
+        """See `Codec`."""
+        return [*values, entries]
+
+    def join(self, begin: list[Any], end: list[Any]) -> list[Any]:
+        """See `Codec`."""
+        return begin + end
 
 
 CODECS: dict[str, Codec] = {codec.subprotocol: codec for codec in (MsgpackCodec(), JsonCodec())}
