@@ -33,12 +33,14 @@ class Inbox(WebSocketDataQueue):
         open: Data is handed on as it comes. Whoever takes messages out opens it when there are none
             and it waits for one; it closes when one is put in.
         take: What takes data at once. What it raises is put in, as a message of type ERROR.
+        taken: Called when all that has come together was taken.
         heard: Something has come since this was last set to False.
     """
 
     open = False
     heard = True
     take: Callable[[Any], None]
+    taken: Callable[[], None]
 
     def feed_data(self, data: Any, size: int) -> None:
         """See aiohttp: a message has come."""
@@ -51,9 +53,22 @@ class Inbox(WebSocketDataQueue):
         self.open = False
         super().feed_data(data, size)
 
-    def note(self) -> None:
+
+class _Parser:
+    """aiohttp's parser, as the connection's protocol sees it."""
+
+    __slots__ = ("_feed", "_inbox", "feed_eof")
+
+    def __init__(self, parser: WebSocketReader, inbox: Inbox) -> None:
+        self._feed, self._inbox, self.feed_eof = parser.feed_data, inbox, parser.feed_eof
+
+    def feed_data(self, data: bytes) -> Any:
         """Some bytes have come."""
-        self.heard = True
+        inbox = self._inbox
+        inbox.heard = True
+        found = self._feed(data)
+        inbox.taken()
+        return found
 
 
 class Socket(web.WebSocketResponse):
@@ -75,8 +90,9 @@ class Socket(web.WebSocketResponse):
 
     def _use_inbox(self, request: web.BaseRequest) -> None:
         protocol: Any = request.protocol
+        protocol._payload_parser  # noqa: B018  # where there is none, nothing is changed
         inbox = Inbox(protocol, _LIMIT_BYTES, loop=asyncio.get_running_loop())
         parser = WebSocketReader(inbox, self._max_msg_size, compress=False, decode_text=True)
-        protocol._data_received_cb = inbox.note
-        protocol._payload_parser = parser  # instead of the one that has just been set
+        # Instead of the one that has just been set.
+        protocol._payload_parser = _Parser(parser, inbox)
         self._reader, self._parser, self.inbox = inbox, parser, inbox

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from time import perf_counter
 from typing import Any
 
@@ -59,6 +59,8 @@ class Service:
         self._arrived: list[tuple[Peer, Request | CallFrame]] = []
         self._waiting = 0  # how many requests these are
         self._scheduled = self._looking = False
+        # What else asyncio's loop will run in its tick; None where the loop does not say.
+        self._ready: Sized | None = getattr(loop, "_ready", None)
         self._speaking: dict[Peer, None] = {}  # have something to say at the end of this tick
         self._owing: set[Peer] = set()  # have something to say once more is durable
         self._lost: ReifyDBError | None = None
@@ -74,12 +76,30 @@ class Service:
 
     # ------------------------------------------------------------------ ticks
 
-    def take_on(self, peer: Peer, requests: Sequence[Request | CallFrame]) -> None:
-        """Takes on requests: they run with all else that arrives in this tick."""
+    def take_on(
+        self, peer: Peer, requests: Sequence[Request | CallFrame], *, wake: bool = True
+    ) -> None:
+        """Takes on requests: they run with all else that arrives in this tick.
+
+        Args:
+            wake: False: whoever takes them on calls `hurry` when it has no more.
+        """
         for request in requests:
             self._keep(peer, request)
         self._speaking[peer] = None
-        self._wake()
+        if wake:
+            self._wake()
+
+    def hurry(self) -> None:
+        """All that one connection has sent together was taken on. It runs now when nothing else is
+        ready in this tick of the loop, so that there is nothing to gather.
+        """
+        if not self._scheduled and (self._speaking or self._arrived):
+            if self._ready is None or self._ready:
+                self._wake()
+            else:
+                self._woken_s = self._loop.time()
+                self._tick()
 
     def speak(self, peer: Peer) -> None:
         """A connection has something to say."""
@@ -129,12 +149,13 @@ class Service:
         self._wake()
 
     def _tick(self) -> None:
-        self._scheduled = False
+        self._scheduled = True  # what commits wakes nobody: subscriptions are looked at below
         woken_s = self._woken_s
         try:
             self._run()
         except Exception:  # whoever had asked gets no answer; the others are served
             _LOG.exception("a tick failed")
+        self._scheduled = False
         durable_lsn = self._durable_lsn()
         self._speaking.update(dict.fromkeys(self.feeds.pump(durable_lsn)))
         if self.feeds.stalled and not self._looking:

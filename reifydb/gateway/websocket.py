@@ -40,6 +40,7 @@ class Connection:
         self._asked = False  # whether it is there
         if self._inbox is not None:
             self._inbox.take = self._take_at_once
+            self._inbox.taken = server.service.hurry
 
     @property
     def full(self) -> bool:
@@ -107,12 +108,12 @@ class Connection:
         """A frame has come while nothing else is under way."""
         if self._socket.closed:
             return
-        self._take(data)
+        self._take(data, wake=False)
         inbox = self._inbox
         if inbox is not None and self.full:
             inbox.open = False  # the next one waits in the queue until there is room again
 
-    def _take(self, data: Data) -> None:
+    def _take(self, data: Data, *, wake: bool = True) -> None:
         received = self.session.receive(data)
         requests: list[Request | CallFrame] = []
         for one in received:
@@ -127,7 +128,7 @@ class Connection:
                 for id_ in request.ids if isinstance(request, CallFrame) else [request.id]:
                     self.session.answer(id_, ["error", id_, problem], 0, durable=False)
             requests = []
-        self._server.service.take_on(self, requests)
+        self._server.service.take_on(self, requests, wake=wake)
 
     def _refusal(self) -> ReifyDBError | None:
         """Why nothing is taken on; None when it is."""
