@@ -199,10 +199,10 @@ def _show_connections(console: Console, found: Result) -> None:
     table = _table("\nConnections, CPU of the server in µs", "", "", "to an echo")
     for name in (name for name in found if name.startswith("calls")):
         row, count = found[name], name.rpartition(" ")[2]
-        table.add_row(f"echo, {count} connections", _short(row["echo_us"]), "")
-        for ack in ("committed", "durable"):
-            shown = f"{row[f'{ack}_ratio']:.2f}"
-            table.add_row(f"call, {ack}, {count} connections", _short(row[f"{ack}_us"]), shown)
+        for kind in ("echo", "memory", "committed", "durable"):
+            what = kind if kind == "echo" else f"call, {kind}"
+            shown = f"{row[f'{kind}_ratio']:.2f}"
+            table.add_row(f"{what}, {count} connections", _short(row[f"{kind}_us"]), shown)
     for name in (name for name in found if name.startswith("deliveries")):
         row = found[name]
         what = f"delivery to one of {row['subscribers']}, {row['commits_at_once']} commits a tick"

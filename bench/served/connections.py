@@ -32,18 +32,17 @@ def measure(folder: Path, sizes: Sizes, say: Say) -> Result:
     """All three."""
     found: Result = {}
     with (
+        hosts.reifydb_in_memory(folder / "memory.log", sizes.accounts) as memory,
         hosts.reifydb_server(folder / "reifydb", sizes.accounts) as ours,
         hosts.echo_server(folder / "echo.log") as bare,
     ):
         for clients in (1, 64):
             say(f"{clients} connections with one call under way")
-            found[f"calls of {clients}"] = _calls(ours, bare, clients, sizes)
+            found[f"calls of {clients}"] = _calls(memory, ours, bare, clients, sizes)
         say(f"{SUBSCRIBERS} subscribers")
         for commits in (1, QUICK_COMMITS):
             runs = [
-                in_child(
-                    "bench.served.connections", ours.address, ours.process, commits, sizes.served_s
-                )
+                in_child("bench.served.connections", *memory, commits, sizes.served_s)
                 for _ in range(sizes.tries)
             ]
             best = min(runs, key=lambda run: run["delivery_us"])
@@ -53,27 +52,34 @@ def measure(folder: Path, sizes: Sizes, say: Say) -> Result:
     return found
 
 
-def _calls(ours: hosts.Host, bare: hosts.Host, clients: int, sizes: Sizes) -> Result:
+KINDS = {"memory": "committed", "committed": "committed", "durable": "durable", "echo": ""}
+"""What calls are measured: in memory, acknowledged as committed and as durable, and echoes."""
+
+
+def _calls(
+    memory: hosts.Host, ours: hosts.Host, bare: hosts.Host, clients: int, sizes: Sizes
+) -> Result:
     """Processor time of a call and of an echo, in turns."""
-    taken: dict[str, list[float]] = {"committed": [], "durable": [], "echo": []}
+    taken: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for _ in range(max(2, sizes.tries)):
-        for what, own in taken.items():
-            host, tongue = (bare, "echo") if what == "echo" else (ours, "websocket")
+        for kind, ack in KINDS.items():
+            host = {"memory": memory, "echo": bare}.get(kind, ours)
             load = Load(
-                tongue,
+                "echo" if kind == "echo" else "websocket",
                 host.address,
-                what,
+                ack,
                 clients=clients,
                 window=1,
                 accounts=sizes.accounts,
                 measured_s=sizes.served_s,
                 processes=[host.process],
             )
-            own.append(generate(load)["server_cpu_us"])
-    found: Result = {f"{what}_us": min(own) for what, own in taken.items()}
-    for what in ("committed", "durable"):
-        pairs = zip(taken[what], taken["echo"], strict=True)
-        found[f"{what}_ratio"] = round(median(mine / theirs for mine, theirs in pairs), 2)
+            taken[kind].append(generate(load)["server_cpu_us"])
+    found: Result = {}
+    for kind, own in taken.items():
+        found[f"{kind}_us"] = min(own)
+        pairs = zip(own, taken["echo"], strict=True)
+        found[f"{kind}_ratio"] = round(median(mine / theirs for mine, theirs in pairs), 2)
     return found
 
 

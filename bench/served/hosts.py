@@ -16,9 +16,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import reifydb
 from bench.bank import (
@@ -39,13 +38,8 @@ START_S = 30.0
 PACKAGES = ("postgresql", "redis-server")
 """Debian's, for `--install-peers`."""
 
-Check = Callable[[int, int], None]
-"""Raises unless so many transfers were made in all of so many accounts, and no money is missing.
-PostgreSQL and Redis do not count them; there the money alone is looked at."""
 
-
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(NamedTuple):
     """Someone who can be asked for transfers.
 
     Attributes:
