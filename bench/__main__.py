@@ -42,6 +42,7 @@ def main() -> None:
     place = given.folder or ROOT / "build"
     place.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=place))
+    folder.chmod(0o711)  # PostgreSQL runs as another user when this is root
     try:
         run(names, QUICK if given.quick else Sizes(), folder, save=not given.quick)
     finally:

@@ -57,7 +57,7 @@ class Sizes:
     tries: int = 3
     growth: tuple[int, ...] = (10_000, 1_000_000, 10_000_000)
     tests: int = 1000
-    served_s: float = 3.0
+    served_s: float = 2.0
     served_rounds: int = 3
 
 

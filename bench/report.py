@@ -168,11 +168,11 @@ def _show_fresh(console: Console, found: Result) -> None:
 def _show_served(console: Console, found: Result) -> None:
     for peer in found["skipped"]:
         console.print(f"skipped: {peer} is not there (--install-peers)", style="bold red")
-    columns = ("", "mode", "per s", "of\nredis", "of\npostgres", "CPU\nserver", "\ngenerator")
+    columns = ("", "mode", "per s", "of\nRedis", "of\nPG", "CPU", "gen.\nCPU")
     for alpha in (name for name in found if name.startswith("alpha")):
         table = _table(
             f"\nTransfers over the network, {alpha}, {found['accounts']:,} accounts",
-            *(*columns, "p50\nms", "p99\nms", "lag p99\nms"),
+            *(*columns, "p50\nms", "p99\nms", "lag\np99"),
         )
         for row in found[alpha]["contenders"]:
             lag = row.get("lag_p99_ms")
@@ -187,9 +187,9 @@ def _show_served(console: Console, found: Result) -> None:
             )
         console.print(table)
     console.print(
-        "mode: connections × calls under way on each; per s: best turn; of redis: everysec, the"
-        "\nsame mode; of postgres: synchronous_commit off, mode B; CPU: µs of a transfer; lag: as a"
-        "\nclient sees it, its way there and back included; the money was all there",
+        "mode: connections × calls under way on each; per s: best turn; of Redis: everysec, the"
+        "\nsame mode; of PG: PostgreSQL, synchronous_commit off, mode B; CPU: µs of a transfer, the"
+        "\nserver's and the generator's; lag: ms, as a client sees it; the money was all there",
         style="dim",
         highlight=False,
     )
