@@ -159,9 +159,11 @@ class Connection:
         next time, it is not.
         """
         inbox, transport = self._inbox, self._transport
-        if inbox is None or transport is None or self._socket.closed:
+        if transport is None or self._socket.closed:
             return
-        if inbox.heard:
+        if inbox is None:  # what comes is not seen: the system finds out that it is gone
+            step(self._socket.ping())
+        elif inbox.heard:
             inbox.heard = self._asked = False
         elif not self._asked:
             self._asked = True
