@@ -163,8 +163,8 @@ fn readValue(in: *Reader, kind: row_format.Type, writer: *row_format.Writer, col
 const Reply = extern struct {
     /// How many of its calls have outcomes: fewer than it has when the batch ended before.
     calls: u32,
-    /// How many did not commit; then there are no messages, for errors are worded by the host.
-    refused: u32,
+    /// How many of those did not commit, each with a `Gap` behind the messages: errors are worded by the host.
+    gaps: u32,
     /// Where among all outcomes its own begin and end.
     outcomes_at: u64,
     outcomes_end: u64,
@@ -173,6 +173,23 @@ const Reply = extern struct {
     lsn: u64,
 };
 
+/// A call that did not commit: where its answer belongs among the messages, and what the host must know to word it.
+const Gap = extern struct {
+    messages_at: u64,
+    outcome_at: u64,
+    /// How many messages are before it.
+    told: u32,
+    transition: u32,
+    /// Where among the ids its own begins and ends.
+    id_at: u32,
+    id_end: u32,
+};
+
+/// A frame has no more calls (reifydb/config.py, `frame_messages_max`).
+const gaps_max = 10_000;
+
+var gaps: [gaps_max]Gap = undefined;
+
 /// The input: for each frame what `read` has made, without the part of the batch; for calls that are not of a frame a
 /// `Head` without runs; then, from `heads` on, the outcomes of the whole batch. Leaves a `Reply` and messages in the
 /// output for each frame; how many bytes.
@@ -180,47 +197,63 @@ pub fn reply(heads: usize, length: usize) usize {
     var at: usize = 0;
     var outcomes: Outcomes = .{ .start = heads, .at = heads, .end = length };
     var out: msgpack.Writer = .{ .to = &layout.output, .at = 0, .end = layout.output.len };
-    while (at + @sizeOf(Head) <= heads and out.fits(@sizeOf(Reply))) {
+    while (at + @sizeOf(Head) <= heads) {
         const head = headAt(&layout.input, at).*;
         at += @sizeOf(Head);
         if (head.runs == 0) {
             for (0..head.calls) |_| _ = outcomes.next() orelse break;
             continue;
         }
+        // The host finds out by itself what became of frames for which there is no room.
+        const gaps_bytes = @sizeOf(Gap) * @as(usize, head.calls);
+        if (head.calls > gaps_max or !out.fits(@sizeOf(Reply) + 8 + gaps_bytes)) break;
         const runs_bytes = @sizeOf(Run) * @as(usize, head.runs);
         const own_runs: [*]const Run = @ptrCast(@alignCast(&layout.input[at]));
         var ids: Reader = .{ .from = layout.input[at + runs_bytes ..][0..head.ids_bytes] };
         at += runs_bytes + row_format.padded(head.ids_bytes);
-        replyTo(own_runs[0..head.runs], &ids, &outcomes, &out);
+        replyTo(own_runs[0..head.runs], &ids, &outcomes, &out, gaps_bytes);
     }
     return out.at;
 }
 
-fn replyTo(own_runs: []const Run, ids: *Reader, outcomes: *Outcomes, out: *msgpack.Writer) void {
+fn replyTo(own_runs: []const Run, ids: *Reader, outcomes: *Outcomes, out: *msgpack.Writer, gaps_bytes: usize) void {
     const made: *Reply = @ptrCast(@alignCast(&layout.output[out.at]));
     out.at += @sizeOf(Reply);
     const first = out.at;
-    made.* = .{ .calls = 0, .refused = 0, .outcomes_at = outcomes.at - outcomes.start, .outcomes_end = 0, .messages_bytes = 0, .lsn = 0 };
+    made.* = .{ .calls = 0, .gaps = 0, .outcomes_at = outcomes.at - outcomes.start, .outcomes_end = 0, .messages_bytes = 0, .lsn = 0 };
     all: for (own_runs) |run| {
         const transition = registry.transitions[run.transition] orelse break;
         for (0..run.count) |_| {
+            const outcome_at = outcomes.at - outcomes.start;
             const outcome = outcomes.next() orelse break :all;
+            const id_at = ids.at;
             const id = readId(ids) catch break :all;
-            made.calls += 1;
             made.lsn = outcome.lsn;
             // Heads of values and of the message: no value takes more than 9 bytes beside its tail.
             const room = 64 + id.len + 9 * transition.results.types.len + outcome.length;
-            if (outcome.status == .committed and made.refused == 0 and out.fits(room)) {
+            if (outcome.status == .committed and out.fits(room + gaps_bytes)) {
                 writeMessage(out, id, transition, outcome);
-            } else made.refused += 1;
+            } else {
+                gaps[made.gaps] = .{
+                    .messages_at = out.at - first,
+                    .outcome_at = outcome_at,
+                    .told = made.calls - made.gaps,
+                    .transition = run.transition,
+                    .id_at = @intCast(id_at),
+                    .id_end = @intCast(ids.at),
+                };
+                made.gaps += 1;
+            }
+            made.calls += 1;
         }
     }
-    if (made.refused > 0) out.at = first;
     made.outcomes_end = outcomes.at - outcomes.start;
     made.messages_bytes = out.at - first;
     const end = row_format.padded(out.at);
     @memset(layout.output[out.at..end], 0);
     out.at = end;
+    std.debug.assert(out.fits(gaps_bytes));
+    out.raw(std.mem.sliceAsBytes(gaps[0..made.gaps]));
 }
 
 fn writeMessage(out: *msgpack.Writer, id: []const u8, transition: *const Transition, outcome: *const batch.Outcome) void {

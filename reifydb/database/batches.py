@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from reifydb.database.call_frames import ALONE, REPLY, CallFrame
+from reifydb.database.call_frames import ALONE, GAP, REPLY, CallFrame
 from reifydb.database.transitions import OUTCOME_BYTES, WasmTransition
 from reifydb.engine.kernel import INPUT_BYTES_MAX, OUTCOME, RUN_HEAD, Kernel
 
@@ -39,16 +39,16 @@ class Replied(NamedTuple):
 
     Attributes:
         calls: How many of them have run: the first few, when the log fell behind.
-        messages: They answer those; None when some did not commit: errors are worded by others.
+        answers: In their order: messages, and how many they are; outcomes that are still to be
+            worded, of calls whose tag is their id. Those that committed mostly are messages.
         lsn: Of the last one.
-        at: Where in the batch's outcomes theirs begin; `end`: where they end.
+        end: Where in the batch's outcomes theirs end.
     """
 
     frame: CallFrame
     calls: int
-    messages: bytes | None
+    answers: list[tuple[bytes, int] | Outcome]
     lsn: int
-    at: int
     end: int
 
     def counts(self) -> Sequence[tuple[WasmTransition, int]]:
@@ -60,11 +60,6 @@ class Replied(NamedTuple):
             found.append((handle, min(left, count)))
             left -= found[-1][1]
         return found
-
-    def outcomes(self, data: bytes) -> Iterator[Outcome]:
-        """Those of its calls one by one; the tag of each is its id. O(calls), 2 µs each."""
-        calls = (Call(handle, b"", id_) for handle, id_ in self.frame.each())
-        return _outcomes(calls, data, self.at, self.end)
 
 
 def handles_of(entries: Sequence[Call | CallFrame]) -> set[WasmTransition]:
@@ -163,16 +158,40 @@ def _replies(
     for frame in frames:
         if at >= len(said):
             return
-        calls, refused, begin, end, size, lsn = REPLY.unpack_from(said, at)
+        calls, gaps, _, end, size, lsn = REPLY.unpack_from(said, at)
         at += REPLY.size
-        messages = None if refused else said[at : at + size]
-        yield Replied(frame, calls, messages, lsn, begin, end)
+        messages = said[at : at + size]
         at += (size + 7) & ~7
+        if gaps:
+            own = said[at : at + GAP.size * gaps]
+            at += len(own)
+            answers = list(_with_gaps(frame, messages, calls - gaps, own, outcomes))
+        else:
+            answers = [(messages, calls)]
+        yield Replied(frame, calls, answers, lsn, end)
+
+
+def _with_gaps(
+    frame: CallFrame, messages: bytes, count: int, gaps: bytes, outcomes: bytes
+) -> Iterator[tuple[bytes, int] | Outcome]:
+    """Messages and, between them, the outcomes that have none."""
+    at = told = 0
+    handles = {handle.number: handle for handle, _ in frame.runs}
+    for messages_at, outcome_at, before, number, id_at, id_end in GAP.iter_unpack(gaps):
+        if before > told:
+            yield messages[at:messages_at], before - told
+            at, told = messages_at, before
+        call = Call(handles[number], b"", frame.id_between(id_at, id_end))
+        yield from _outcomes([call], outcomes, outcome_at, len(outcomes))
+    if count > told:
+        yield messages[at:], count - told
 
 
 def _counted(frame: CallFrame, outcomes: bytes, at: int) -> Replied:
     """The same without the kernel."""
     calls = (Call(handle, b"", id_) for handle, id_ in frame.each())
-    known = list(_outcomes(calls, outcomes, at, len(outcomes)))
-    last = known[-1]
-    return Replied(frame, len(known), None, last.lsn, at, last.at + (last.length + 7 & ~7))
+    answers: list[tuple[bytes, int] | Outcome] = list(_outcomes(calls, outcomes, at, len(outcomes)))
+    last = answers[-1]
+    assert isinstance(last, Outcome)
+    end = last.at + (last.length + 7 & ~7)
+    return Replied(frame, len(answers), answers, last.lsn, end)

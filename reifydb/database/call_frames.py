@@ -20,7 +20,11 @@ HEAD = struct.Struct("<IIII")
 
 REPLY = struct.Struct("<IIQQQQ")
 """Calls that have outcomes, how many of them did not commit, where in the outcomes theirs begin and
-end, bytes of messages, lsn of the last one."""
+end, bytes of messages, lsn of the last one. The messages follow, and a `GAP` for each of those."""
+
+GAP = struct.Struct("<QQIIII")
+"""Where among the messages its answer belongs, where its outcome is, how many messages are before
+it, its transition, where its id begins and ends among the ids."""
 
 ALONE = HEAD.pack(1, 0, 0, 0)
 """Stands for one call that is not of a frame, where frames and calls are answered together."""
@@ -50,6 +54,7 @@ class CallFrame:
         runs_at = HEAD.size + batch_bytes
         self.batch = made[HEAD.size : runs_at]
         self.head = made[: HEAD.size] + made[runs_at:]
+        self._ids_at = HEAD.size + RUN_HEAD.size * runs
         self.runs: Sequence[tuple[WasmTransition, int]]
         if runs == 1:
             handle = numbered[RUN_HEAD.unpack_from(made, runs_at)[0]]
@@ -68,6 +73,12 @@ class CallFrame:
 
         content = msgpack.unpackb(self.data)
         return content if isinstance(content[0], list) else [content]
+
+    def id_between(self, begin: int, end: int) -> Any:
+        """The id that lies there among the ids."""
+        import msgpack
+
+        return msgpack.unpackb(self.head[self._ids_at + begin : self._ids_at + end])
 
     @property
     def ids(self) -> list[Any]:

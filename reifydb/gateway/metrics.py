@@ -95,6 +95,8 @@ class Metrics:
         """
         self.batches.observe(len(outcomes) + sum(committed.values()))
         for name, count in committed.items():
+            if not count:
+                continue
             histogram(self.seconds, name).observe(seconds, count)
             self.calls[name, OUTCOMES[COMMITTED]] += count
         if len(outcomes) <= FEW:

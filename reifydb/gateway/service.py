@@ -332,18 +332,20 @@ class Service:
             if isinstance(one, Outcome):
                 outcomes.append(one)
                 self._tell(one, data)
-            elif one.messages is None:
-                for outcome in one.outcomes(data):
-                    request = Request("call", outcome.call.tag, ())  # type: ignore[arg-type]
-                    tag = _peer(one.frame), request, None
-                    outcomes.append(outcome._replace(call=outcome.call._replace(tag=tag)))
+                continue
+            peer = _peer(one.frame)
+            self._speaking[peer] = None
+            for handle, count in one.counts():
+                committed[handle.name] = committed.get(handle.name, 0) + count
+            for answer in one.answers:
+                if isinstance(answer, Outcome):
+                    request = Request("call", answer.call.tag, ())  # type: ignore[arg-type]
+                    call = answer.call._replace(tag=(peer, request, None))
+                    outcomes.append(answer._replace(call=call))
+                    committed[call.handle.name] -= 1
                     self._tell(outcomes[-1], data)
-            else:
-                peer = _peer(one.frame)
-                peer.session.answer_calls(Spliced(one.messages, one.calls), one.lsn)
-                self._speaking[peer] = None
-                for handle, count in one.counts():
-                    committed[handle.name] = committed.get(handle.name, 0) + count
+                else:
+                    peer.session.answer_calls(Spliced(*answer), one.lsn)
         self.metrics.ran(outcomes, seconds, committed)
 
     def _tell(self, outcome: Outcome, data: bytes) -> None:

@@ -94,6 +94,7 @@ def test_a_frame_of_many_transitions_is_answered_in_order(db: reifydb.Database) 
     calls = [("insert_note", [i // 2, "x"]) for i in range(6)] + [("echo_int", [7])]
     said = [message[:2] for message in desk.ask(*msgpack.unpackb(frame(*calls)))]
     assert said == [[("ok", "error")[i % 2], i] for i in range(6)] + [["ok", 6]]
+    assert desk.session.in_flight == 0
     assert desk.service.metrics.calls == {
         ("every_type.insert_note", "committed"): 3,
         ("every_type.insert_note", "aborted"): 3,
@@ -199,3 +200,17 @@ def test_who_has_the_engine_is_not_waited_for(db: reifydb.Database) -> None:
     with db._turns.lock:
         assert db.read_calls(frame(("nothing", []))) is None
     assert db.read_calls(frame(("nothing", []))) is not None
+
+
+def test_what_is_too_much_for_one_crossing_is_answered_all_the_same(db: reifydb.Database) -> None:
+    desk = Desk(db, whole=True)
+    long = "x" * 10_000
+    for _ in range(3):  # results of 12 MB in all: the kernel's output has room for 9
+        desk.take(frame(*[("echo_text", [long])] * 400, ("insert_note", [1, "x"])))
+    desk.take(frame(("echo_int", [1])))
+    said = desk.tick()
+    assert [message[1] for message in said] == [*range(401)] * 3 + [0]
+    assert [message[0] for message in said].count("error") == 2
+    assert sum(message[2] == long for message in said) == 1200
+    assert desk.service.metrics.batches.sum == 1204
+    assert desk.session.in_flight == 0
