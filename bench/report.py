@@ -155,6 +155,25 @@ def _show_start(console: Console, found: Result) -> None:
     console.print(table)
 
 
+def _show_http(console: Console, found: Result) -> None:
+    loop = "uvloop" if found["uvloop"] else "asyncio"
+    loads = found["load_average"]
+    table = _table(
+        f"\nHTTP calls, {found['connections']} connections, {loop},"
+        f" load average {min(loads)} to {max(loads)}",
+        *("", "CPU µs", "ratio", "per s", "CPU µs of the load"),
+    )
+    for name, row in found["contenders"].items():
+        table.add_row(
+            name,
+            _short(row["cpu_us"]),
+            f"{row['ratio']:.2f}",
+            f"{row['per_s']:,}",
+            _short(row["load_cpu_us"]),
+        )
+    console.print(table)
+
+
 _SHOW = {
     "transfers": _show_transfers,
     "lag": _show_lag,
@@ -162,4 +181,5 @@ _SHOW = {
     "memory": _show_memory,
     "growth": _show_growth,
     "start": _show_start,
+    "http": _show_http,
 }
