@@ -58,7 +58,7 @@ class Served:
 
 def measure(folder: Path, sizes: Sizes, say: Say) -> Result:
     """CPU, requests a second and CPU of the load, by contender; ratios are to the bare handler."""
-    requests = max(1_000, int(REQUESTS * sizes.scale))
+    requests = max(200, int(REQUESTS * sizes.scale))
     path = folder / "bank.reify"
     with open_bank(path) as db:
         open_accounts(db, range(ACCOUNTS))
