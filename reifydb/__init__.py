@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from reifydb.client.changes import AsyncChanges
     from reifydb.client.database import AsyncDatabase, aconnect
     from reifydb.client.remote import RemoteChanges, RemoteDatabase, connect
-    from reifydb.database import Database
-    from reifydb.database import open_database as open
     from reifydb.database.changes import Change, Changes, Delta, Snapshot
+    from reifydb.database.database import Database
     from reifydb.database.modules import Module
-    from reifydb.database.outcomes import Outcome, Outcomes
+    from reifydb.database.opening import open_database as open
+    from reifydb.database.outcome import Outcome
+    from reifydb.database.outcomes import Outcomes
     from reifydb.database.positions import Position
     from reifydb.database.transaction import Transaction
     from reifydb.database.typed import Calls, TypedTable
@@ -64,21 +65,21 @@ __all__ = [
 _LAZY = {
     "JSON_NULL": ("reifydb.engine.json_values", "JSON_NULL"),
     "Json": ("reifydb.engine.json_values", "Json"),
-    "open": ("reifydb.database", "open_database"),
+    "open": ("reifydb.database.opening", "open_database"),
     "connect": ("reifydb.client.remote", "connect"),
     "aconnect": ("reifydb.client.database", "aconnect"),
     "AsyncDatabase": ("reifydb.client.database", "AsyncDatabase"),
     "AsyncChanges": ("reifydb.client.changes", "AsyncChanges"),
     "RemoteDatabase": ("reifydb.client.remote", "RemoteDatabase"),
     "RemoteChanges": ("reifydb.client.remote", "RemoteChanges"),
-    "Database": ("reifydb.database", "Database"),
+    "Database": ("reifydb.database.database", "Database"),
     "Module": ("reifydb.database.modules", "Module"),
     "Change": ("reifydb.database.changes", "Change"),
     "Changes": ("reifydb.database.changes", "Changes"),
     "Delta": ("reifydb.database.changes", "Delta"),
     "Snapshot": ("reifydb.database.changes", "Snapshot"),
     "Position": ("reifydb.database.positions", "Position"),
-    "Outcome": ("reifydb.database.outcomes", "Outcome"),
+    "Outcome": ("reifydb.database.outcome", "Outcome"),
     "Outcomes": ("reifydb.database.outcomes", "Outcomes"),
     "Transaction": ("reifydb.database.transaction", "Transaction"),
     "Calls": ("reifydb.database.typed", "Calls"),
