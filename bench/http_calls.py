@@ -35,7 +35,9 @@ from bench.bank import (
 from bench.machine import load
 from bench.measure import ROOT, Result, Say, Sizes, in_child
 
-CONNECTIONS = 8
+CONNECTIONS = (8, 64)
+"""Each has one request on its way: so many answers at most share what a flush costs."""
+
 REQUESTS = 10_000
 ACCOUNTS = 1_000
 BASELINE = "bare aiohttp"
@@ -62,7 +64,7 @@ def measure(folder: Path, sizes: Sizes, say: Say) -> Result:
     path = folder / "bank.reify"
     with open_bank(path) as db:
         open_accounts(db, range(ACCOUNTS))
-    turns: dict[str, list[Result]] = {}
+    turns: dict[int, dict[str, list[Result]]] = {count: {} for count in CONNECTIONS}
     loads = []
     with _bare() as bare, _reify("--memory") as memory, _reify(str(path)) as logged:
         contenders = {
@@ -73,29 +75,32 @@ def measure(folder: Path, sizes: Sizes, say: Say) -> Result:
         }
         _open_accounts(memory)
         for number in range(-1, sizes.rounds):
-            for name, (server, query) in contenders.items():
-                say(f"HTTP calls: round {number + 1} of {sizes.rounds}, {name}")
-                turn = _turn(server, query, requests)
-                if number >= 0:  # the first warms up
-                    turns.setdefault(name, []).append(turn)
+            for connections, found in turns.items():
+                for name, (server, query) in contenders.items():
+                    say(f"HTTP calls: round {number + 1} of {sizes.rounds}, {name}")
+                    turn = _turn(server, query, connections, requests)
+                    if number >= 0:  # the first warms up
+                        found.setdefault(name, []).append(turn)
             loads.append(load()[0])
     return {
         "requests": requests,
-        "connections": CONNECTIONS,
         "uvloop": importlib.util.find_spec("uvloop") is not None,
         "load_average": loads,
-        "contenders": {name: _summary(found, turns[BASELINE]) for name, found in turns.items()},
+        "connections": {
+            str(connections): {name: _summary(own, found[BASELINE]) for name, own in found.items()}
+            for connections, found in turns.items()
+        },
     }
 
 
-def _turn(server: Served, query: str, requests: int) -> Result:
+def _turn(server: Served, query: str, connections: int, requests: int) -> Result:
     source, target = first_pairs(1, ACCOUNTS)[0]
     body = json.dumps([source, target, AMOUNT])
     sleep(SETTLE_S)
     before_s = server.cpu_s()
     found = in_child(
         "bench.http_load",
-        *(server.port, f"/v1/call/{TRANSFER}{query}", body, CONNECTIONS, requests),
+        *(server.port, f"/v1/call/{TRANSFER}{query}", body, connections, requests),
     )
     sleep(SETTLE_S)
     return {

@@ -168,20 +168,21 @@ def _show_fresh(console: Console, found: Result) -> None:
 def _show_http(console: Console, found: Result) -> None:
     loop = "uvloop" if found["uvloop"] else "asyncio"
     loads = found["load_average"]
-    table = _table(
-        f"\nHTTP calls, {found['connections']} connections, {loop},"
-        f" load average {min(loads)} to {max(loads)}",
-        *("", "CPU µs", "ratio", "per s", "CPU µs of the load"),
-    )
-    for name, row in found["contenders"].items():
-        table.add_row(
-            name,
-            _short(row["cpu_us"]),
-            f"{row['ratio']:.2f}",
-            f"{row['per_s']:,}",
-            _short(row["load_cpu_us"]),
+    for connections, contenders in found["connections"].items():
+        table = _table(
+            f"\nHTTP calls, {connections} connections, {loop},"
+            f" load average {min(loads)} to {max(loads)}",
+            *("", "CPU µs", "ratio", "per s", "CPU µs of the load"),
         )
-    console.print(table)
+        for name, row in contenders.items():
+            table.add_row(
+                name,
+                _short(row["cpu_us"]),
+                f"{row['ratio']:.2f}",
+                f"{row['per_s']:,}",
+                _short(row["load_cpu_us"]),
+            )
+        console.print(table)
 
 
 _SHOW = {
