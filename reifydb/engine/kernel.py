@@ -201,8 +201,8 @@ class Kernel:
     def state_hash(self) -> bytes:
         """16 bytes that the whole state determines, in whatever order it came about."""
         self.call["hash_state"]()
-        control = self.control
-        return struct.pack("<QQ", control.state_hash_low, control.state_hash_high)
+        at = OFFSETS["state_hash_low"]
+        return bytes(self.control_view[at : at + 16])
 
     def read(self, at: int, length: int) -> bytes:
         """A copy of `length` bytes of kernel memory."""
