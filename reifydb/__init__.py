@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from reifydb.database.outcome import Outcome
     from reifydb.database.outcomes import Outcomes
     from reifydb.database.positions import Position
+    from reifydb.database.table_memory import TableMemory
     from reifydb.database.transaction import Transaction
     from reifydb.database.typed import Calls, TypedTable
     from reifydb.engine.json_values import JSON_NULL, Json
@@ -54,6 +55,7 @@ __all__ = [
     "RemoteChanges",
     "RemoteDatabase",
     "Snapshot",
+    "TableMemory",
     "Transaction",
     "TypedTable",
     "aconnect",
@@ -81,6 +83,7 @@ _LAZY = {
     "Position": ("reifydb.database.positions", "Position"),
     "Outcome": ("reifydb.database.outcome", "Outcome"),
     "Outcomes": ("reifydb.database.outcomes", "Outcomes"),
+    "TableMemory": ("reifydb.database.table_memory", "TableMemory"),
     "Transaction": ("reifydb.database.transaction", "Transaction"),
     "Calls": ("reifydb.database.typed", "Calls"),
     "TypedTable": ("reifydb.database.typed", "TypedTable"),
