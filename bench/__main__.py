@@ -9,7 +9,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import fresh, growth, lag, machine, memory, recovery, report, start, transfers
+from bench import (
+    fresh,
+    growth,
+    http_calls,
+    lag,
+    machine,
+    memory,
+    recovery,
+    report,
+    start,
+    transfers,
+)
 from bench.bank import bank_wasm
 from bench.measure import QUICK, ROOT, Result, Sizes
 from bench.served import connections
@@ -26,6 +37,7 @@ MEASURED = {
     "fresh": fresh,
     "served": served,
     "connections": connections,
+    "http": http_calls,
 }
 
 

@@ -32,13 +32,15 @@ class Inbox(WebSocketDataQueue):
     Attributes:
         open: Data is handed on as it comes. Whoever takes messages out opens it when there are none
             and it waits for one; it closes when one is put in.
-        take: What takes data at once. What it raises is put in, as a message of type ERROR.
+        take: What takes data at once. What it raises is kept as `error`, and a message of type
+            ERROR put in.
         taken: Called when all that has come together was taken.
         heard: Something has come since this was last set to False.
     """
 
     open = False
     heard = True
+    error: Exception | None = None
     take: Callable[[Any], None]
     taken: Callable[[], None]
 
@@ -49,6 +51,7 @@ class Inbox(WebSocketDataQueue):
                 self.take(data[1])
                 return
             except Exception as error:
+                self.error = error
                 data, size = WSMessage(WSMsgType.ERROR, error, None), 0
         self.open = False
         super().feed_data(data, size)

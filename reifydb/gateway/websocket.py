@@ -7,7 +7,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from reifydb.config import outgoing_bytes_max, ws_frame_bytes_max
 from reifydb.database.call_frames import CallFrame
@@ -41,6 +41,7 @@ class Connection:
         if self._inbox is not None:
             self._inbox.take = self._take_at_once
             self._inbox.taken = server.service.hurry
+        self._hello_until_s = 0.0
 
     @property
     def full(self) -> bool:
@@ -63,6 +64,7 @@ class Connection:
     async def run(self, request: web.Request) -> None:
         """Serves it until it is closed."""
         self._transport = request.transport
+        self._hello_until_s = asyncio.get_running_loop().time() + HELLO_S
         service = self._server.service
         if self.session.grant is not None:
             self._greet()
@@ -87,22 +89,31 @@ class Connection:
 
     async def _receive(self) -> Data | None:
         """The next frame; None when there is no more."""
-        timeout = HELLO_S if self.session.grant is None else None
         inbox = self._inbox
-        if inbox is not None and timeout is None:
-            inbox.open = not inbox._buffer
-        try:
-            message = await self._socket.receive(timeout=timeout)
-        except TimeoutError:
-            raise UnauthenticatedError(f"no hello with a token within {HELLO_S:g} s") from None
+        if self.session.grant is not None:
+            if inbox is not None:
+                inbox.open = not inbox._buffer
+            message = await self._socket.receive()
+        else:
+            message = await self._receive_hello()
         if inbox is not None:
             inbox.open = False
-        if message.type is WSMsgType.ERROR and isinstance(message.data, Exception):
-            raise message.data
+            if inbox.error is not None:
+                raise inbox.error
         if message.type in (WSMsgType.BINARY, WSMsgType.TEXT):
             data: Data = message.data
             return data
         return None
+
+    async def _receive_hello(self) -> WSMessage:
+        """What comes from someone who has not said who it is. Neither pings nor messages that say
+        it wrongly gain it any time.
+        """
+        try:
+            async with asyncio.timeout_at(self._hello_until_s):
+                return await self._socket.receive()
+        except TimeoutError:
+            raise UnauthenticatedError(f"no hello with a token within {HELLO_S:g} s") from None
 
     def _take_at_once(self, data: Data) -> None:
         """A frame has come while nothing else is under way."""
