@@ -58,7 +58,7 @@ class Sizes:
     growth: tuple[int, ...] = (10_000, 1_000_000, 10_000_000)
     tests: int = 1000
     served_s: float = 2.0
-    served_rounds: int = 3
+    served_rounds: int = 2
 
 
 QUICK = Sizes(
