@@ -112,13 +112,15 @@ class Server:
 
     def greeting(self, session: Session) -> dict[str, Any]:
         """What a client is told first."""
+        number = self.db._schema_turn.number
+        session.told = number, self.service.shapes.schema(session)["hash"]
         return {
             "server": f"reifydb/{reifydb.__version__}",
             "protocol": 1,
             "incarnation": self.db.incarnation,
             "lsn": self.db.lsn,
             "durable_lsn": self.db.durable_lsn,
-            "schema": self.service.shapes.schema(session)["hash"],
+            "schema": session.told[1],
             "ack": "durable" if session.durable else "committed",
             "limits": {
                 "frame_bytes": ws_frame_bytes_max,

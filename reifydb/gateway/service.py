@@ -20,7 +20,7 @@ from reifydb.database.batches import Call, Outcome
 from reifydb.database.transaction import Transaction
 from reifydb.database.transitions import PythonTransition
 from reifydb.engine.kernel import COMMITTED
-from reifydb.errors import DurabilityLostError, LimitError, ReifyDBError, RequestError
+from reifydb.errors import BusyError, DurabilityLostError, LimitError, ReifyDBError, RequestError
 from reifydb.gateway.admission import Admission
 from reifydb.gateway.feeds import Feeds
 from reifydb.gateway.metrics import Metrics
@@ -136,7 +136,8 @@ class Service:
         if self.feeds.stalled and not self._looking:
             self._looking = True
             self._loop.call_later(LOOK_S, self._look_at_feeds)
-        speaking, self._speaking = self._speaking, {}
+        speaking = self._speaking
+        self._speaking = dict.fromkeys(peer for peer, _ in self._arrived)
         for peer in speaking:
             frame = peer.session.frame(durable_lsn)
             if frame is not None:
@@ -169,6 +170,22 @@ class Service:
         connection has asked for since; all others are served.
         """
         arrived, self._arrived = self._arrived, []
+        try:
+            with self.db._schema_turn.kept():
+                self._tell_schema(self.db._schema_turn.number)
+                self._run_all(arrived)
+        except BusyError as error:
+            for peer, request in arrived:
+                self._fail(peer, request.id, error)
+
+    def _tell_schema(self, number: int) -> None:
+        """Whoever is answered in this tick learns first of a schema that it does not know."""
+        for peer in self._speaking:
+            told = peer.session.told
+            if told is not None and told[0] != number:
+                peer.session.tell_schema(number, self.shapes.schema(peer.session))
+
+    def _run_all(self, arrived: Sequence[tuple[Peer, Request]]) -> None:
         self._stuck: set[Peer] = set()
         self._behind = self._log_is_behind()
         calls: list[Call] = []

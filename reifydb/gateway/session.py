@@ -56,7 +56,11 @@ SHAPES = {
 }
 
 
-@dataclass(slots=True)
+_WAITS_FOR_NOTHING = -1
+"""The lsn of what is durable whatever happens, but has its place in the line."""
+
+
+@dataclass(slots=True, eq=False)
 class _Held:
     """A frame's worth of messages that waits for an lsn to be durable."""
 
@@ -76,16 +80,20 @@ class Session:
     Attributes:
         grant: Who it is; None until it has said.
         in_flight: Requests that are not yet answered.
+        told: The number and the hash of the schema that the client knows; None: it is not told when
+            there is another one.
         gone: Nobody hears it any more.
     """
 
     def __init__(self, codec: Codec, grant: Grant | None, *, durable: bool = True) -> None:
         self.codec, self.grant, self.durable = codec, grant, durable
         self.in_flight = 0
+        self.told: tuple[int, str] | None = None
         self.gone = False
         self._ready: list[Any] = []
         self._open: _Held | None = None  # what is being gathered in this tick
         self._held: deque[_Held] = deque()
+        self._news: _Held | None = None  # of another schema: it waits for the answers before it
 
     def may(self, kind: str, name: object) -> bool:
         """Whether the client may do this."""
@@ -162,19 +170,32 @@ class Session:
         """Answers a message that is no request, with its id if it has one."""
         id_ = message[1] if isinstance(message, list) and len(message) > 1 else None
         known = id_ if isinstance(id_, int | str) and not isinstance(id_, bool) else None
-        self._ready.append(["error", known, problem_of(error)])
+        self.say(["error", known, problem_of(error)])
 
     # ------------------------------------------------------------------ out
 
     def say(self, message: Any) -> None:
-        """A message that waits for nothing."""
-        self._ready.append(message)
+        """A message that waits for nothing, but for news of another schema."""
+        (self._ready if self._news is None else self._news.messages).append(message)
+
+    def tell_schema(self, number: int, described: dict[str, Any]) -> None:
+        """There is another schema: the client is told before the first answer of it, and behind
+        the last one that is not.
+        """
+        found, self._open = described["hash"], None
+        is_new = self.told is None or self.told[1] != found
+        self.told = number, found
+        if is_new and self._held:
+            self._news = _Held(_WAITS_FOR_NOTHING, [], [])
+            self._held.append(self._news)
+        if is_new:
+            self.say(["schema", described])
 
     def answer(self, id_: Id, message: Any, lsn: int, *, durable: bool | None = None) -> None:
         """The answer to a request, which says what was so as of an lsn."""
         self.in_flight -= 1
         if not (self.durable if durable is None else durable):
-            self._ready.append(message)
+            self.say(message)
             return
         held = self._open
         if held is None:
@@ -192,7 +213,10 @@ class Session:
         self._open = None
         messages, self._ready = self._ready, []
         while self._held and self._held[0].lsn <= durable_lsn:
-            messages += self._held.popleft().messages
+            held = self._held.popleft()
+            messages += held.messages
+            if held is self._news:
+                self._news = None
         return self.codec.encode(messages) if messages else None
 
     @property
@@ -204,8 +228,10 @@ class Session:
         """What waits to be durable never will be: each request of it is told so."""
         problem = problem_of(error)
         while self._held:
-            self._ready += [["error", id_, problem] for id_ in self._held.popleft().ids]
-        self._open = None
+            held = self._held.popleft()
+            waited = [["error", id_, problem] for id_ in held.ids]
+            self._ready += waited or held.messages  # which waited for others only
+        self._open = self._news = None
 
 
 class Hello(NamedTuple):
