@@ -15,6 +15,7 @@ from reifydb.database import Database
 from reifydb.database.outbox import Chunk, ChunkKind, Outbox, Phase
 from reifydb.database.positions import Position
 from reifydb.errors import ReifyDBError, RequestError, SchemaError
+from reifydb.gateway.options import options_of
 from reifydb.gateway.peer import Peer
 from reifydb.gateway.session import Id
 from reifydb.gateway.shapes import Shapes, TableShape
@@ -277,11 +278,7 @@ class Feeds:
 
 
 def _since(options: Any) -> Position | None:
-    if options is None:
-        return None
-    if not isinstance(options, dict):
-        raise RequestError("options of a subscription are an object")
-    since = options.get("since")
+    since = options_of(options, ("since",), "a subscription").get("since")
     if since is None:
         return None
     whole = isinstance(since, list) and len(since) == 2

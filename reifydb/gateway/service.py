@@ -24,6 +24,7 @@ from reifydb.errors import BusyError, DurabilityLostError, LimitError, ReifyDBEr
 from reifydb.gateway.admission import Admission
 from reifydb.gateway.feeds import Feeds
 from reifydb.gateway.metrics import Metrics
+from reifydb.gateway.options import options_of
 from reifydb.gateway.peer import Peer
 from reifydb.gateway.session import Id, Request, wants_durable
 from reifydb.gateway.shapes import Shapes
@@ -453,6 +454,4 @@ def _tag(call: Call) -> tuple[Peer, Request, bool | None]:
 def _durable_option(options: Any) -> bool | None:
     if options is None:
         return None
-    if not isinstance(options, dict):
-        raise RequestError("options are an object", hint='{"ack": "committed"}')
-    return wants_durable(options.get("ack"))
+    return wants_durable(options_of(options, ("ack",), "a call", '{"ack": "committed"}').get("ack"))

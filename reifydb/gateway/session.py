@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from reifydb.config import frame_messages_max, in_flight_max
 from reifydb.errors import OverloadedError, ReifyDBError, RequestError, UnauthenticatedError
 from reifydb.gateway.grants import Grant
+from reifydb.gateway.options import options_of
 from reifydb.wire.codecs import Codec, Data
 from reifydb.wire.problems import problem_of
 
@@ -40,6 +41,11 @@ class Shape(NamedTuple):
 
     least: int
     most: int
+
+    @property
+    def said(self) -> str:
+        """In words."""
+        return str(self.most) if self.least == self.most else f"{self.least} to {self.most}"
 
 
 SHAPES = {
@@ -153,8 +159,8 @@ class Session:
         shape = SHAPES.get(kind)
         if shape is None:
             raise RequestError(f"there is no message {kind!r:.40}", hint=", ".join(SHAPES))
-        if len(message) < 2 + shape.least:
-            raise RequestError(f"{kind} has an id and {shape.least} arguments or more")
+        if not shape.least <= len(message) - 2 <= shape.most:
+            raise RequestError(f"{kind} has an id and {shape.said} arguments")
         id_ = message[1]
         if not isinstance(id_, int | str) or isinstance(id_, bool):
             raise RequestError("an id is a whole number or a string")
@@ -163,7 +169,7 @@ class Session:
                 f"{in_flight_max} requests of this connection wait already (in_flight_max)"
             )
         self.in_flight += 1
-        arguments = message[2 : 2 + shape.most]
+        arguments = message[2:]
         return Request(kind, id_, arguments + [None] * (shape.most - len(arguments)))
 
     def _refuse(self, message: Any, error: ReifyDBError) -> None:
@@ -241,10 +247,14 @@ class Hello(NamedTuple):
     durable: bool | None
 
 
+_HELLO = '["hello", {"token": "…", "ack": "durable"}]'
+
+
 def _hello(message: list[Any]) -> Hello:
-    options = message[1] if len(message) > 1 else {}
-    if not isinstance(options, dict):
-        raise RequestError("hello has options", hint='["hello", {"token": "…", "ack": "durable"}]')
+    if len(message) > 2:
+        raise RequestError("hello has options and nothing else", hint=_HELLO)
+    given = message[1] if len(message) > 1 else None
+    options = options_of(given, ("token", "ack"), "hello", _HELLO)
     token, ack = options.get("token"), options.get("ack")
     if token is not None and not isinstance(token, str):
         raise RequestError("a token is a string")

@@ -19,6 +19,7 @@ from reifydb.engine.catalog import Column, Type
 from reifydb.engine.values import default_value
 from reifydb.errors import RequestError, UnknownNameError
 from reifydb.gateway.grants import Grant
+from reifydb.gateway.options import options_of
 from reifydb.gateway.session import Session
 from reifydb.wire.dialects import PLAIN, Converter, Dialect
 
@@ -121,12 +122,7 @@ class TableShape:
             RequestError: They are none.
             UnknownNameError: There is no such index.
         """
-        given: dict[str, Any] = {} if options is None else options
-        if not isinstance(given, dict):
-            raise RequestError("options of a scan are an object")
-        for name in given:
-            if name not in SCAN_OPTIONS:
-                raise UnknownNameError("option of a scan:", str(name), SCAN_OPTIONS)
+        given = options_of(options, SCAN_OPTIONS, "a scan")
         found: dict[str, Any] = dict(given)
         index = given.get("index")
         columns = self.columns_of_index(index if isinstance(index, str) else None)

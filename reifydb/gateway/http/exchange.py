@@ -5,7 +5,7 @@ arrives then, and its answers come when what they say is as durable as the clien
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -14,6 +14,7 @@ from aiohttp import web
 from reifydb.errors import RequestError, UnauthenticatedError
 from reifydb.gateway.grants import Grant
 from reifydb.gateway.http.forms import Form, form_of_answer, form_of_body
+from reifydb.gateway.options import check_names
 from reifydb.gateway.server import Server
 from reifydb.gateway.session import Request, Session, wants_durable
 from reifydb.gateway.websocket import SERVER
@@ -31,7 +32,7 @@ class Exchange:
     """A request and its answer.
 
     Attributes:
-        request: aiohttp's.
+        request: aiohttp's; it has no parameters but those that it may have.
         server: Who serves it.
         grant: What its sender may do.
         form: Of the answer.
@@ -40,7 +41,9 @@ class Exchange:
 
     full = False
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, parameters: Collection[str] = ("ack",)) -> None:
+        if request.query_string:
+            check_names(request.query, parameters, "parameter")
         self.request = request
         self._started_s = perf_counter()
         self.server: Server = request.app[SERVER]

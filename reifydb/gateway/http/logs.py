@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from reifydb.errors import UnknownNameError
 from reifydb.gateway.guest_lines import GuestLine, level_of
 from reifydb.gateway.http.answers import answer, headers
 from reifydb.gateway.http.exchange import Exchange, flag
@@ -19,11 +18,8 @@ PARAMETERS = ("follow", "level")
 
 async def logs(request: web.Request) -> web.StreamResponse:
     """The lines that are kept; or as a stream, one JSON object a line, without end."""
-    exchange = Exchange(request)
+    exchange = Exchange(request, PARAMETERS)
     exchange.grant.require("operations")
-    for name in request.query:
-        if name not in PARAMETERS:
-            raise UnknownNameError("parameter", name, PARAMETERS)
     lines, level = exchange.server.guest_lines, level_of(request.query.get("level"))
     exchange.lsn = exchange.server.db.lsn
     if not flag(request, "follow"):

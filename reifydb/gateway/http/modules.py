@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
 
 from reifydb.database.modules import Module
-from reifydb.errors import RequestError, UnknownNameError
+from reifydb.errors import RequestError
 from reifydb.gateway.http.answers import answer, headers
 from reifydb.gateway.http.bodies import body_of
 from reifydb.gateway.http.exchange import Exchange, flag
@@ -27,10 +28,7 @@ async def modules(request: web.Request) -> web.Response:
 
 async def install(request: web.Request) -> web.Response:
     """Installs the wasm binary in the body, or says what that would do."""
-    exchange = _begin(request)
-    for name in request.query:
-        if name not in PARAMETERS:
-            raise UnknownNameError("parameter", name, PARAMETERS)
+    exchange = _begin(request, PARAMETERS)
     db, name = exchange.server.db, request.match_info["module"]
     apply_schema, dry = flag(request, "apply_schema"), flag(request, "dry_run")
     if apply_schema:
@@ -60,8 +58,8 @@ async def remove(request: web.Request) -> web.Response:
     return web.Response(status=204, headers=headers(exchange))
 
 
-def _begin(request: web.Request) -> Exchange:
-    exchange = Exchange(request)
+def _begin(request: web.Request, parameters: Collection[str] = ("ack",)) -> Exchange:
+    exchange = Exchange(request, parameters)
     exchange.grant.require("modules")
     return exchange
 

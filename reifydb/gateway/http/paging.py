@@ -16,7 +16,7 @@ from reifydb.config import page_bytes_max, scan_rows_max, scan_skipped_max
 from reifydb.database import Database
 from reifydb.database.tables import TableHandle
 from reifydb.engine.catalog import Column
-from reifydb.errors import LimitError, ReifyDBError, RequestError, UnknownNameError
+from reifydb.errors import LimitError, ReifyDBError, RequestError
 from reifydb.gateway.http.exchange import flag
 from reifydb.gateway.http.keys import bound_of
 from reifydb.gateway.shapes import TableShape
@@ -42,9 +42,6 @@ class Paging:
         self._handle: TableHandle = shape.handle
         self._size_of = shape.size_of
         query, table = request.query, shape.handle.table
-        for name in query:
-            if name not in PARAMETERS:
-                raise UnknownNameError("parameter", name, PARAMETERS)
         self._index = query.get("index")
         self._key = Place(table.key_columns)
         self._columns = Place(shape.columns_of_index(self._index))

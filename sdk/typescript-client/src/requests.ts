@@ -22,7 +22,7 @@ export type Prepare = (shapes: Shapes) => Prepared;
 export type Write = "insert" | "update" | "upsert" | "delete";
 
 export function call(name: string, args: unknown, options: CallOptions | undefined): Prepare {
-  const more = options?.ack === undefined ? [] : [{ ack: options.ack }];
+  const more = options === undefined ? [] : [options];
   return (shapes) => {
     const shape = shapes.transition(name);
     if (shape === undefined) {
@@ -37,7 +37,7 @@ export function group(
   calls: readonly (readonly [string, unknown?])[],
   options: CallOptions | undefined,
 ): Prepare {
-  const more = options?.ack === undefined ? [] : [{ ack: options.ack }];
+  const more = options === undefined ? [] : [options];
   return (shapes) => {
     const found = calls.map(([name]) => shapes.transition(name));
     const listed = calls.map(([name, args], i) => [name, found[i]?.written(args ?? []) ?? args ?? []]);

@@ -96,6 +96,24 @@ async def test_what_is_wrong_with_a_call_is_said(
         assert client.db.state_hash == before
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/tables?akc=committed",
+        "/v1/tables/account?lowr=1",
+        "/v1/logs?levle=info",
+        "/v1/schema?x=1",
+    ],
+)
+async def test_parameters_that_a_path_does_not_have_are_refused(path: str) -> None:
+    async with bank() as client:
+        before = client.db.lsn
+        assert (await client.get(path)).problem["code"] == "unknown_name"
+        answer = await client.ask("POST", "/v1/call/bank.open?akc=committed", json=[9, "eve", 0])
+        assert (answer.status, answer.problem["hint"]) == (404, "did you mean 'ack'?")
+        assert client.db.lsn == before
+
+
 async def test_an_answer_waits_until_durable_unless_asked_not_to(tmp_path: Path) -> None:
     async with bank(str(tmp_path), flush_interval_ms=100, durability_lag_ms_max=500) as client:
         answer = await client.call("bank.transfer", 1, 2, 1)

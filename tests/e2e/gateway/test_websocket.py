@@ -393,6 +393,11 @@ WRONG: Sequence[tuple[list[Any], str, str]] = [
     (["write", 1, "insert", "account", [{"idd": 1}]], "unknown_name", "did you mean 'id'?"),
     (["write", 1, "insert", "account", [{"id": 9}]], "not_null", ""),
     (["subscribe", 1, "acount"], "unknown_name", "did you mean 'account'?"),
+    (["call", 1, "bank.total", [], {"akc": "committed"}], "unknown_name", "did you mean 'ack'?"),
+    (["group", 1, [["bank.total", []]], {"Ack": "durable"}], "unknown_name", "'ack'"),
+    (["subscribe", 1, "account", {"sinse": [1, 1]}], "unknown_name", "did you mean 'since'?"),
+    (["scan", 1, "account", {"lowr": 1}], "unknown_name", "did you mean 'lower'?"),
+    (["get", 1, "account", 1, 2], "bad_request", ""),
 ]
 
 

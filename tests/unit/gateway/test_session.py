@@ -52,8 +52,8 @@ def test_a_frame_is_a_message_or_several(codec: Any) -> None:
     assert one.in_flight == 3
 
 
-def test_what_may_be_left_out_is_none_and_what_is_too_much_is_left_out() -> None:
-    [short, long] = session().receive('[["call", 1, "t", []], ["call", 2, "t", [], {}, "more"]]')
+def test_what_may_be_left_out_is_none() -> None:
+    [short, long] = session().receive('[["call", 1, "t", []], ["call", 2, "t", [], {}]]')
     assert short == Request("call", 1, ["t", [], None])
     assert long == Request("call", 2, ["t", [], {}])
 
@@ -67,6 +67,9 @@ def test_each_message_needs_its_arguments(kind: str) -> None:
         assert one.receive(json.dumps([kind, 1, *["x"] * least][: 1 + count])) == []
         [[error, id_, problem]] = said(one)
         assert (error, id_, problem["code"]) == ("error", 1 if count else None, "bad_request")
+    assert one.receive(json.dumps([kind, 1, *["x"] * (SHAPES[kind].most + 1)])) == []
+    [[error, id_, problem]] = said(one)
+    assert (error, id_, problem["code"]) == ("error", 1, "bad_request")
     assert one.in_flight == 1
 
 
@@ -130,6 +133,14 @@ def test_a_wrong_hello_is_answered(options: Any) -> None:
     one = Session(JSON, None)
     assert one.receive(json.dumps(["hello", options])) == []
     assert said(one)[0][2]["code"] == "bad_request"
+
+
+def test_a_misspelled_hello_is_answered_with_what_would_be_right() -> None:
+    one = Session(JSON, EVERYTHING)
+    assert one.receive('[["hello", {"akc": "committed"}], ["hello", {}, "more"]]') == []
+    [misspelled, longer] = said(one)
+    assert misspelled[2]["hint"] == "did you mean 'ack'?"
+    assert longer[2]["code"] == "bad_request"
 
 
 def test_a_session_refuses_what_its_grant_does_not_have() -> None:
