@@ -32,6 +32,13 @@ class Prepared(NamedTuple):
 Prepare = Callable[[Schema], Prepared]
 
 
+class Page(NamedTuple):
+    """Rows of a scan, and the cursor of those behind them; None when there are none."""
+
+    rows: list[dict[str, Any]]
+    next: str | None
+
+
 def call(name: str, args: Sequence[Any], named: Mapping[str, Any]) -> Prepare:
     """A call."""
 
@@ -79,7 +86,7 @@ def count(table: str) -> Prepare:
 
 
 def scan(table: str, options: Mapping[str, Any]) -> Prepare:
-    """Rows of a range, as many as one answer may have."""
+    """A page of a range."""
 
     def prepare(schema: Schema) -> Prepared:
         found = _table(schema, table)
@@ -92,9 +99,9 @@ def scan(table: str, options: Mapping[str, Any]) -> Prepare:
         found.scanned(options.get("index"))
         return Prepared((table, given), read, True)
 
-    def read(schema: Schema, answered: Any) -> object:
+    def read(schema: Schema, page: Any) -> Page:
         rows = _table(schema, table).rows
-        return [rows.row(row) for row in answered]
+        return Page([rows.row(row) for row in page["rows"]], page["next"])
 
     return prepare
 

@@ -14,17 +14,18 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
-from reifydb.config import group_calls_max, page_bytes_max
+from reifydb.config import group_calls_max
 from reifydb.database import Database
 from reifydb.database.batches import Call, Outcome
 from reifydb.database.transaction import Transaction
 from reifydb.database.transitions import PythonTransition
 from reifydb.engine.kernel import COMMITTED
-from reifydb.errors import BusyError, DurabilityLostError, LimitError, ReifyDBError, RequestError
+from reifydb.errors import BusyError, DurabilityLostError, ReifyDBError, RequestError
 from reifydb.gateway.admission import Admission
 from reifydb.gateway.feeds import Feeds
 from reifydb.gateway.metrics import Metrics
 from reifydb.gateway.options import options_of
+from reifydb.gateway.pages import page_of
 from reifydb.gateway.peer import Peer
 from reifydb.gateway.session import Id, Request, wants_durable
 from reifydb.gateway.shapes import Shapes
@@ -366,20 +367,10 @@ class Service:
         peer.session.require("read", name)
         table = self.shapes.table(name)
         dialect = peer.session.codec.dialect
-        found: list[Any] = []
-        size = 0
-        with self.db.transaction(query=True) as tx:
-            for row in tx.scan(name, **table.scan_options(dialect, options)):
-                size += table.size_of(row)
-                if found and size > page_bytes_max:
-                    raise LimitError(
-                        f"table {name}: {len(found):,} rows are as much as one answer may have",
-                        limit="page_bytes_max",
-                        value=page_bytes_max,
-                        hint="ask for fewer rows with limit, and go on behind the last one",
-                    )
-                found.append(table.row(dialect, row))
-        return found, None
+        cursor = options.get("cursor") if isinstance(options, dict) else None
+        scan = table.scan_options(dialect, options)
+        rows, behind = page_of(self.db, table, scan, scan.pop("limit"), cursor)
+        return {"rows": [table.row(dialect, row) for row in rows], "next": behind}, None
 
     def _count(self, peer: Peer, request: Request) -> tuple[Any, None]:
         (name,) = request.arguments

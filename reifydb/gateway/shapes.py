@@ -116,16 +116,19 @@ class TableShape:
         return given
 
     def scan_options(self, dialect: Dialect, options: Any) -> dict[str, Any]:
-        """Options of `Database.scan`; the limit is at most `scan_rows_max`.
+        """Options of `Database.scan`, of those that a client gives; the limit is at most
+        `scan_rows_max`. A cursor is left out.
 
         Raises:
             RequestError: They are none.
             UnknownNameError: There is no such index.
         """
-        given = options_of(options, SCAN_OPTIONS, "a scan")
-        found: dict[str, Any] = dict(given)
+        given = options_of(options, (*SCAN_OPTIONS, "cursor"), "a scan")
+        found = {name: value for name, value in given.items() if name != "cursor"}
         index = given.get("index")
-        columns = self.columns_of_index(index if isinstance(index, str) else None)
+        if index is not None and not isinstance(index, str):
+            raise RequestError(f"an index has a name, not {index!r:.40}")
+        columns = self.columns_of_index(index)
         for bound in ("lower", "upper"):
             value = given.get(bound)
             if value is not None:

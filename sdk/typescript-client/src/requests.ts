@@ -59,7 +59,13 @@ export function get(table: string, key: unknown): Prepare {
   }));
 }
 
-export function scan(table: string, options: ScanOptions): Prepare {
+/** Rows of a scan, and the cursor of those behind them. */
+export interface Page {
+  readonly rows: any[];
+  readonly next: string | null;
+}
+
+export function scan(table: string, options: ScanOptions & { cursor?: string }): Prepare {
   return ofTable(table, [options], (shape) => {
     const given: Record<string, unknown> = { ...options };
     for (const bound of ["lower", "upper"] as const) {
@@ -74,7 +80,10 @@ export function scan(table: string, options: ScanOptions): Prepare {
       rest: [table, given],
       safe: true,
       known: true,
-      read: (now, rows) => (rows as unknown[]).map((row) => known(now, table).rows.row(row)),
+      read: (now, page): Page => {
+        const { rows, next } = page as Page;
+        return { rows: rows.map((row) => known(now, table).rows.row(row)), next };
+      },
     };
   });
 }

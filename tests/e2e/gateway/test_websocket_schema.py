@@ -50,7 +50,7 @@ class Reader:
             self.news += 1
             return
         assert message[0] == "ok", message
-        rows = message[2] if isinstance(message[2][0], list) else [message[2]]
+        rows = [message[2]] if isinstance(message[2], list) else message[2]["rows"]
         for row in rows:
             assert len(row) == len(self.names)
             assert row[1] == self.names[1], (row, self.names)

@@ -359,13 +359,13 @@ def test_each_answer_is_read_by_the_schema_that_it_was_made_under(talk: Talk) ->
         ["ok", 2, [2, 250, "new"], 13],
         ["schema", {**SCHEMA, "hash": "h3", "tables": [renamed]}],
         ["ok", 3, [250, 3], 14],
-        ["ok", 4, [[250, 3]], 14],
+        ["ok", 4, {"rows": [[250, 3]], "next": None}, 14],
     )
     assert [value for value, _ in talk.told] == [
         {"id": 1, "balance": Decimal("2.50")},
         {"id": 2, "balance": Decimal("2.50"), "note": "new"},
         {"debt": Decimal("2.50"), "id": 3},
-        [{"debt": Decimal("2.50"), "id": 3}],
+        requests.Page([{"debt": Decimal("2.50"), "id": 3}], None),
     ]
 
 

@@ -336,6 +336,15 @@ const large: Scenario = async (ground) => {
   const some = rows.filter((_, i) => i % 4 === 0);
   const many = await Promise.all(some.map((row) => db.get("line", [row.order_id, 0])));
   same(many.filter((row) => row?.note === "x".repeat(100)).length, 5000);
+  // Scans of many pages, by the primary key and by an index in which all are equal but for the key.
+  const range = { lower: [first], upper: [first + 19_999] };
+  same((await db.scan("line", range)).length, 20_000);
+  same((await db.scan("line", { ...range, limit: 2345, reverse: true })).length, 2345);
+  let next = first;
+  for await (const row of db.scan("line", { index: "line_by_note", lower: ["x".repeat(100), first] })) {
+    same(row.order_id, next++);
+    if (next === first + 5000) break;
+  }
   // A snapshot of many pages, while others write.
   const seen = new Set<number | bigint>();
   const writing = db.delete("line", rows.slice(0, 500).map((row): [number, number] => [row.order_id, 0]));

@@ -110,11 +110,11 @@ test("each answer is read by the schema that it was made under", async () => {
     ["ok", 1, [1, "Ada", 5], 2],
     ["schema", { ...SCHEMA, hash: "4567", tables: [{ ...ACCOUNT, columns }] }],
     ["ok", 2, [2, "Bob", 5, "2.50"], 3],
-    ["ok", 3, [[2, "Bob", 5, "2.50"]], 3],
+    ["ok", 3, { rows: [[2, "Bob", 5, "2.50"]], next: null }, 3],
   );
   const bob = { id: 2, owner: "Bob", balance: 5, limit: "2.50" };
   assert.deepEqual(await Promise.all(asked.map(fate)), [{ id: 1, owner: "Ada", balance: 5 }, bob]);
-  assert.deepEqual(await fate(scanned), [bob]);
+  assert.deepEqual(await fate(scanned), { rows: [bob], next: null });
   const broken = ground.conversation.request("get", requests.get("account", 1));
   ground.sent();
   ground.says(["ok", 4, [1], 2]);
