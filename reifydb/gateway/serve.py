@@ -42,6 +42,7 @@ async def serving(
     """
     server = Server(db, settings)
     if host not in LOOPBACK and not server.tokens.any:
+        server.close()
         raise RequestError(
             f"{host} is not loopback, and there is no token: anybody could do anything",
             hint="make one first: reifydb token make",

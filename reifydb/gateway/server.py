@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 import reifydb
 from reifydb.config import connections_max, frame_messages_max, in_flight_max, ws_frame_bytes_max
 from reifydb.database import Database
-from reifydb.errors import ForbiddenError, OverloadedError, UnauthenticatedError, UnavailableError
+from reifydb.errors import (
+    ForbiddenError,
+    OverloadedError,
+    ReifyDBError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from reifydb.gateway.grants import EVERYTHING, Grant
 from reifydb.gateway.guest_lines import GuestLines
 from reifydb.gateway.patience import Patience
@@ -22,6 +29,10 @@ from reifydb.gateway.tokens import Tokens
 
 if TYPE_CHECKING:
     from reifydb.gateway.websocket import Connection
+
+
+LOOK_S = 1.0
+"""How often connections are looked at whose token may have expired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,8 @@ class Server:
         self.body_bytes = 0  # of HTTP requests that are being read or served
         self.connections: set[Connection] = set()
         self._connected = 0
+        self._needed = settings.tokens_needed
+        self._look()
 
     # ------------------------------------------------------------------ who may
 
@@ -60,14 +73,33 @@ class Server:
         Raises:
             UnauthenticatedError: The token is not known, or this is none.
         """
-        if authorization is None:
-            if self.settings.tokens_needed or self.tokens.any:
-                return None
-            return EVERYTHING
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise UnauthenticatedError("the Authorization header is not Bearer and a token")
-        return self.grant_of(token.strip())
+        token = bearer(authorization)
+        if token is None:
+            return None if self.tokens_needed else EVERYTHING
+        return self.grant_of(token)
+
+    @property
+    def tokens_needed(self) -> bool:
+        """Whether one has to say who it is. Once there was a token it stays so while the server
+        runs: who takes the last one away does not open it to everybody.
+        """
+        if not self._needed and self.tokens.any:
+            self._needed = True
+        return self._needed
+
+    def is_good(self, digest: bytes | None) -> bool:
+        """Whether the token with this digest still grants something; None: whoever had none."""
+        return not self.tokens_needed if digest is None else self.tokens.still_good(digest)
+
+    def check_connections(self) -> None:
+        """Closes those whose token was taken away, or has expired."""
+        for connection in list(self.connections):
+            connection.check_token()
+
+    def _look(self) -> None:
+        with contextlib.suppress(ReifyDBError):  # it is busy, or closed
+            self.check_connections()
+        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
     def grant_of(self, token: str) -> Grant:
         """What the holder of this token may do.
@@ -133,6 +165,7 @@ class Server:
 
     def close(self) -> None:
         """Serves nobody any more."""
+        self._timer.cancel()
         self.service.close()
         self.guest_lines.close()
         self.thread.close()
@@ -149,3 +182,17 @@ class Server:
         until = asyncio.get_running_loop().time() + timeout_s
         while self.service.busy and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(0.005)
+
+
+def bearer(authorization: str | None) -> str | None:
+    """The token in an Authorization header; None: there is no header.
+
+    Raises:
+        UnauthenticatedError: It is another one.
+    """
+    if authorization is None:
+        return None
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise UnauthenticatedError("the Authorization header is not Bearer and a token")
+    return token.strip()

@@ -11,7 +11,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from reifydb.config import outgoing_bytes_max, ws_frame_bytes_max
 from reifydb.errors import ReifyDBError, RequestError, UnauthenticatedError
-from reifydb.gateway.server import Server
+from reifydb.gateway.server import Server, bearer
 from reifydb.gateway.session import Hello, Request, Session
 from reifydb.wire.codecs import CODECS, Data
 from reifydb.wire.problems import problem_of
@@ -33,8 +33,15 @@ CLOSE_UNAUTHENTICATED, CLOSE_MALFORMED = 4401, WSCloseCode.PROTOCOL_ERROR
 class Connection:
     """One WebSocket: a `Peer` of the service."""
 
-    def __init__(self, server: Server, socket: web.WebSocketResponse, session: Session) -> None:
+    def __init__(
+        self,
+        server: Server,
+        socket: web.WebSocketResponse,
+        session: Session,
+        token: str | None,
+    ) -> None:
         self._server, self._socket, self.session = server, socket, session
+        self._digest = None if token is None else server.tokens.digest_of(token)
         self._transport: asyncio.Transport | None = None
 
     @property
@@ -121,6 +128,7 @@ class Connection:
             self.session.durable = hello.durable
         if hello.token is not None:
             self.session.grant = self._server.grant_of(hello.token)
+            self._digest = self._server.tokens.digest_of(hello.token)
         if self.session.grant is None:
             raise UnauthenticatedError("hello has no token")
         self._greet()
@@ -128,6 +136,19 @@ class Connection:
     def _greet(self) -> None:
         self.session.say(["hello", self._server.greeting(self.session)])
         self._server.service.speak(self)
+
+    def check_token(self) -> None:
+        """Ends it when its token is good no more: what it has asked for may run or not, and nobody
+        is told.
+        """
+        if self.session.grant is None or self._server.is_good(self._digest):
+            return
+        self.session.grant = None
+        self._server.service.forget(self)
+        error = UnauthenticatedError("the token was taken away, or has expired")
+        self._ending = self._server.service._loop.create_task(
+            self._refuse(error, CLOSE_UNAUTHENTICATED)
+        )
 
     async def close(self, code: int, reason: str) -> None:
         """Closes it, and says why."""
@@ -175,7 +196,8 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     with server.connected():
         await socket.prepare(request)
         session = Session(codec, grant, durable=True)
-        connection = Connection(server, socket, session)
+        token = bearer(request.headers.get("Authorization"))
+        connection = Connection(server, socket, session, token)
         server.connections.add(connection)
         try:
             await connection.run(request)

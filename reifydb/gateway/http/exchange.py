@@ -15,7 +15,7 @@ from reifydb.errors import RequestError, UnauthenticatedError
 from reifydb.gateway.grants import Grant
 from reifydb.gateway.http.forms import Form, form_of_answer, form_of_body
 from reifydb.gateway.options import check_names
-from reifydb.gateway.server import Server
+from reifydb.gateway.server import Server, bearer
 from reifydb.gateway.session import Request, Session, wants_durable
 from reifydb.gateway.websocket import SERVER
 
@@ -59,6 +59,13 @@ class Exchange:
     def elapsed_ms(self) -> float:
         """Since it began."""
         return (perf_counter() - self._started_s) * 1000
+
+    @property
+    def still_allowed(self) -> bool:
+        """Whether the token that it came with is still good: for answers that go on for long."""
+        token = bearer(self.request.headers.get("Authorization"))
+        tokens = self.server.tokens
+        return self.server.is_good(None if token is None else tokens.digest_of(token))
 
     # ------------------------------------------------------------------ the service's peer
 

@@ -31,6 +31,8 @@ async def logs(request: web.Request) -> web.StreamResponse:
             mark_origin(request, response)
         await response.prepare(request)
         async for found in lines.follow(level):
+            if not exchange.still_allowed:
+                break
             await response.write(_written(found))
         await response.write_eof()
         return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
@@ -10,6 +11,7 @@ from aiohttp import web
 
 from reifydb.database.modules import Module
 from reifydb.errors import RequestError
+from reifydb.gateway.audit import Deed
 from reifydb.gateway.http.answers import answer, headers
 from reifydb.gateway.http.bodies import body_of
 from reifydb.gateway.http.exchange import Exchange, flag
@@ -44,8 +46,11 @@ async def install(request: web.Request) -> web.Response:
             fits = {"fits": not plan.problems}
             return answer(exchange, fits | {key: _listed(v) for key, v in asdict(plan).items()})
         is_new = name not in db.modules
+        facts = {"name": name, "sha256": hashlib.sha256(wasm).hexdigest()}
         module = await durably(
-            exchange, lambda: db.install(wasm, name=name, apply_schema=apply_schema)
+            exchange,
+            Deed("module.install", facts | {"apply_schema": apply_schema}),
+            lambda: db.install(wasm, name=name, apply_schema=apply_schema),
         )
     return answer(exchange, _shown(module), status=201 if is_new else 200)
 
@@ -54,7 +59,7 @@ async def remove(request: web.Request) -> web.Response:
     """Removes a module; its tables stay."""
     exchange = _begin(request)
     db, name = exchange.server.db, request.match_info["module"]
-    await durably(exchange, lambda: db.remove(name))
+    await durably(exchange, Deed("module.remove", {"name": name}), lambda: db.remove(name))
     return web.Response(status=204, headers=headers(exchange))
 
 
