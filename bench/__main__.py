@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import growth, lag, machine, memory, recovery, report, start, transfers
+from bench import fresh, growth, lag, machine, memory, recovery, report, start, transfers
 from bench.bank import bank_wasm
 from bench.measure import QUICK, ROOT, Result, Sizes
 
@@ -20,6 +20,7 @@ MEASURED = {
     "memory": memory,
     "growth": growth,
     "start": start,
+    "fresh": fresh,
 }
 
 

@@ -41,6 +41,7 @@ class Sizes:
         starts: Starts with a warm cache; `first_starts` with an empty one.
         tries: Of what is measured best of a few.
         growth: Accounts of the banks whose costs are compared.
+        tests: Tests of a run of pytest.
     """
 
     accounts: int = 100_000
@@ -54,6 +55,7 @@ class Sizes:
     first_starts: int = 3
     tries: int = 3
     growth: tuple[int, ...] = (10_000, 1_000_000, 10_000_000)
+    tests: int = 1000
 
 
 QUICK = Sizes(
@@ -68,6 +70,7 @@ QUICK = Sizes(
     first_starts=1,
     tries=1,
     growth=(1_000, 10_000, 100_000),
+    tests=100,
 )
 
 

@@ -155,6 +155,16 @@ def _show_start(console: Console, found: Result) -> None:
     console.print(table)
 
 
+def _show_fresh(console: Console, found: Result) -> None:
+    table = _table("\nA fresh database for a test, ms over an empty test", "", "")
+    table.add_row("tests", f"{found['tests']:,}")
+    table.add_row("best run", _short(found["ms_best"]))
+    table.add_row("median", _short(found["ms_median"]))
+    table.add_row("processor time, median", _short(found["cpu_ms_median"]))
+    table.add_row("the first test", _short(found["first_ms_median"]))
+    console.print(table)
+
+
 _SHOW = {
     "transfers": _show_transfers,
     "lag": _show_lag,
@@ -162,4 +172,5 @@ _SHOW = {
     "memory": _show_memory,
     "growth": _show_growth,
     "start": _show_start,
+    "fresh": _show_fresh,
 }

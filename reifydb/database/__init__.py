@@ -16,6 +16,8 @@ from reifydb.sandbox.workshop import take
 MEMORY = ":memory:"
 """The path of a database that keeps nothing."""
 
+_DEFAULTS = Options()
+
 
 def open_database(
     path: str | os.PathLike[str],
@@ -41,7 +43,7 @@ def open_database(
         FormatVersionError: It is a newer ReifyDB's, or the folder is something else's.
         StorageError: The system refused.
     """
-    options = Options() if options is None else options
+    options = _DEFAULTS if options is None else options
     if not isinstance(path, str | os.PathLike) or not isinstance(name := os.fspath(path), str):
         raise RequestError(f"a database's path is a folder's name or {MEMORY!r}, not {path!r}")
     if not name:

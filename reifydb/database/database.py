@@ -69,10 +69,16 @@ SEED_MASK = (1 << 62) - 1
 PRESSING = REDO_PRESSES | LOG_WAITS | DELTAS_WAIT | CALL_ENDED
 """What a single call has to see to before it returns."""
 
+_DEFAULT_LIMITS = ModuleLimits()
 _unpack_int_outcome = INT_OUTCOME.unpack_from
 
 Function = TypeVar("Function", bound=Callable[..., object])
 """A Python transition: decorated, it is what it was."""
+
+
+def _nothing() -> None:
+    pass
+
 
 now_ns = time.time_ns
 """The default clock."""
@@ -507,7 +513,7 @@ class Database:
             ModuleError: It is refused; `problems` lists every reason, and nothing has changed.
         """
         wasm = _read_module(source)
-        limits = limits or ModuleLimits()
+        limits = limits or _DEFAULT_LIMITS
         compiled = self._workshop.compiled(wasm, limits, name)
         with self._schema_turn.changing(), Transaction(self) as tx, self._turns.lock:
             tx._check()
@@ -532,7 +538,7 @@ class Database:
         """
         from reifydb.database.plans import plan
 
-        compiled = self._workshop.compiled(_read_module(source), limits or ModuleLimits(), name)
+        compiled = self._workshop.compiled(_read_module(source), limits or _DEFAULT_LIMITS, name)
         self._turns.prepare()
         with self._turns.lock:
             self._turns.settle()
@@ -705,6 +711,7 @@ class Database:
         finally:
             with self._turns.lock:
                 self._kernel.close()
+        self._executor.on_yield = _nothing  # no cycle: memory is free as soon as nobody has it
         if self._executor.failed is None:
             give_back(self._workshop)
 

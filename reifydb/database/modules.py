@@ -12,6 +12,7 @@ import json
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from reifydb.config import ModuleLimits, bindings_max, transitions_max
@@ -96,7 +97,10 @@ class Binding:
 
 def bindings_json(bound: Iterable[Binding]) -> str:
     """Bindings as they are kept with the module."""
-    return json.dumps([asdict(one) for one in bound], separators=(",", ":"))
+    return json.dumps(
+        [{"table": b.table, "places": b.places, "indexes": b.indexes} for b in bound],
+        separators=(",", ":"),
+    )
 
 
 def bindings_from_json(text: str) -> tuple[Binding, ...]:
@@ -107,6 +111,7 @@ def bindings_from_json(text: str) -> tuple[Binding, ...]:
     )
 
 
+@lru_cache(maxsize=16)
 def limits_json(limits: ModuleLimits) -> str:
     """Limits as they are kept with the module."""
     return json.dumps(asdict(limits), sort_keys=True)
@@ -414,7 +419,11 @@ def write_rows(
             "bindings": bindings_json(bound),
         },
     )
-    for name, number in numbers.items():
+    if numbers:
         registry.state.write_system(
-            TRANSITIONS, {"number": number, "module": compiled.name, "name": name}
+            TRANSITIONS,
+            *(
+                {"number": number, "module": compiled.name, "name": name}
+                for name, number in numbers.items()
+            ),
         )

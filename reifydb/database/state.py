@@ -23,6 +23,9 @@ ALL = Scan(0, 0, b"", 0)
 """Every row in the order of the primary key."""
 
 
+_SYSTEM_TABLES = tuple((table, table_descriptor(table)) for table in SYSTEM_TABLES)
+
+
 class State:
     """One kernel's rows.
 
@@ -32,8 +35,8 @@ class State:
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel, self.catalog = kernel, Catalog()
-        for table in SYSTEM_TABLES:
-            self.create_in_kernel(table)
+        for table, descriptor in _SYSTEM_TABLES:
+            self.create_in_kernel(table, descriptor)
 
     def put(self, source: bytes) -> None:
         """Lays bytes where the kernel looks for them."""
@@ -104,11 +107,13 @@ class State:
         kernel.call["close"](cursor)
         return rows
 
-    def write_system(self, table: Table, row: Row) -> None:
-        """Upserts a row of a system table; inside the open transaction."""
+    def write_system(self, table: Table, *rows: Row) -> None:
+        """Upserts rows of a system table, one or more, all with the same columns; inside the open
+        transaction.
+        """
         handle = self.catalog.get(table.name)
-        projection = handle.projection(row)
-        packed = projection.encode(row)
+        projection = handle.projection(rows[0])
+        packed = projection.encode_many(rows)
         self.put(packed)
         code = self.kernel.call["write"](2, handle.number, projection.count, len(packed))
         if code < 0:
@@ -121,9 +126,8 @@ class State:
         self.put(packed)
         self.kernel.call["delete"](handle.number, len(packed))
 
-    def create_in_kernel(self, table: Table) -> None:
+    def create_in_kernel(self, table: Table, descriptor: bytes) -> None:
         """Makes a table without its indexes: inside the open transaction, or a system table."""
-        descriptor = table_descriptor(table)
         self.put(descriptor)
         code = self.kernel.call["create_table"](len(descriptor))
         if code == -11:
@@ -132,7 +136,7 @@ class State:
 
     def create_table(self, table: Table) -> None:
         """Makes a table and its indexes inside the open transaction."""
-        self.create_in_kernel(table)
+        self.create_in_kernel(table, table_descriptor(table))
         self.describe(table)
         for index in table.indexes:
             self.create_index(table, index)

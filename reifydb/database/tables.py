@@ -177,6 +177,9 @@ class Projection:
         return self.head + self.codec.encode_many([tuple(row.values()) or (None,) for row in rows])
 
 
+_SYSTEM_HANDLES = tuple(TableHandle(table) for table in SYSTEM_TABLES)
+
+
 class Catalog:
     """The tables by name. Replaced as a whole when the schema changes.
 
@@ -185,7 +188,7 @@ class Catalog:
     """
 
     def __init__(self, tables: Sequence[Table] = (), next_number: int = FIRST_TABLE) -> None:
-        self._set([TableHandle(table) for table in (*SYSTEM_TABLES, *tables)], next_number)
+        self._set((*_SYSTEM_HANDLES, *map(TableHandle, tables)), next_number)
 
     def _set(self, handles: Iterable[TableHandle], next_number: int) -> None:
         self.handles = {handle.name: handle for handle in handles}

@@ -135,6 +135,8 @@ class Table:
     @property
     def places(self) -> tuple[int, ...]:
         """Where each column is in stored rows: its position, unless others were dropped."""
+        if not self.dropped:
+            return tuple(range(len(self.columns)))
         gone = {place for place, _ in self.dropped}
         count = len(self.columns) + len(gone)
         return tuple(place for place in range(count) if place not in gone)

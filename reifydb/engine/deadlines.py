@@ -169,7 +169,9 @@ class Watchdog:
 class _Patrol:
     """The one thread of the process that looks at the watchdogs that are awake.
 
-    Started with the first: to start one for each database would take longer than to open it.
+    Started with the first: to start one for each database would take longer than to open it. To
+    wake it costs whoever does up to a millisecond, for both want the GIL then; so it is woken only
+    when it would look too late by itself, and goes on for a while when there is nobody to look at.
     """
 
     def __init__(self) -> None:
@@ -177,10 +179,14 @@ class _Patrol:
         self._starting = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._pause_s: float | None = None  # it looks again after so long; None: it must be woken
 
     def add(self, watchdog: Watchdog) -> None:
         """From now on it is looked at. It may be there already."""
-        self._awake.add(watchdog)
+        self._awake.add(watchdog)  # first, and then ask when the thread looks
+        pause_s = self._pause_s
+        if pause_s is not None and pause_s <= watchdog.interval_s():
+            return
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
@@ -196,12 +202,19 @@ class _Patrol:
         self._awake.discard(watchdog)
 
     def _walk(self) -> None:
+        last_s, idle = INTERVAL_S_MAX, 0
         while True:
+            self._pause_s = None  # before looking who is there: whoever comes now wakes us
             self._wake.clear()
             awake = list(self._awake)
-            # One that is added meanwhile may have a shorter deadline than all the others.
-            self._wake.wait(min((one.interval_s() for one in awake), default=None))
-            for watchdog in awake:
+            if awake:
+                last_s, idle = min(one.interval_s() for one in awake), 0
+            else:
+                idle += 1
+            pause_s = last_s if idle <= IDLE_LOOKS_MAX else None
+            self._pause_s = pause_s
+            self._wake.wait(pause_s)
+            for watchdog in list(self._awake):
                 watchdog.look()
 
 

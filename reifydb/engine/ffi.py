@@ -14,6 +14,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import wasmtime
@@ -25,6 +26,9 @@ INSTANCES_MAX = 1_000_000
 
 NEVER_TICKS = 1 << 40
 """An epoch deadline that is not reached."""
+
+_FUNC_OFFSET = c.wasmtime_extern_t.of.offset
+"""Where in an extern its function is."""
 
 _ptr, _size, _u64 = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint64
 
@@ -48,6 +52,14 @@ _call = _declare("wasmtime_func_call_unchecked", _ptr)
 _call_with_gil = _declare("wasmtime_func_call_unchecked", _ptr, keep_gil=True)
 _set_deadline = _declare("wasmtime_context_set_epoch_deadline", None, _ptr, _u64, keep_gil=True)
 _memory_size = _declare("wasmtime_memory_data_size", _size, _ptr, _ptr, keep_gil=True)
+
+
+@cache
+def _array(kind: type[ctypes.c_uint64 | c.wasmtime_extern_t], count: int) -> Any:
+    """The type of an array. ctypes makes it anew each time, in 5 µs and with a cycle of references
+    that only the garbage collector ends.
+    """
+    return kind * count
 
 
 class CallEnded(Exception):
@@ -87,6 +99,12 @@ _TRAPS = {
 }
 
 
+@cache
+def _packer(params: int) -> Callable[..., None]:
+    """What lays so many integers into slots of 16 bytes."""
+    return struct.Struct("<" + "q8x" * params).pack_into
+
+
 class Signature(NamedTuple):
     """What a raw call must know of a function: how many parameters, and its result's type."""
 
@@ -94,9 +112,9 @@ class Signature(NamedTuple):
     result: type[ctypes.c_int32 | ctypes.c_int64]
 
     @classmethod
-    def of(cls, func: wasmtime.Func, store: wasmtime.Store) -> Signature:
+    def of(cls, func: c.wasmtime_extern_t, store: wasmtime.Store) -> Signature:
         """Asks wasmtime; 15 µs."""
-        found = func.type(store)
+        found = wasmtime.Func._from_raw(func.of.func).type(store)
         results = found.results
         short = bool(results) and str(results[0]) == "i32"
         return cls(len(found.params), ctypes.c_int32 if short else ctypes.c_int64)
@@ -113,18 +131,23 @@ class RawFunction:
     __slots__ = ("_arguments", "_invoke", "_keep", "_pack", "_result", "_slots", "_trap")
 
     def __init__(
-        self, store: Store, func: wasmtime.Func, signature: Signature, *, keep_gil: bool = False
+        self,
+        store: Store,
+        func: c.wasmtime_extern_t,
+        signature: Signature,
+        *,
+        keep_gil: bool = False,
     ) -> None:
         count = max(1, signature.params)
-        self._slots = (ctypes.c_uint64 * (2 * count))()  # wasmtime_val_raw_t is 16 bytes
-        self._pack = struct.Struct("<" + "q8x" * signature.params).pack_into
+        self._slots = _array(ctypes.c_uint64, 2 * count)()  # wasmtime_val_raw_t is 16 bytes
+        self._pack = _packer(signature.params)
         self._result = signature.result.from_buffer(self._slots)
         self._trap = _ptr()
         self._keep = store, func  # the addresses below point into them
         self._invoke = _call_with_gil if keep_gil else _call
         self._arguments = (
-            _ptr(_address(store.store._context())),
-            _ptr(ctypes.addressof(func._func)),
+            store.context,
+            _ptr(ctypes.addressof(func) + _FUNC_OFFSET),
             _ptr(ctypes.addressof(self._slots)),
             _size(count),
             _ptr(ctypes.addressof(self._trap)),
@@ -226,7 +249,7 @@ class Exports(dict[str, Any]):
         Raises:
             KeyError: There is none of this name.
         """
-        func, known = self[name], self.code.signatures
+        func, known = self.raw(name), self.code.signatures
         signature = known.get(name)
         if signature is None:
             signature = known[name] = Signature.of(func, self.store.store)
@@ -255,12 +278,13 @@ class Store:
 
     Attributes:
         instances: How many instances were made in it.
+        context: What the C functions know it by.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.store = wasmtime.Store(engine)
         self.store.set_limits(instances=INSTANCES_MAX, memories=INSTANCES_MAX, tables=INSTANCES_MAX)
-        self._context = _address(self.store._context())
+        self.context = _ptr(_address(self.store._context()))
         self.instances = 0
         self.set_deadline(NEVER_TICKS)  # a new store's deadline has passed already
 
@@ -272,7 +296,7 @@ class Store:
             KeyError: Something that is imported is not there.
         """
         needed = [imports[module].raw(name) for module, name in code.imports]
-        externs = (c.wasmtime_extern_t * len(needed))(*needed)
+        externs = _array(c.wasmtime_extern_t, len(needed))(*needed)
         instance, trap = c.wasmtime_instance_t(), ctypes.POINTER(c.wasm_trap_t)()
         self.instances += 1
         error = c.wasmtime_instance_new(
@@ -291,7 +315,7 @@ class Store:
 
     def set_deadline(self, ticks: int) -> None:
         """Ends code with epoch checks when the engine's epoch has advanced by so much from now."""
-        _set_deadline(self._context, ticks)
+        _set_deadline(self.context, ticks)
 
     def memory_base(self, memory: wasmtime.Memory) -> int:
         """Address of a memory in this process; it stays, `memory_may_move` is off."""
@@ -299,7 +323,7 @@ class Store:
 
     def memory_bytes(self, memory: wasmtime.Memory) -> int:
         """Size of a memory now."""
-        return int(_memory_size(self._context, ctypes.addressof(memory._memory)))
+        return int(_memory_size(self.context, ctypes.addressof(memory._memory)))
 
     def grow(self, memory: wasmtime.Memory, pages: int) -> None:
         """Makes a memory larger by so many pages of 64 KiB."""

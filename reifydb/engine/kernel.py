@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple, Protocol
 
 from reifydb.engine.ffi import CallEnded, Code, Engine, Exports, Functions, Store
@@ -112,6 +113,12 @@ class Linked(Protocol):
         """The same in a fresh store, where nothing may fail any more."""
 
 
+@cache
+def _buffer(length: int) -> type[ctypes.Array[ctypes.c_ubyte]]:
+    """The type of so many bytes; ctypes would make it anew each time, with a cycle."""
+    return ctypes.c_ubyte * length
+
+
 class Kernel:
     """One kernel in one store.
 
@@ -175,7 +182,7 @@ class Kernel:
 
     def view(self, at: int, length: int) -> memoryview:
         """Kernel memory as a writable buffer, without a copy. Valid until `move` or `close`."""
-        return memoryview((ctypes.c_ubyte * length).from_address(self.base + at)).cast("B")
+        return memoryview(_buffer(length).from_address(self.base + at)).cast("B")
 
     def _cell(self, field: str, kind: type) -> ctypes.c_uint64:
         address = self.base + self.control_at + OFFSETS[field]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -346,3 +348,22 @@ def test_the_names_of_modules_are_checked(db: reifydb.Database, bank_wasm: bytes
         with no_trace(db), pytest.raises(reifydb.ReifyDBError):
             db.install(bank_wasm, name=name)  # type: ignore[arg-type]
     assert set(db.modules) == {"bank"}
+
+
+def test_a_closed_database_leaves_nothing_to_the_garbage_collector(bank_wasm: bytes) -> None:
+    def use() -> weakref.ref[reifydb.Database]:
+        with reifydb.open(":memory:") as db:
+            db.install(bank_wasm, apply_schema=True)
+            db.call("bank.open", 1, "ada", 100)
+            assert db.count("account") == 1
+        return weakref.ref(db)
+
+    use()
+    gc.collect()
+    gc.disable()
+    try:
+        assert use()() is None
+        # What wasmtime's own package leaves behind: a pointer and its dictionary.
+        assert gc.collect() <= 4
+    finally:
+        gc.enable()

@@ -290,6 +290,48 @@ def test_one_thread_keeps_the_deadlines_of_all_databases() -> None:
     assert not watched & deadlines._patrol._awake
 
 
+def test_databases_that_come_and_go_do_not_wake_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To be woken costs the call that does it up to a millisecond."""
+    guest = zig_guest("misbehave")
+    patrol = deadlines._Patrol()
+    monkeypatch.setattr(deadlines, "_patrol", patrol)
+    woken = 0
+    wake = patrol._wake.set
+
+    def counted() -> None:
+        nonlocal woken
+        woken += 1
+        wake()
+
+    monkeypatch.setattr(patrol._wake, "set", counted)
+    for number in range(30):
+        with open_with(guest) as db:
+            db.call("misbehave.honest", number, 1)
+    assert woken <= 3, "the first starts it; it may have been between two looks once or twice"
+    with open_with(guest, deadline_ms=20) as db, pytest.raises(DeadlineError):
+        db.call("misbehave.loop", 1, 1)
+    assert woken >= 2, "a deadline that is shorter than the next look is far"
+
+
+@pytest.mark.parametrize("idle_looks", [0, 1])
+def test_a_thread_that_sleeps_for_good_is_woken(
+    idle_looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadlines, "IDLE_LOOKS_MAX", idle_looks)
+    patrol = deadlines._Patrol()
+    monkeypatch.setattr(deadlines, "_patrol", patrol)
+    guest = zig_guest("misbehave")
+    for _ in range(5):
+        with open_with(guest, deadline_ms=40) as db:
+            db.call("misbehave.honest", 1, 1)
+            with pytest.raises(DeadlineError):
+                db.call("misbehave.loop", 1, 1)
+        began = time.monotonic()
+        while patrol._pause_s is not None:
+            assert time.monotonic() - began < SANE_S
+            time.sleep(0.002)
+
+
 def test_deadlines_are_kept_in_a_forked_child_too() -> None:
     program = """
 import os, reifydb
