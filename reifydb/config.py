@@ -140,6 +140,10 @@ page_bytes_max = 4 * MIB
 write_ms_max = 30_000
 """How long a client may read nothing of the answer that it is sent over HTTP."""
 
+rate_keys_max = 100_000
+"""Tokens, and addresses, whose requests a second are counted. Of more of them the one that has
+asked for nothing for longest is forgotten, and begins anew."""
+
 connections_max = 10_000
 """WebSocket connections of a server; some 50 KiB each."""
 

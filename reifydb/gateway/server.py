@@ -22,6 +22,7 @@ from reifydb.errors import (
 from reifydb.gateway.grants import EVERYTHING, Grant
 from reifydb.gateway.guest_lines import GuestLines
 from reifydb.gateway.patience import Patience
+from reifydb.gateway.rates import Rates, address_key
 from reifydb.gateway.service import Service
 from reifydb.gateway.session import Session
 from reifydb.gateway.thread import Thread
@@ -43,10 +44,14 @@ class Settings:
         origins: Web origins whose pages may connect; pages of others may not.
         tokens_needed: Whoever has no token may do nothing. Not needed on loopback while there are
             none.
+        requests_per_token_max: A second; None: as many as they like.
+        requests_per_address_max: The same for addresses, whatever token their requests have.
     """
 
     origins: Sequence[str] = ()
     tokens_needed: bool = False
+    requests_per_token_max: float | None = None
+    requests_per_address_max: float | None = None
 
 
 class Server:
@@ -62,6 +67,12 @@ class Server:
         self.body_bytes = 0  # of HTTP requests that are being read or served
         self.connections: set[Connection] = set()
         self._connected = 0
+        self._per_token = Rates("requests_per_token_max", settings.requests_per_token_max)
+        self._per_address = Rates("requests_per_address_max", settings.requests_per_address_max)
+        self._limited = (settings.requests_per_token_max, settings.requests_per_address_max) != (
+            None,
+            None,
+        )
         self._needed = settings.tokens_needed
         self._look()
 
@@ -121,6 +132,24 @@ class Server:
                 capability="",
                 hint="reifydb serve --origin",
             )
+
+    def count(self, grant: Grant | None, address: str | None, requests: int = 1) -> None:
+        """Counts requests of somebody: by its address if that is given, by its token if it has one.
+
+        Raises:
+            OverloadedError: It makes too many a second.
+        """
+        if not self._limited:
+            return
+        now_s = self.service._loop.time()
+        try:
+            if address is not None:
+                self._per_address.take(address_key(address), requests, now_s)
+            if grant is not None and grant is not EVERYTHING:
+                self._per_token.take(grant.name, requests, now_s)
+        except OverloadedError:
+            self.service.admission.refused += 1
+            raise
 
     # ------------------------------------------------------------------ who is connected
 

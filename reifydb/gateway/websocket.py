@@ -39,8 +39,10 @@ class Connection:
         socket: web.WebSocketResponse,
         session: Session,
         token: str | None,
+        address: str | None,
     ) -> None:
         self._server, self._socket, self.session = server, socket, session
+        self._address = address
         self._digest = None if token is None else server.tokens.digest_of(token)
         self._transport: asyncio.Transport | None = None
 
@@ -103,7 +105,7 @@ class Connection:
                 self._identify(one)
             else:
                 requests.append(one)
-        error = self._refusal()
+        error = self._refusal(len(requests))
         if error is not None:
             for request in requests:
                 problem = problem_of(error)
@@ -112,12 +114,14 @@ class Connection:
             requests = []
         self._server.service.take_on(self, requests)
 
-    def _refusal(self) -> ReifyDBError | None:
-        """Why nothing is taken on; None when it is."""
+    def _refusal(self, count: int) -> ReifyDBError | None:
+        """Why these requests are not taken on; None when they are."""
         service = self._server.service
         if service.draining:
             return self._server.draining_error()
         try:
+            if count:
+                self._server.count(self.session.grant, self._address, count)
             service.admit()
         except ReifyDBError as error:
             return error
@@ -181,6 +185,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     """The handler of `GET /v1/ws`."""
     server: Server = request.app[SERVER]
     server.check_origin(request.headers.get("Origin"))
+    server.count(None, request.remote)
     offered = [p.strip() for p in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
     codec = next((CODECS[name] for name in offered if name in CODECS), None)
     if codec is None:
@@ -197,7 +202,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         await socket.prepare(request)
         session = Session(codec, grant, durable=True)
         token = bearer(request.headers.get("Authorization"))
-        connection = Connection(server, socket, session, token)
+        connection = Connection(server, socket, session, token, request.remote)
         server.connections.add(connection)
         try:
             await connection.run(request)

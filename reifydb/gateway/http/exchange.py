@@ -48,6 +48,7 @@ class Exchange:
         self._started_s = perf_counter()
         self.server: Server = request.app[SERVER]
         self.grant = caller(request)
+        self.server.count(self.grant, None)
         self.form: Form = form_of_answer(request)
         self.lsn = 0
         self.session = Session(self.form.codec, self.grant, durable=_durable(request))

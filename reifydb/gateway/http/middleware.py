@@ -71,6 +71,7 @@ async def _served(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             return _preflight()
     if request.path not in UNCONDITIONAL:
+        server.count(None, request.remote)
         server.service.admit()
     return await handler(request)
 
