@@ -61,9 +61,11 @@ async def serving(
         name = f"[{host}]" if ":" in host else host
         yield server, f"http://{name}:{bound[1]}"
         await server.drain()
-        db.flush()
-        for connection in list(server.connections):
-            await connection.close(WSCloseCode.GOING_AWAY, "the server ends")
+        try:
+            db.flush()
+        finally:  # the disk may have failed: clients are told that the server ends nevertheless
+            for connection in list(server.connections):
+                await connection.close(WSCloseCode.GOING_AWAY, "the server ends")
     finally:
         server.close()
         await runner.cleanup()
