@@ -74,6 +74,7 @@ class Feeds:
         self.restarts = 0  # how often a reader was too slow, or its table changed
         self._feeds: dict[Peer, dict[Id, _Feed]] = {}
         self._due: dict[_Feed, None] = {}
+        self._lost: ReifyDBError | None = None
         self.stalled = False
         self._prepared: dict[tuple[str, int], tuple[bytes, Any]] = {}
 
@@ -144,8 +145,11 @@ class Feeds:
 
     # ------------------------------------------------------------------ telling
 
-    def pump(self, durable_lsn: int) -> Iterable[Peer]:
-        """Says to each connection what it may know and has room for; to which it did."""
+    def pump(self, durable_lsn: int, lost: ReifyDBError | None) -> Iterable[Peer]:
+        """Says to each connection what it may know and has room for; to which it did. Whoever waits
+        for what is `lost` is told so.
+        """
+        self._lost = lost
         self.stalled = False
         if not self._due:
             return ()
@@ -174,6 +178,11 @@ class Feeds:
                     return
                 continue
             if feed.peer.session.durable and chunk.lsn > durable_lsn:
+                if self._lost is not None:
+                    feed.outbox.end(self._lost)
+                    self._say_end(feed, said)
+                    self._end(feed)
+                    return
                 feed.waiting = chunk
                 self._due[feed] = None  # the log wakes the service
                 return

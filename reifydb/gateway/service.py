@@ -134,7 +134,7 @@ class Service:
         except Exception:  # whoever had asked gets no answer; the others are served
             _LOG.exception("a tick failed")
         durable_lsn = self._durable_lsn()
-        self._speaking.update(dict.fromkeys(self.feeds.pump(durable_lsn)))
+        self._speaking.update(dict.fromkeys(self.feeds.pump(durable_lsn, self._lost)))
         if self.feeds.stalled and not self._looking:
             self._looking = True
             self._loop.call_later(LOOK_S, self._look_at_feeds)

@@ -20,7 +20,7 @@ from reifydb.errors import DurabilityLostError
 from reifydb.gateway import websocket
 from tests.crash.test_disk import OPTIONS, open_on
 from tests.e2e.client.servers import Process
-from tests.e2e.gateway.http_client import bank, bank_wasm, served
+from tests.e2e.gateway.http_client import Client, bank, bank_wasm, served
 from tests.e2e.gateway.ws_client import PROTOCOLS, Socket, connected
 
 both = pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -34,16 +34,17 @@ async def test_when_a_flush_fails_whoever_waits_is_told_and_reads_go_on(protocol
     db.call("bank.open", 1, "ada", 100)
     db.flush()
     durable = db.durable_lsn
-    async with AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack, aiohttp.ClientSession() as session:
         client = await stack.enter_async_context(served(db))
-        async with connected(client, protocol) as socket:
+        own = Client(db, client.server, client.url, session)  # which outlives the server
+        async with connected(own, protocol) as socket:
             await socket.ask("subscribe", "s", "account")
             await socket.several(2)
             storage.faults = {("sync", storage.counts["sync"] + 1): errno.EIO}
             await socket.send([["call", n, "bank.deposit", [1, 1]] for n in range(3)])
-            for n in range(3):
-                kind, id_, problem = await socket.next()
-                assert (kind, id_, problem["code"]) == ("error", n, "durability_lost")
+            for told in (["error", 0], ["error", 1], ["error", 2], ["ended", "s"]):
+                *who, problem = await socket.next()
+                assert (who, problem["code"]) == (told, "durability_lost")
                 assert problem["durable_lsn"] == durable
             for message in (["call", 3, "bank.deposit", [1, 1]], ["write", 4, "delete", "t", [1]]):
                 assert (await socket.problem(*message))["code"] == "durability_lost"
