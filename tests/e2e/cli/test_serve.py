@@ -241,3 +241,25 @@ def test_the_log_says_who_changed_what(tmp_path: Path) -> None:
         1,
         "create table t (id int primary key)",
     )
+
+
+def test_types_are_generated_from_a_folder_and_from_a_server(tmp_path: Path) -> None:
+    folder, wasm, sql = tmp_path / "db", tmp_path / "bank.wasm", tmp_path / "note.sql"
+    wasm.write_bytes(build_guest(BANK).read_bytes())
+    sql.write_text("create table note (id int primary key auto_increment, price decimal(9,2));")
+    reify("install", folder, wasm, "--apply-schema")
+    reify("schema", folder, "--apply", sql)
+    for language, words in (
+        ("python", ["class Bank:", "def transfer(self, source: int", "Decimal | None"]),
+        ("typescript", ['"bank.transfer"', "note"]),
+    ):
+        made = reify("generate", language, "--from", folder)
+        assert made.returncode == 0, made.stderr
+        assert all(word in made.stdout for word in words), made.stdout
+        output = tmp_path / f"made.{language}"
+        output.write_text(made.stdout)
+        with serve(folder) as server:
+            checked = reify("generate", language, "--from", server.url, "-o", output, "--check")
+            assert checked.returncode == 0, checked.stderr
+    assert reify("generate", "python", "--from", folder, "--schema", sql).returncode == 2
+    assert "there is no database" in refusal("generate", "python", "--from", tmp_path / "none")
