@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from reifydb.database.outcomes import Outcome, Outcomes
     from reifydb.database.positions import Position
     from reifydb.database.transaction import Transaction
-    from reifydb.database.typed import Calls, TypedTable
+    from reifydb.database.typed import AsyncCalls, Calls, TypedTable
     from reifydb.engine.json_values import JSON_NULL, Json
 
 __version__ = "0.1.0.dev0"
@@ -38,6 +38,7 @@ __all__ = [
     "JSON_NULL",
     "AsyncChanges",
     "AsyncDatabase",
+    "AsyncCalls",
     "Calls",
     "Change",
     "Changes",
@@ -81,6 +82,7 @@ _LAZY = {
     "Outcome": ("reifydb.database.outcomes", "Outcome"),
     "Outcomes": ("reifydb.database.outcomes", "Outcomes"),
     "Transaction": ("reifydb.database.transaction", "Transaction"),
+    "AsyncCalls": ("reifydb.database.typed", "AsyncCalls"),
     "Calls": ("reifydb.database.typed", "Calls"),
     "TypedTable": ("reifydb.database.typed", "TypedTable"),
 }
