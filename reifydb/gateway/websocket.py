@@ -18,6 +18,9 @@ from reifydb.wire.problems import problem_of
 
 _LOG = logging.getLogger("reifydb.gateway")
 
+SERVER_NAME = "reifydb"
+"""What the header Server says, and not which version of what."""
+
 HELLO_S = 5.0
 """A connection that must say who it is has so long."""
 
@@ -198,6 +201,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         max_msg_size=ws_frame_bytes_max,
         writer_limit=1 << 30,
     )
+    socket.headers["Server"] = SERVER_NAME
     with server.connected():
         await socket.prepare(request)
         session = Session(codec, grant, durable=True)

@@ -11,6 +11,7 @@ from reifydb.gateway.http.answers import answer, headers
 from reifydb.gateway.http.exchange import Exchange, flag
 from reifydb.gateway.http.forms import JSON
 from reifydb.gateway.http.middleware import mark_origin
+from reifydb.gateway.websocket import SERVER_NAME
 
 NDJSON = "application/x-ndjson"
 PARAMETERS = ("follow", "level")
@@ -25,8 +26,8 @@ async def logs(request: web.Request) -> web.StreamResponse:
     if not flag(request, "follow"):
         return answer(exchange, {"lines": [line.shown() for line in lines.since(0, level)]})
     with lines.reader():
-        unbuffered = {"X-Accel-Buffering": "no"}  # nginx would gather them
-        response = web.StreamResponse(headers=headers(exchange, NDJSON) | unbuffered)
+        more = {"X-Accel-Buffering": "no", "Server": SERVER_NAME}  # nginx would gather them
+        response = web.StreamResponse(headers=headers(exchange, NDJSON) | more)
         if "Origin" in request.headers:
             mark_origin(request, response)
         await response.prepare(request)

@@ -24,7 +24,7 @@ ROUTES = [
     web.get("/v1/tokens", tokens.tokens),
     web.post("/v1/tokens", tokens.make),
     web.delete("/v1/tokens/{token}", tokens.revoke),
-    web.get("/v1/logs", logs.logs),
+    web.get("/v1/logs", logs.logs, allow_head=False),
     web.get("/livez", probes.livez),
     web.get("/readyz", probes.readyz),
     web.get("/metrics", probes.metrics),
