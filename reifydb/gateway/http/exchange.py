@@ -21,11 +21,16 @@ from reifydb.gateway.websocket import SERVER
 
 
 class ProblemError(Exception):
-    """A request was answered with a problem, which goes to the client as it is."""
+    """A request was answered with a problem, which goes to the client as it is.
 
-    def __init__(self, problem: dict[str, Any]) -> None:
+    Attributes:
+        problem: What the client is told.
+        lsn: As of which a transition has refused; 0: none has run.
+    """
+
+    def __init__(self, problem: dict[str, Any], lsn: int = 0) -> None:
         super().__init__(problem.get("detail"))
-        self.problem = problem
+        self.problem, self.lsn = problem, lsn
 
 
 class Exchange:
@@ -89,7 +94,7 @@ class Exchange:
         """
         [answer] = await self.ask_all([(kind, arguments)])
         if answer[0] == "error":
-            raise ProblemError(answer[2])
+            raise ProblemError(*answer[2:4])
         self.lsn = answer[3]
         return answer[2]
 

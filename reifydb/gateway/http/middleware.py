@@ -47,6 +47,10 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
             raise ConnectionError("the answer had begun") from None
         form = JSON if request.path == "/v1/ws" else form_of_answer(request)
         response = problem_answer(form, _problem(request, error), request.path)
+        response.headers["Server-Timing"] = f"total;dur={(loop.time() - started) * 1000:.3f}"
+        if isinstance(error, ProblemError) and error.lsn:
+            response.headers[LSN] = str(error.lsn)
+            response.headers[INCARNATION] = str(service.db.incarnation)
         if isinstance(error, web.HTTPMethodNotAllowed):
             response.headers["Allow"] = error.headers["Allow"]
     if response.prepared:  # a WebSocket, or a stream: how long it lasted says nothing

@@ -72,6 +72,9 @@ async def test_a_transition_that_says_no_is_a_problem_with_its_code() -> None:
         assert problem["transition"] == "bank.transfer"
         assert problem["abort_message"] == "insufficient_funds"
         assert problem["instance"] == "/v1/call/bank.transfer"
+        assert answer.headers["Reifydb-Lsn"] == str(client.db.lsn)
+        assert answer.headers["Reifydb-Incarnation"] == str(client.db.incarnation)
+        assert answer.headers["Server-Timing"].startswith("total;dur=")
 
 
 @pytest.mark.parametrize(
