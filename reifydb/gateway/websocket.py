@@ -152,7 +152,8 @@ class Connection:
             return
         self.session.grant = None
         self._server.service.forget(self)
-        error = UnauthenticatedError("the token was taken away, or has expired")
+        gone = "the token was taken away, or has expired"
+        error = UnauthenticatedError(gone if self._digest else "a token is needed from now on")
         self._ending = self._server.service._loop.create_task(
             self._refuse(error, CLOSE_UNAUTHENTICATED)
         )
