@@ -266,6 +266,7 @@ fn newRow(binding: *const Binding, checked: row_format.Checked) Error!Row {
     }
     if (replaced == 0 or (Row{ .at = replaced }).has(row_format.flag_new_key)) row.set(row_format.flag_new_key);
     remember(.{ .subject = .{ .table = table }, .kind = .insert, .old = replaced, .new = row.at }, row.length());
+    table.takeIn(row);
     table.rows += 1;
     rows_written += 1;
     if (new_mark != old_mark) {
@@ -310,6 +311,7 @@ fn updateRow(binding: *const Binding, checked: row_format.Checked, slot: *u64) E
     slot.* = tree.leafOf(row);
     old.set(row_format.flag_dead);
     remember(.{ .subject = .{ .table = table }, .kind = .update, .old = old.at, .new = row.at }, row.length());
+    table.takeIn(row);
     rows_written += 1;
     if (table.indexes_len > 0) try move(table, old, row);
 }
@@ -462,13 +464,13 @@ fn takeBack(entry: Undo) void {
         .insert => {
             if (entry.old != 0) table.findRow(new).?.* = tree.leafOf(old) else table.tree.removeRow(new);
             table.rows -= 1;
-            heap.free(new.at, new.length());
+            table.giveBack(new);
         },
         .update => {
             table.findRow(new).?.* = tree.leafOf(old);
             for (table.all()) |index| if (index.sameKey(old, new)) index.replace(old);
             old.clear(row_format.flag_dead);
-            heap.free(new.at, new.length());
+            table.giveBack(new);
         },
         .delete => {
             old.clear(row_format.flag_dead);
@@ -630,7 +632,7 @@ fn sweep() void {
                 const old: Row = .{ .at = entry.old };
                 new.clear(row_format.flag_fresh | row_format.flag_new_key);
                 if (table.indexes_len > 0) sweepMoves(table, old, new);
-                heap.free(old.at, old.length());
+                table.giveBack(old);
             },
             .delete => {
                 const old: Row = .{ .at = entry.old };
@@ -638,7 +640,7 @@ fn sweep() void {
                 if (table.findRow(old)) |slot| {
                     if (slot.* == tree.leafOf(old)) table.tree.removeRow(old);
                 }
-                heap.free(old.at, old.length());
+                table.giveBack(old);
             },
             .counter, .index, .create, .create_index => {},
             .alter => {

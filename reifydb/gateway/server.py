@@ -55,7 +55,11 @@ class Settings:
 
 
 class Server:
-    """Serves one database. Made within a running event loop."""
+    """Serves one database. Made within a running event loop.
+
+    Attributes:
+        limited: Requests a second have a limit.
+    """
 
     def __init__(self, db: Database, settings: Settings) -> None:
         self.db, self.settings = db, settings
@@ -69,7 +73,7 @@ class Server:
         self._connected = 0
         self._per_token = Rates("requests_per_token_max", settings.requests_per_token_max)
         self._per_address = Rates("requests_per_address_max", settings.requests_per_address_max)
-        self._limited = (settings.requests_per_token_max, settings.requests_per_address_max) != (
+        self.limited = (settings.requests_per_token_max, settings.requests_per_address_max) != (
             None,
             None,
         )
@@ -139,7 +143,7 @@ class Server:
         Raises:
             OverloadedError: It makes too many a second.
         """
-        if not self._limited:
+        if not self.limited:
             return
         now_s = self.service._loop.time()
         try:

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from reifydb.errors import ReifyDBError, RequestError, UnknownNameError
-from reifydb.gateway.http.answers import INCARNATION, LSN, problem_answer
+from reifydb.gateway.http.answers import INCARNATION, LSN, mark_problem, problem_answer
 from reifydb.gateway.http.bodies import too_long
 from reifydb.gateway.http.exchange import ProblemError
 from reifydb.gateway.http.forms import JSON, form_of_answer
@@ -47,10 +47,8 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
             raise ConnectionError("the answer had begun") from None
         form = JSON if request.path == "/v1/ws" else form_of_answer(request)
         response = problem_answer(form, _problem(request, error), request.path)
-        response.headers["Server-Timing"] = f"total;dur={(loop.time() - started) * 1000:.3f}"
-        if isinstance(error, ProblemError) and error.lsn:
-            response.headers[LSN] = str(error.lsn)
-            response.headers[INCARNATION] = str(service.db.incarnation)
+        lsn = error.lsn if isinstance(error, ProblemError) else None
+        mark_problem(response, (loop.time() - started) * 1000, lsn, service.db.incarnation)
         if isinstance(error, web.HTTPMethodNotAllowed):
             response.headers["Allow"] = error.headers["Allow"]
     if response.prepared:  # a WebSocket, or a stream: how long it lasted says nothing

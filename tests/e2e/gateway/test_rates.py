@@ -46,6 +46,14 @@ async def test_an_address_that_asks_for_too_much_is_refused_and_told_when() -> N
         assert (await client.get("/v1/tables")).status == 200
 
 
+async def test_calls_on_the_short_way_are_counted_too() -> None:
+    async with limited(Settings(requests_per_address_max=5)) as client:
+        answers = [await client.call("bank.total") for _ in range(10)]
+        assert [answer.status for answer in answers] == [200] * 5 + [429] * 5
+        assert answers[-1].headers["Retry-After"] == "1"
+        assert answers[-1].headers["Server-Timing"].startswith("total;dur=")
+
+
 async def test_each_token_has_its_own_rate_and_a_batch_counts_its_calls() -> None:
     async with limited(Settings(requests_per_token_max=10)) as client:
         tokens = client.server.tokens
