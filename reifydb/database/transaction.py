@@ -8,11 +8,11 @@ import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from reifydb.config import cursors_max
 from reifydb.database.refusals import refusal
-from reifydb.database.scans import scan_request
+from reifydb.database.scans import Scan, scan_request
 from reifydb.database.tables import TableHandle
 from reifydb.database.transitions import OUTCOME_BYTES, PythonTransition, WasmTransition
 from reifydb.engine.kernel import COMMITTED, INPUT_BYTES_MAX, OUTCOME
@@ -266,18 +266,28 @@ class Transaction:
             request = scan_request(
                 handle, index, lower, upper, lower_exclusive, upper_exclusive, limit, reverse
             )
-            if request is None:
-                return iter(())
-            self._close_abandoned()
-            number = self._db._state.open_cursor(handle, request)
-            if number == _LIMIT_REACHED:
-                raise TransactionLimitError(
-                    "too many scans are open", limit="cursors_max", value=cursors_max
-                )
-            if number < 0:
-                raise self._refusal(number, handle, None)
-            serial = self._serial
-        return self._pages(handle, number, serial)
+            return self._scan(handle, request)
+
+    def _scan_behind(
+        self, handle: TableHandle, behind: Sequence[object] | None, options: Mapping[str, Any]
+    ) -> Iterator[Row]:
+        """`scan` with these options, from behind a place in its order on (`scan_request`)."""
+        with self._lock:
+            self._check()
+            return self._scan(handle, scan_request(handle, **options, behind=behind))
+
+    def _scan(self, handle: TableHandle, request: Scan | None) -> Iterator[Row]:
+        if request is None:
+            return iter(())
+        self._close_abandoned()
+        number = self._db._state.open_cursor(handle, request)
+        if number == _LIMIT_REACHED:
+            raise TransactionLimitError(
+                "too many scans are open", limit="cursors_max", value=cursors_max
+            )
+        if number < 0:
+            raise self._refusal(number, handle, None)
+        return self._pages(handle, number, self._serial)
 
     def _pages(self, handle: TableHandle, cursor: int, serial: int) -> Iterator[Row]:
         try:
