@@ -36,6 +36,7 @@ _OPERATION_READ = 1
 # What `run_one` answers (kernel/main.zig, `execute_one`).
 PROGRESS, REDO_WAITS, REDO_PRESSES, LOG_WAITS, CALL_ENDED = 0xFF, 1 << 8, 1 << 9, 1 << 10, 1 << 11
 DELTAS_WAIT = 1 << 12
+ANSWER_SHIFT, ANSWER_MASK = 16, 0xFFFF_FFFF
 
 
 class Renewable(Protocol):
@@ -75,6 +76,7 @@ class Executor:
         call = self.kernel.call
         self._execute, self._resume = call["execute"], call["resume"]
         self._execute_one = call["execute_one"].flagged()
+        self._answer_lone = call["answer_lone"].flagged()
         self._call, self._retry = call["call"], call["retry"]
 
     # ------------------------------------------------------------------ batches
@@ -136,15 +138,22 @@ class Executor:
         finally:
             self.watchdog.rest()
 
-    def run_one(self, length: int, time_ns: int, seed: int) -> int:
+    def run_one(self, length: int, time_ns: int, seed: int, *, answer: bool = False) -> int:
         """Runs the one call that lies in `kernel.input`; its outcome is at the start of
         `kernel.output`.
 
         The short way of `run`: no copies, no slices.
 
+        Args:
+            length: Of the batch.
+            time_ns: What `now()` returns, unless the state is ahead of it.
+            seed: Below 2**63: what `random()` follows from.
+            answer: The call was read by `read_lone`: its answer is worded as well, if the kernel
+                can.
+
         Returns:
             REDO_WAITS, REDO_PRESSES, LOG_WAITS, DELTAS_WAIT as far as they hold; CALL_ENDED when
-            the call was ended from outside.
+            the call was ended from outside. From `ANSWER_SHIFT` on the length of the answer.
         """
         if self.failed is not None:
             self._start()
@@ -153,7 +162,7 @@ class Executor:
         if watchdog.asleep:
             watchdog.begin()
         try:
-            flags = self._execute_one(length, time_ns, seed)
+            flags = (self._answer_lone if answer else self._execute_one)(length, time_ns, seed)
         except CallEnded as ended:
             self._end_one(ended)
             return REDO_WAITS | REDO_PRESSES | LOG_WAITS | DELTAS_WAIT | CALL_ENDED
