@@ -296,15 +296,15 @@ pub fn readLone(length: usize) ?Lone {
     return .{ .transition = runs[0].transition, .batch_bytes = head.batch_bytes };
 }
 
-/// Makes the outcome at the start of the output a message; its length, 0: the host must word it.
-pub fn replyLone(number: u32) usize {
+/// Makes the outcome at the start of the output a message; its length, below 64 KiB; 0: the host must word it.
+pub fn replyLone(number: u32) u16 {
     const transition = registry.transitions[number] orelse return 0;
     const outcome: *const batch.Outcome = @ptrCast(@alignCast(&layout.output));
     const outcome_bytes = @sizeOf(batch.Outcome) + row_format.padded(outcome.length);
     if (outcome.status != .committed or outcome_bytes > lone_answer_at) return 0;
     var out: msgpack.Writer = .{ .to = &layout.output, .at = lone_answer_at, .end = layout.output.len };
     writeMessage(&out, lone_id[0..lone_id_len], transition, outcome);
-    return out.at - lone_answer_at;
+    return std.math.cast(u16, out.at - lone_answer_at) orelse 0;
 }
 
 /// Outcomes in the input, one behind the other.

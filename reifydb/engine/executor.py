@@ -36,7 +36,8 @@ _OPERATION_READ = 1
 # What `run_one` answers (kernel/main.zig, `execute_one`).
 PROGRESS, REDO_WAITS, REDO_PRESSES, LOG_WAITS, CALL_ENDED = 0xFF, 1 << 8, 1 << 9, 1 << 10, 1 << 11
 DELTAS_WAIT = 1 << 12
-ANSWER_SHIFT, ANSWER_MASK = 16, 0xFFFF_FFFF
+ODD = 5
+"""Progress of `answer_lone`, when nothing has happened."""
 
 
 class Renewable(Protocol):
@@ -138,7 +139,7 @@ class Executor:
         finally:
             self.watchdog.rest()
 
-    def run_one(self, length: int, time_ns: int, seed: int, *, answer: bool = False) -> int:
+    def run_one(self, length: int, time_ns: int, seed: int, *, frame: bool = False) -> int:
         """Runs the one call that lies in `kernel.input`; its outcome is at the start of
         `kernel.output`.
 
@@ -148,12 +149,12 @@ class Executor:
             length: Of the batch.
             time_ns: What `now()` returns, unless the state is ahead of it.
             seed: Below 2**63: what `random()` follows from.
-            answer: The call was read by `read_lone`: its answer is worded as well, if the kernel
-                can.
+            frame: It lies there as a client has sent it, and is answered so.
 
         Returns:
             REDO_WAITS, REDO_PRESSES, LOG_WAITS, DELTAS_WAIT as far as they hold; CALL_ENDED when
-            the call was ended from outside. From `ANSWER_SHIFT` on the length of the answer.
+            the call was ended from outside. Of a frame also what `answer_lone` (kernel/main.zig)
+            says.
         """
         if self.failed is not None:
             self._start()
@@ -162,16 +163,17 @@ class Executor:
         if watchdog.asleep:
             watchdog.begin()
         try:
-            flags = (self._answer_lone if answer else self._execute_one)(length, time_ns, seed)
+            flags = (self._answer_lone if frame else self._execute_one)(length, time_ns, seed)
         except CallEnded as ended:
             self._end_one(ended)
-            return REDO_WAITS | REDO_PRESSES | LOG_WAITS | DELTAS_WAIT | CALL_ENDED
+            flags = REDO_WAITS | REDO_PRESSES | LOG_WAITS | DELTAS_WAIT | CALL_ENDED
+            return flags | self.kernel.transition.value << 32
         except BaseException:
             self._drop_call()
             raise
         finally:
             watchdog.busy = False
-        if flags & PROGRESS:
+        if flags & PROGRESS and not (frame and flags & PROGRESS == ODD):
             self._finish_one(flags & PROGRESS)
         return flags
 

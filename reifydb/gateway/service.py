@@ -124,7 +124,8 @@ class Service:
         scheduled, self._scheduled = self._scheduled, True  # as in `_tick`
         began = perf_counter()
         try:
-            lone = self.db.answer_lone(frame, session.told[0], session.may)
+            all_of_them = session.grant is not None and session.grant.may_call_all
+            lone = self.db.answer_lone(frame, session.told[0], None if all_of_them else session.may)
         except Exception as error:
             session.in_flight += 1
             self._fail(peer, _lone_id(frame), error)
@@ -152,6 +153,9 @@ class Service:
     def _say_lone(self, peer: Peer, lone: Lone) -> None:
         """What `_end_tick` does when there is nobody else."""
         session = peer.session
+        if not session.durable and session.owes_nothing:
+            peer.send(lone.message)
+            return
         said = session.answer_lone(lone.message, lone.lsn, self.db.durable_lsn)
         if said is not None:
             peer.send(said)

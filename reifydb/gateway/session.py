@@ -256,6 +256,11 @@ class Session:
         else:
             self.say(messages)
 
+    @property
+    def owes_nothing(self) -> bool:
+        """Whether nothing is ready to be said, and nothing waits."""
+        return not (self._held or self._ready)
+
     def answer_lone(self, message: bytes, lsn: int, durable_lsn: int) -> Data | None:
         """`answer_calls` and `frame` in one, for a call that was never in flight: it was answered
         as it came.
