@@ -172,10 +172,11 @@ def _show_served(console: Console, found: Result) -> None:
     for alpha in (name for name in found if name.startswith("alpha")):
         table = _table(
             f"\nTransfers over the network, {alpha}, {found['accounts']:,} accounts",
-            *(*columns, "p50\nms", "p99\nms", "lag\np99"),
+            *(*columns, "p50\nms", "p99\nms", "lag\np99", "own\np99", "flush\np99"),
         )
         for row in found[alpha]["contenders"]:
             lag = row.get("lag_p99_ms")
+            own, flush = row.get("server_lag_p99_ms"), row.get("server_flush_p99_ms")
             table.add_row(
                 row["name"],
                 f"{row['mode']} {row['connections']}×{row['under_way']}",
@@ -183,13 +184,14 @@ def _show_served(console: Console, found: Result) -> None:
                 *("" if of not in row else _short(row[of]) for of in ("to_redis", "to_postgres")),
                 *(_short(row[of]) for of in ("server_cpu_us", "generator_cpu_us")),
                 *(_short(row["latency_ms"][of]) for of in ("p50", "p99")),
-                "" if lag is None else _short(lag),
+                *("" if value is None else _short(value) for value in (lag, own, flush)),
             )
         console.print(table)
     console.print(
         "mode: connections × calls under way on each; per s: best turn; of Redis: everysec, the"
         "\nsame mode; of PG: PostgreSQL, synchronous_commit off, mode B; CPU: µs of a transfer, the"
-        "\nserver's and the generator's; lag: ms, as a client sees it; the money was all there",
+        "\nserver's and the generator's; lag: ms, as a client sees it, own: as"
+        " the server counts it, flush: how long its flushes took; the money was all there",
         style="dim",
         highlight=False,
     )

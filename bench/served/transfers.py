@@ -21,7 +21,7 @@ from statistics import median
 from typing import Any
 
 from bench.measure import Result, Say, Sizes
-from bench.served import hosts
+from bench.served import hosts, pace
 from bench.served.generator import Load, generate
 from bench.served.hosts import Host
 
@@ -49,7 +49,9 @@ class Contender:
 
     def run(self, sizes: Sizes, alpha: float) -> Result:
         """One turn."""
-        return generate(
+        ours = bool(self.ack)
+        before = pace.counted(self.host.address) if ours else {}
+        found = generate(
             Load(
                 self.tongue,
                 self.host.address,
@@ -63,6 +65,9 @@ class Contender:
                 lag=self.tongue == "websocket",
             )
         )
+        if ours:
+            found["pace"] = pace.between(before, pace.counted(self.host.address))
+        return found
 
 
 def measure(folder: Path, sizes: Sizes, say: Say) -> Result:
@@ -160,6 +165,10 @@ def _summary(contender: Contender, turns: Sequence[Result]) -> Result:
     if "lag_ms" in best:
         lags = [turn["lag_ms"]["p99"] for turn in turns if turn["lag_ms"]["count"]]
         found["lag_p99_ms"] = round(median(lags), 2) if lags else None
+    if "pace" in best:
+        for name in ("lag_p50_ms", "lag_p99_ms", "flush_p50_ms", "flush_p99_ms"):
+            own = [turn["pace"][name] for turn in turns if turn["pace"][name] is not None]
+            found[f"server_{name}"] = round(median(own), 2) if own else None
     return found
 
 

@@ -19,8 +19,12 @@ from reifydb.engine.kernel import Kernel
 HAND_OVER_BYTES = 1 << 16
 """So much redo is handed over without waiting for the log to ask."""
 
-FETCH_WAIT_S = 0.002
-"""How long the log's thread waits for the engine before it looks again."""
+FETCH_LOOK_S = 0.0002
+"""How long the log's thread waits for the engine before it looks whether whoever has it has handed
+over. A lock is not fair: it may not get it for long while batch follows batch."""
+
+FETCH_LOOKS = 10
+"""So often it does, before it comes back later."""
 
 
 class Redo(IntEnum):
@@ -90,11 +94,17 @@ class Feed:
         """On the log's own thread: has redo handed over, by whoever is at work or itself."""
         if self.state is Redo.EXPECTED:
             self.state = Redo.WANTED
-        if not self._turns.lock.acquire(timeout=FETCH_WAIT_S):
+        lsn, lock = self._log.lsn, self._turns.lock
+        for _ in range(FETCH_LOOKS):
+            if lock.acquire(timeout=FETCH_LOOK_S):
+                break
+            if self._log.lsn > lsn:
+                return
+        else:
             self._log.expect()
             return
         try:
             if not self.closed:
                 self.hand_over()
         finally:
-            self._turns.lock.release()
+            lock.release()

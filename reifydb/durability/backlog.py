@@ -18,6 +18,7 @@ from math import inf
 from time import monotonic, monotonic_ns
 
 from reifydb.config import Options, frame_bytes_max
+from reifydb.durability.ages import Pace
 from reifydb.durability.group import Group, Lag
 from reifydb.errors import (
     ClosedError,
@@ -58,11 +59,13 @@ class Backlog:
         lsn: Of the last commit appended.
         durable_lsn: Of the last durable commit. Never falls.
         source: Appends what the engine has kept back since `expect`; called by the log's thread.
+        pace: How long commits have waited.
         listener: Told, on the log's thread, that more is durable or that nothing will be any more.
     """
 
     def __init__(self, options: Options) -> None:
         self.lsn = self.durable_lsn = 0
+        self.pace = Pace()
         self._options = options
         self._lag_ns = int(options.durability_lag_ms_max * _MS)
         self._stall_ns = int(options.durability_stall_ms_max * _MS)
@@ -110,12 +113,14 @@ class Backlog:
                 raise self._refusal()
             assert group.first_lsn == self.lsn + 1, "lsns are dense"
             assert group.commits > 0
-            item = now, group
+            # What was expected is in it, and waits since then.
+            item = self._expected_ns or now, group
+            self._expected_ns = 0
             self._bytes += size
             self.lsn = group.last_lsn
             self._queue.append(item)  # right behind the lsn: an interrupt finds both or neither
             if not self._oldest_ns:
-                self._oldest_ns = now
+                self._oldest_ns = item[0]
                 self._admit_anew()
             elif self._bytes > self._options.durability_lag_bytes_max:
                 self._free_until_ns = 0
@@ -307,6 +312,8 @@ class Backlog:
     def done(self, groups: list[Group]) -> None:
         """These groups, taken before, are durable now."""
         with self._lock:
+            if self._oldest_ns:
+                self.pace.lags.observe((monotonic_ns() - self._oldest_ns) / 1e9)
             self.durable_lsn = groups[-1].last_lsn
             self._bytes -= sum(len(group.records) for group in groups)
             self._oldest_ns = self._queue[0][0] if self._queue else self._expected_ns

@@ -21,6 +21,7 @@ from logging import getLogger
 from typing import Protocol
 
 from reifydb.config import Options
+from reifydb.durability.ages import Pace
 from reifydb.durability.appender import NoSpaceError
 from reifydb.durability.backlog import Backlog
 from reifydb.durability.group import Group, Lag
@@ -40,7 +41,13 @@ from reifydb.errors import (
 
 
 class CommitLog(Protocol):
-    """A log of commits. `replay`, then `start`, then the rest from any thread, then `close`."""
+    """A log of commits. `replay`, then `start`, then the rest from any thread, then `close`.
+
+    Attributes:
+        pace: How long commits have waited to be durable.
+    """
+
+    pace: Pace
 
     @property
     def incarnation(self) -> int:
@@ -182,6 +189,7 @@ class FileLog:
         self.wait_durable, self.flush = self._backlog.wait_durable, self._backlog.flush
         self.lag, self.expect = self._backlog.lag, self._backlog.expect
         self.behind, self.check = self._backlog.behind, self._backlog.check
+        self.pace = self._backlog.pace
         _open_logs.add(self)
 
     def fetch_from(self, source: Callable[[], None]) -> None:

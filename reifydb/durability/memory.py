@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid as uuids
 from collections.abc import Callable, Iterator
 
+from reifydb.durability.ages import Pace
 from reifydb.durability.group import Group, Lag
 from reifydb.errors import ClosedError, WaitTimeoutError
 
@@ -16,6 +17,7 @@ class MemoryLog:
         self.incarnation = 1
         self.uuid = uuids.uuid4().bytes
         self.lsn = 0
+        self.pace = Pace()  # nothing ever waits
         self._open = False
 
     @property

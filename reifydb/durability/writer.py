@@ -12,6 +12,7 @@ rot in the last commits from a torn tail.
 from __future__ import annotations
 
 import threading
+from time import perf_counter
 
 from reifydb.durability.appender import Appender, NoSpaceError
 from reifydb.durability.backlog import Backlog
@@ -85,10 +86,12 @@ class Writer:
         self._backlog.done(groups)
 
     def _try(self, groups: list[Group]) -> bool:
+        began = perf_counter()
         try:
             self._appender.append(groups)
         except NoSpaceError:
             return False
+        self._backlog.pace.flushes.observe(perf_counter() - began)
         return True
 
     def _resume(self) -> None:

@@ -8,7 +8,7 @@ import resource
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from reifydb.gateway.metrics import Metrics, counter, family, gauge, sample
+from reifydb.gateway.metrics import Metrics, counter, family, gauge, sample, samples
 
 if TYPE_CHECKING:
     from reifydb.gateway.server import Server
@@ -94,6 +94,16 @@ def _database(server: Server) -> Iterator[str]:
     yield from gauge(
         "reifydb_durability_lag_seconds", "Age of the oldest commit not yet on disk.", lag.ms / 1000
     )
+    pace = db._log.pace
+    for name, about, ages in (
+        (
+            "reifydb_durable_after_seconds",
+            "How long the oldest commit of each flush was visible before it was on disk.",
+            pace.lags,
+        ),
+        ("reifydb_flush_seconds", "How long each flush took.", pace.flushes),
+    ):
+        yield from family(name, "histogram", about, samples(name, ages, {}))
     control = db._kernel.control
     yield from gauge("reifydb_state_bytes", "Memory that rows take.", control.memory_used)
     yield from gauge("reifydb_state_limit_bytes", "… and may take.", control.memory_limit)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 
 from reifydb.database.batches import Outcome
+from reifydb.durability.ages import Ages
 from reifydb.engine.kernel import ABORTED, COMMITTED, NOT_RUN, REFUSED, TRAPPED
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
@@ -58,12 +59,7 @@ class Histogram:
 
     def lines(self, name: str, labels: Labels) -> Iterator[str]:
         """Its samples."""
-        below = 0
-        for bound, count in zip((*self.bounds, "+Inf"), self.counts, strict=True):
-            below += count
-            yield sample(f"{name}_bucket", below, {**labels, "le": f"{bound}"})
-        yield sample(f"{name}_sum", self.sum, labels)
-        yield sample(f"{name}_count", below, labels)
+        return samples(name, self, labels)
 
 
 class Metrics:
@@ -145,6 +141,16 @@ def histogram(kept: dict[str, Histogram], name: str) -> Histogram:
 
 
 # ------------------------------------------------------------------ Prometheus's text
+
+
+def samples(name: str, counted: Histogram | Ages, labels: Labels) -> Iterator[str]:
+    """Those of a histogram."""
+    below = 0
+    for bound, count in zip((*counted.bounds, "+Inf"), counted.counts, strict=True):
+        below += count
+        yield sample(f"{name}_bucket", below, {**labels, "le": f"{bound}"})
+    yield sample(f"{name}_sum", counted.sum, labels)
+    yield sample(f"{name}_count", below, labels)
 
 
 def sample(name: str, value: float, labels: Labels) -> str:
