@@ -122,7 +122,7 @@ fn boundKey(binding: *const Binding, index: ?*Index, bounds: []const u8, at: *us
         return err;
     };
     for (0..columns) |i| {
-        const nullable = if (index) |one| one.secondary.nullable[i] else false;
+        const nullable = if (index) |one| one.secondary.nullable[i] else if (table.key_nullable) |flags| flags[i] else false;
         if (!nullable and checked.row.isNull(i)) {
             layout.fault(table.number, positions[i], 0);
             return error.NotNull;

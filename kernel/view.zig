@@ -1,0 +1,314 @@
+//! Views: tables that are made of other tables, and are always what their plan says of them.
+//!
+//! What is always true here:
+//! - A view's rows lie in a table like any other, so it can be read, scanned, indexed and listened to like one. It is
+//!   neither logged nor part of the state: after recovery it is made anew.
+//! - Views are in the order of their creation, and are made of what was there before them. A flush goes through them once
+//!   in that order, so none is ever seen half brought up to date.
+//! - A flush is part of the open transaction: what undoes that undoes it too.
+//! - What a view of groups knows of them lies in its rows, behind the columns that are shown, and in tables of its own.
+
+const std = @import("std");
+const layout = @import("layout.zig");
+const heap = @import("heap.zig");
+const key = @import("key.zig");
+const row_format = @import("row.zig");
+const table_format = @import("table.zig");
+const trees = @import("tree.zig");
+const transaction = @import("transaction.zig");
+const plans = @import("plan.zig");
+const joins = @import("join.zig");
+const changes = @import("changes.zig");
+const arenas = @import("arena.zig");
+const scratch = @import("scratch.zig");
+const group_rows = @import("group_rows.zig");
+const Arena = arenas.Arena;
+const Row = row_format.Row;
+const Table = table_format.Table;
+const Plan = plans.Plan;
+const Error = layout.Error;
+
+pub const View = struct {
+    table: *Table,
+    plan: *Plan,
+    /// Where the plan lies.
+    arena: Arena,
+    /// Rows that came in and went out since the view was made or the database opened.
+    rows_in: u64 = 0,
+    rows_out: u64 = 0,
+};
+
+var views: [layout.views_max]*View = undefined;
+var views_len: usize = 0;
+
+/// What lives as long as one flush.
+var arena: Arena = .{};
+
+pub fn find(number: u32) ?*View {
+    for (views[0..views_len]) |view| if (view.table.number == number) return view;
+    return null;
+}
+
+/// Makes a table that is there, and has no rows, a view, and fills it. `source` is its plan.
+pub fn define(number: u32, source: []const u8) Error!void {
+    const table = table_format.get(number) orelse return error.NoRelation;
+    if (!table.derived or table.view != null or table.rows > 0) return error.InvalidRow;
+    if (views_len == views.len) return error.LimitReached;
+    try flush();
+    const view = try heap.create(View);
+    view.* = .{ .table = table, .plan = undefined, .arena = .{} };
+    errdefer {
+        view.arena.free();
+        heap.destroy(View, view);
+    }
+    view.plan = try plans.make(&view.arena, source);
+    errdefer plans.release(view.plan);
+    try plans.prepare(view.plan, null);
+    try fill(view);
+    views[views_len] = view;
+    views_len += 1;
+    table.view = view;
+    for (view.plan.inputs) |input| input.feeds += 1;
+}
+
+/// Its table goes away.
+pub fn forget(view: *View) void {
+    const at = std.mem.indexOfScalar(*View, views[0..views_len], view).?;
+    std.mem.copyForwards(*View, views[at..], views[at + 1 .. views_len]);
+    views_len -= 1;
+    for (view.plan.inputs) |input| input.feeds -= 1;
+    plans.release(view.plan);
+    view.arena.free();
+    heap.destroy(View, view);
+}
+
+/// Fills an empty view from its inputs. Not logged, not undone: whoever gives the view up gives its tables up.
+fn fill(view: *View) Error!void {
+    defer arena.reset();
+    const plan = view.plan;
+    if (plan.grouped) {
+        var sink = group_rows.Sink.init(view.table, plan, &arena, .loading);
+        var join: joins.Join(group_rows.Sink) = .{ .plan = plan, .arena = &arena, .sink = &sink };
+        if (plan.global) try sink.addGlobal();
+        _ = try join.all(&plan.drivers[0]);
+        try sink.finish();
+    } else {
+        var sink: Loader = .{ .table = view.table, .plan = plan };
+        var join: joins.Join(Loader) = .{ .plan = plan, .arena = &arena, .sink = &sink };
+        _ = try join.all(&plan.drivers[0]);
+    }
+    view.table.last_lsn = layout.control.lsn;
+}
+
+const Loader = struct {
+    table: *Table,
+    plan: *const Plan,
+
+    pub fn take(loader: *Loader, rows: []const Row) Error!bool {
+        const row = loader.plan.row;
+        try row.run(rows);
+        try transaction.loadDerived(loader.table, try plans.heapRow(row, row.outputs(), &.{}));
+        return true;
+    }
+};
+
+// ---------------------------------------------------------------- flush
+
+/// Before a relation is read: if it is a view, it says what the tables say now.
+pub inline fn see(table: *const Table) Error!void {
+    if (table.derived) try flush();
+}
+
+/// Brings all views up to date with what the open transaction has done. All or nothing.
+pub fn flush() Error!void {
+    const waiting = transaction.unflushed();
+    if (waiting.len == 0) return;
+    if (views_len == 0) return transaction.setFlushed();
+    const at_start = transaction.mark();
+    var touched: arenas.List(*Table) = .{};
+    const done = bring(waiting, &touched);
+    for (touched.items) |table| table.window = null;
+    arena.reset();
+    done catch |err| {
+        transaction.rollbackTo(at_start);
+        return err;
+    };
+    transaction.setFlushed();
+}
+
+fn bring(waiting: []const transaction.Undo, touched: *arenas.List(*Table)) Error!void {
+    try changes.collect(&arena, waiting, touched);
+    if (touched.items.len == 0) return;
+    for (views[0..views_len]) |view| {
+        const concerned = for (view.plan.inputs) |input| {
+            if (input.window != null) break true;
+        } else false;
+        if (!concerned or table_format.get(view.table.number) != view.table) continue;
+        const from = transaction.entries();
+        run(view) catch |err| {
+            layout.control.fault_table = view.table.number;
+            return err;
+        };
+        view.rows_out += transaction.entries() - from;
+        if (view.table.feeds > 0) try changes.collect(&arena, transaction.since(from), touched);
+    }
+}
+
+fn run(view: *View) Error!void {
+    const plan = view.plan;
+    if (plan.grouped) {
+        var sink = group_rows.Sink.init(view.table, plan, &arena, .changing);
+        try drive(view, group_rows.Sink, &sink);
+        return sink.finish();
+    }
+    if (plan.inputs.len == 1) return runOne(view);
+    var sink: Difference = .{ .plan = plan };
+    try drive(view, Difference, &sink);
+    try sink.apply(view.table);
+}
+
+/// Every change of every input, the last input first.
+fn drive(view: *View, comptime Sink: type, sink: *Sink) Error!void {
+    const plan = view.plan;
+    var join: joins.Join(Sink) = .{ .plan = plan, .arena = &arena, .sink = sink };
+    var i = plan.inputs.len;
+    while (i > 0) {
+        i -= 1;
+        const window = plan.inputs[i].window orelse continue;
+        join.changed = @intCast(i);
+        join.driver = &plan.drivers[i];
+        for (window.changes.items) |change| {
+            view.rows_in += 1;
+            sink.times = -1;
+            if (change.old != 0) _ = try join.drive(try plans.widened(&arena, plan.inputs[i], .{ .at = change.old }));
+            sink.times = 1;
+            if (change.new != 0) _ = try join.drive(try plans.widened(&arena, plan.inputs[i], .{ .at = change.new }));
+        }
+    }
+}
+
+/// A view of one input: each of its rows is one of the input's, or none.
+fn runOne(view: *View) Error!void {
+    const plan = view.plan;
+    const input = plan.inputs[0];
+    for (input.window.?.changes.items) |change| {
+        view.rows_in += 1;
+        const at = scratch.mark();
+        defer scratch.release(at);
+        const old = try shown(plan, input, change.old);
+        const before = if (old) try plans.arenaRow(&arena, plan.row, plan.row.outputs()) else null;
+        if (try shown(plan, input, change.new)) {
+            const after = try plans.heapRow(plan.row, plan.row.outputs(), &.{});
+            if (before) |row| if (!sameKey(view.table, row, after)) {
+                errdefer heap.free(after.at, after.length());
+                try remove(view.table, row);
+            };
+            try transaction.putDerived(view.table, after);
+        } else if (before) |row| try remove(view.table, row);
+    }
+}
+
+/// Whether a row is in the view; then the row program has run.
+fn shown(plan: *const Plan, input: *const Table, at: u64) Error!bool {
+    if (at == 0) return false;
+    const rows = [1]Row{try plans.widened(&arena, input, .{ .at = at })};
+    if (plan.drivers[0].condition) |condition| if (!try condition.holds(&rows)) return false;
+    if (plan.condition) |condition| if (!try condition.holds(&rows)) return false;
+    try plan.row.run(&rows);
+    return true;
+}
+
+fn sameKey(table: *const Table, a: Row, b: Row) bool {
+    for (table.key_types, table.key_positions) |kind, position| {
+        if (a.isNull(position) != b.isNull(position)) return false;
+        if (a.isNull(position)) continue;
+        const same = if (row_format.isVariable(kind))
+            std.mem.eql(u8, a.tail(position), b.tail(position))
+        else
+            a.slot(position).* == b.slot(position).*;
+        if (!same) return false;
+    }
+    return true;
+}
+
+fn remove(table: *Table, row: Row) Error!void {
+    const old = table_format.live(table.findRow(row)) orelse return error.NotFound; // it was there, says the plan
+    try transaction.removeDerived(table, old);
+}
+
+/// Rows that come and go, until what comes and goes both has cancelled out.
+const Difference = struct {
+    plan: *const Plan,
+    times: i64 = 1,
+    rows: arenas.Strings = .{},
+    weights: arenas.List(i64) = .{},
+
+    pub fn take(difference: *Difference, rows: []const Row) Error!bool {
+        const row = difference.plan.row;
+        try row.run(rows);
+        const made = try plans.arenaRow(&arena, row, row.outputs());
+        const found = try difference.rows.put(&arena, made.bytes());
+        if (found.new) try difference.weights.add(&arena, 0);
+        difference.weights.items[found.number] += difference.times;
+        return true;
+    }
+
+    /// What goes first, so that a row that changes finds its place free.
+    fn apply(difference: *Difference, table: *Table) Error!void {
+        for (difference.weights.items, 0..) |weight, i| if (weight < 0) {
+            try remove(table, .{ .at = @intFromPtr(difference.rows.get(i).ptr) });
+        };
+        for (difference.weights.items, 0..) |weight, i| if (weight > 0) {
+            const bytes = difference.rows.get(i);
+            const at = try heap.allocate(bytes.len);
+            @memcpy(@as([*]u8, @ptrFromInt(at)), bytes);
+            try transaction.putDerived(table, .{ .at = at });
+        };
+    }
+};
+
+// ---------------------------------------------------------------- checks
+
+/// Makes every view anew beside itself and compares. The number of one that differs. Not while a transaction is open.
+pub fn verify() Error!?u32 {
+    for (views[0..views_len]) |view| if (try differs(view)) return view.table.number;
+    return null;
+}
+
+const Kept = struct { tree: trees.Tree, rows: u64, hash: [2]u64, last_lsn: u64, indexes_len: usize };
+
+fn setAside(table: *Table) Kept {
+    const kept: Kept = .{ .tree = table.tree, .rows = table.rows, .hash = table.hash, .last_lsn = table.last_lsn, .indexes_len = table.indexes_len };
+    table.tree = trees.Tree.init(table.tree.shape);
+    table.rows = 0;
+    table.hash = .{ 0, 0 };
+    table.indexes_len = 0;
+    return kept;
+}
+
+/// Puts back what was; whether what was made instead is something else.
+fn putBack(table: *Table, kept: Kept) bool {
+    const different = table.rows != kept.rows or table.hash[0] != kept.hash[0] or table.hash[1] != kept.hash[1];
+    table.tree.clear(true);
+    table.tree = kept.tree;
+    table.rows = kept.rows;
+    table.hash = kept.hash;
+    table.last_lsn = kept.last_lsn;
+    table.indexes_len = kept.indexes_len;
+    return different;
+}
+
+fn differs(view: *View) Error!bool {
+    const own = setAside(view.table);
+    var values: [layout.columns_max]Kept = undefined;
+    for (view.plan.aggregates, 0..) |one, i| if (one.values) |table| {
+        values[i] = setAside(table);
+    };
+    const filled = fill(view);
+    var different = putBack(view.table, own);
+    for (view.plan.aggregates, 0..) |one, i| if (one.values) |table| {
+        if (putBack(table, values[i])) different = true;
+    };
+    try filled;
+    return different;
+}
