@@ -14,6 +14,7 @@ const transaction = @import("transaction.zig");
 const cursor = @import("cursor.zig");
 const redo = @import("redo.zig");
 const registry = @import("registry.zig");
+const views = @import("view.zig");
 const Row = row_format.Row;
 const Transition = registry.Transition;
 const control = &layout.control;
@@ -203,6 +204,11 @@ fn returned(code: i32) void {
     }
     if (call.transition.results.types.len > 0 and !call.has_result) return undo(.trapped, reason_no_result);
     if (!call.nested) {
+        control.operation = .write;
+        views.flush() catch |err| {
+            control.operation = .none;
+            return undo(.refused, layout.codeOf(err));
+        };
         redo.cause = .{ .transition = call.transition.number, .types = call.transition.params.types };
         if (!call.transition.secret) redo.cause.args = .{ .at = control.args_at };
         control.operation = .commit;

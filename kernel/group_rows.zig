@@ -100,7 +100,7 @@ pub const Sink = struct {
         const accumulators = try sink.arena.slice(groups.Accumulator, plan.aggregates.len);
         for (accumulators, plan.aggregates) |*one, *aggregate| one.* = try groups.Accumulator.init(sink.arena, aggregate);
         var group: Group = .{
-            .cells = if (plan.groups > 0) try groups.groupCells(plan, sink.arena) else &.{},
+            .cells = try groups.groupCells(plan, sink.arena),
             .accumulators = accumulators,
             .rows = 0,
             .old = null,
@@ -182,7 +182,7 @@ pub const Sink = struct {
         var len = try sink.prefix(values, group);
         const flags = values.key_nullable;
         const nullable = if (flags) |all| all[group.cells.len] else false;
-        len = key.encodeCell(aggregate.kind, false, value.value, value.bytes(), nullable, len, &own_key) catch return error.KeyTooLong;
+        len = key.encodeCell(aggregate.kind, false, value.value, value.tail(), nullable, len, &own_key) catch return error.KeyTooLong;
         const old = table_format.live(values.tree.find(&own_key, len));
         const column = group.cells.len + 1;
         const before: i64 = if (old) |row| @bitCast(row.slot(column).*) else 0;
@@ -212,7 +212,7 @@ pub const Sink = struct {
         var at: usize = 0;
         for (group.cells, 0..) |cell, i| {
             const nullable = if (values.key_nullable) |flags| flags[i] else false;
-            at = key.encodeCell(values.key_types[i], cell.is_null != 0, cell.value, cell.bytes(), nullable, at, &own_key) catch return error.KeyTooLong;
+            at = key.encodeCell(values.key_types[i], cell.is_null != 0, cell.value, cell.tail(), nullable, at, &own_key) catch return error.KeyTooLong;
         }
         return at;
     }

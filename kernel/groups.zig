@@ -57,7 +57,7 @@ pub const Accumulator = struct {
         }
         accumulator.best = value;
         if (row_format.isVariable(aggregate.kind)) {
-            const kept = try arena.copy(value.bytes());
+            const kept = try arena.copy(value.tail());
             accumulator.best.value = @intFromPtr(kept.ptr);
         }
     }
@@ -132,7 +132,7 @@ fn divideRounded(a: i128, b: i128) i128 {
 }
 
 pub fn compare(kind: Type, a: Cell, b: Cell) std.math.Order {
-    if (row_format.isVariable(kind)) return std.mem.order(u8, a.bytes(), b.bytes());
+    if (row_format.isVariable(kind)) return std.mem.order(u8, a.tail(), b.tail());
     return std.math.order(key.wordOf(kind, a.value), key.wordOf(kind, b.value));
 }
 
@@ -154,7 +154,7 @@ pub fn encodeGroups(plan: *const Plan, nullable: ?[]const bool, is_key: bool, ou
     for (plan.row.program.outputs[0..plan.groups], 0..) |output, i| {
         const cell = plan.row.cells[output.register];
         const may_be_null = if (nullable) |flags| flags[i] else !is_key;
-        at = key.encodeCell(output.kind, cell.is_null != 0, cell.value, cell.bytes(), may_be_null, at, out) catch return error.KeyTooLong;
+        at = key.encodeCell(output.type, cell.is_null != 0, cell.value, cell.tail(), may_be_null, at, out) catch return error.KeyTooLong;
     }
     return out[0..at];
 }
@@ -164,8 +164,8 @@ pub fn groupCells(plan: *const Plan, arena: *Arena) Error![]Cell {
     const cells = try arena.slice(Cell, plan.groups);
     for (cells, plan.row.program.outputs[0..plan.groups]) |*cell, output| {
         cell.* = plan.row.cells[output.register];
-        if (cell.is_null == 0 and row_format.isVariable(output.kind)) {
-            const kept = try arena.copy(cell.bytes());
+        if (cell.is_null == 0 and row_format.isVariable(output.type)) {
+            const kept = try arena.copy(cell.tail());
             cell.value = @intFromPtr(kept.ptr);
         }
     }

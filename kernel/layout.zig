@@ -35,6 +35,10 @@ pub const queries_max = 256;
 /// Rows of one query's answer that are kept, and rows that are looked at for it.
 pub const query_rows_max = 1 << 20;
 pub const query_scanned_max = 1 << 28;
+pub const instructions_max = 65_535;
+pub const registers_max = 1024;
+/// Texts that programs make while they look at one row.
+pub const scratch_bytes_max = 16 * MiB;
 
 /// Beyond these marks a batch gives way to the host, so that one more transaction always has room.
 pub const redo_mark = 1 * MiB;

@@ -19,11 +19,15 @@ const registry = @import("registry.zig");
 const batch = @import("batch.zig");
 const verification = @import("verify.zig");
 const guest = @import("guest.zig");
+const views = @import("view.zig");
+const queries = @import("query.zig");
+const evaluate = @import("evaluate.zig");
 
 const control = &layout.control;
 
 comptime {
     _ = guest; // its exports
+    _ = evaluate;
 }
 
 fn given(length: u64) layout.Error![]const u8 {
@@ -87,13 +91,17 @@ export fn begin(time: i64, query: u32) i32 {
     return 0;
 }
 
-export fn commit() void {
-    control.operation = .commit;
+/// 0, or a code: then nothing has been committed, and the transaction is still open.
+export fn commit() i32 {
+    control.operation = .write;
     defer control.operation = .none;
+    views.flush() catch |err| return layout.codeOf(err);
+    control.operation = .commit;
     redo.cause = .{};
     _ = transaction.commit();
     cursor.closeAll();
     batch.host_open = false;
+    return 0;
 }
 
 export fn rollback() void {
@@ -136,6 +144,7 @@ export fn get(number: u32, length: u64) i64 {
     defer control.operation = .none;
     const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
     const key = given(length) catch |err| return layout.codeOf(err);
+    views.see(table) catch |err| return layout.codeOf(err);
     const found = transaction.get(table, key) catch |err| return layout.codeOf(err);
     const row = found orelse return layout.codeOf(error.NotFound);
     return @intCast(cursor.shown(&table.layout.visible, row) catch |err| return layout.codeOf(err));
@@ -179,6 +188,7 @@ fn deleteRows(number: u32, length: u64) layout.Error!u32 {
 
 export fn count(number: u32) i64 {
     const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    views.see(table) catch |err| return layout.codeOf(err);
     return @intCast(table.rows);
 }
 
@@ -193,6 +203,7 @@ export fn scan(number: u32, index: u32, flags: u32, length: u64, limit: u64) i32
     const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
     const bounds = given(length) catch |err| return layout.codeOf(err);
     const walked = if (index == 0) null else indexes.find(table, index) orelse return layout.codeOf(error.NoRelation);
+    views.see(table) catch |err| return layout.codeOf(err);
     const opened = cursor.open(&table.layout.visible, walked, flags, bounds, limit) catch |err| return layout.codeOf(err);
     return @intCast(opened);
 }
@@ -254,6 +265,74 @@ fn changeSchema(comptime change: anytype, arguments: anytype) i32 {
         return layout.codeOf(err);
     };
     return 0;
+}
+
+/// The input: programs of a table's constraints (`Table.defineChecks`).
+export fn define_checks(number: u32, length: u64) i32 {
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    const source = given(length) catch |err| return layout.codeOf(err);
+    table_format.defineChecks(table, source) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+/// The input: the plan of a view, whose table is there and empty. O(rows of its inputs).
+export fn define_view(number: u32, length: u64) i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    const source = given(length) catch |err| return layout.codeOf(err);
+    views.define(number, source) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+/// How many rows came into a view, and how many of its rows changed, since it was made or opened; two words to the output.
+export fn view_counters(number: u32) i32 {
+    const view = views.find(number) orelse return layout.codeOf(error.NoRelation);
+    std.mem.writeInt(u64, layout.output[0..8], view.rows_in, .little);
+    std.mem.writeInt(u64, layout.output[8..16], view.rows_out, .little);
+    return 0;
+}
+
+// ---------------------------------------------------------------- queries
+
+/// The input: a plan, to be kept under a number.
+export fn define_query(number: u32, length: u64) i32 {
+    const source = given(length) catch |err| return layout.codeOf(err);
+    queries.define(number, source) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+export fn forget_query(number: u32) void {
+    queries.forget(number);
+}
+
+/// Runs a query. The input: the row of its parameters. The first page of its answer goes to the output: its length, or a
+/// code.
+export fn run_query(number: u32, length: u64, limit: u64, offset: u64) i64 {
+    control.operation = .scan;
+    defer control.operation = .none;
+    const parameters = given(length) catch |err| return layout.codeOf(err);
+    queries.run(number, parameters, limit, offset) catch |err| return layout.codeOf(err);
+    return nextPage();
+}
+
+/// The next page of the answer; 0 at its end.
+export fn query_page() i64 {
+    control.operation = .scan;
+    defer control.operation = .none;
+    return nextPage();
+}
+
+fn nextPage() i64 {
+    return @intCast(queries.page(&layout.output) catch |err| return layout.codeOf(err));
+}
+
+/// So many rows of the answer have not been handed out yet.
+export fn query_left() u64 {
+    return queries.left();
+}
+
+export fn end_query() void {
+    queries.end();
 }
 
 export fn define_binding(number: u32, length: u64) i32 {
@@ -339,6 +418,13 @@ test {
     _ = @import("row.zig");
     _ = @import("json.zig");
     _ = @import("key.zig");
+    _ = @import("cell.zig");
+    _ = @import("scratch.zig");
+    _ = @import("scalar_number.zig");
+    _ = @import("evaluate.zig");
     _ = @import("tree.zig");
+    _ = @import("arena.zig");
+    _ = @import("exact_sum.zig");
+    _ = @import("groups.zig");
     _ = @import("tests.zig");
 }

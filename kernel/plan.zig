@@ -17,7 +17,8 @@ const Row = row_format.Row;
 const Type = row_format.Type;
 const Table = table_format.Table;
 const Index = indexes.Index;
-const Cell = programs.Cell;
+const cells_of = @import("cell.zig");
+const Cell = cells_of.Cell;
 const Error = layout.Error;
 
 pub const inputs_max = 16;
@@ -37,7 +38,7 @@ pub const Runner = struct {
         const cells = try heap.allocateSlice(Cell, program.registers);
         errdefer heap.freeSlice(Cell, cells);
         if (program.outputs.len == 0) return error.InvalidRow;
-        try program.prepare(cells, null);
+        program.prepare(cells, noParameters());
         return .{ .program = program, .cells = cells, .number = number };
     }
 
@@ -51,7 +52,7 @@ pub const Runner = struct {
     pub inline fn run(runner: *const Runner, rows: []const Row) Error!void {
         var failed_at: u32 = 0;
         evaluation.run(runner.program, rows, runner.cells, &failed_at) catch |failure| {
-            layout.fault(none, programs.codeOf(failure), failed_at);
+            layout.fault(none, cells_of.codeOf(failure), failed_at);
             layout.control.fault_index = runner.number;
             return error.ExpressionFailed;
         };
@@ -189,10 +190,10 @@ const In = struct {
         return &plan.runners[number];
     }
 
-    fn index(in: *In, table: *Table) Error!?*Index {
+    fn index(in: *In, of: *Table) Error!?*Index {
         const number = try in.word();
         if (number == 0) return null;
-        return indexes.find(table, number) orelse error.NoRelation;
+        return indexes.find(of, number) orelse error.NoRelation;
     }
 
     fn table(in: *In) Error!*Table {
@@ -265,7 +266,7 @@ fn readAggregates(plan: *Plan, arena: *Arena, in: *In) Error!void {
     }
     plan.group_types = try arena.slice(Type, plan.groups + plan.aggregates.len);
     if (plan.row.outputs() < plan.groups) return error.InvalidRow;
-    for (plan.group_types[0..plan.groups], plan.row.program.outputs[0..plan.groups]) |*kind, output| kind.* = output.kind;
+    for (plan.group_types[0..plan.groups], plan.row.program.outputs[0..plan.groups]) |*kind, output| kind.* = output.type;
     for (plan.group_types[plan.groups..], plan.aggregates) |*kind, one| kind.* = one.result;
 }
 
@@ -303,9 +304,15 @@ pub fn release(plan: *Plan) void {
     plan.runners = &.{};
 }
 
-/// Fills in constants and parameters. Before the first run, and for each other parameters.
-pub fn prepare(plan: *const Plan, parameters: ?Row) Error!void {
-    for (plan.runners) |runner| try runner.program.prepare(runner.cells, parameters);
+/// Fills in constants and parameters, a checked row that stays where it is. Before the first run.
+pub fn prepare(plan: *const Plan, parameters: Row) void {
+    for (plan.runners) |runner| runner.program.prepare(runner.cells, parameters);
+}
+
+const no_columns: [8]u8 align(8) = .{ 8, 0, 0, 0, 0, 0, 0, 0 };
+
+pub fn noParameters() Row {
+    return .{ .at = @intFromPtr(&no_columns) };
 }
 
 // ---------------------------------------------------------------- rows and keys from cells
@@ -317,7 +324,7 @@ pub const Value = struct { kind: Type, cell: Cell };
 fn rowBytes(runner: *const Runner, count: usize, more: []const Value) Error!usize {
     var size = row_format.fixedBytes(count + more.len);
     for (runner.program.outputs[0..count]) |output| {
-        if (row_format.isVariable(output.kind)) size += runner.cells[output.register].len;
+        if (row_format.isVariable(output.type)) size += runner.cells[output.register].len;
     }
     for (more) |value| if (row_format.isVariable(value.kind)) {
         size += value.cell.len;
@@ -353,14 +360,14 @@ pub fn heapRowOf(values: []const Value) Error!Row {
 
 fn fill(at: u64, length: usize, runner: *const Runner, count: usize, more: []const Value) Row {
     var writer = row_format.Writer.begin(at, count + more.len, length);
-    for (runner.program.outputs[0..count], 0..) |output, i| putCell(&writer, i, output.kind, runner.cells[output.register]);
+    for (runner.program.outputs[0..count], 0..) |output, i| putCell(&writer, i, output.type, runner.cells[output.register]);
     for (more, count..) |value, i| putCell(&writer, i, value.kind, value.cell);
     return writer.row;
 }
 
 pub fn putCell(writer: *row_format.Writer, i: usize, kind: Type, cell: Cell) void {
     if (cell.is_null != 0) return writer.putNull(i);
-    if (row_format.isVariable(kind)) return writer.putTail(i, cell.bytes());
+    if (row_format.isVariable(kind)) return writer.putTail(i, cell.tail());
     // −0.0 is 0.0 wherever a value is kept.
     writer.putWord(i, if (kind == .float and cell.value == 1 << 63) 0 else cell.value);
 }
@@ -400,7 +407,7 @@ pub fn encodeKey(runner: *const Runner, table: *const Table, index: ?*const Inde
         const cell = runner.cells[output.register];
         const may_be_null = if (nullable) |flags| flags[i] else false;
         if (cell.is_null != 0 and !may_be_null) return null;
-        at = key.encodeCell(types[i], cell.is_null != 0, cell.value, cell.bytes(), may_be_null, at, out) catch return error.KeyTooLong;
+        at = key.encodeCell(types[i], cell.is_null != 0, cell.value, cell.tail(), may_be_null, at, out) catch return error.KeyTooLong;
     }
     return at;
 }

@@ -63,7 +63,7 @@ pub fn define(number: u32, source: []const u8) Error!void {
     }
     view.plan = try plans.make(&view.arena, source);
     errdefer plans.release(view.plan);
-    try plans.prepare(view.plan, null);
+    plans.prepare(view.plan, plans.noParameters());
     try fill(view);
     views[views_len] = view;
     views_len += 1;
