@@ -40,11 +40,16 @@ pub fn Join(comptime Sink: type) type {
         sink: *Sink,
         driver: *const Driver = undefined,
         changed: u32 = nothing,
+        /// Rows that may still be looked at.
+        left: u64 = layout.query_scanned_max,
+        /// Whether the input of a step has found a row.
+        met: [plans.inputs_max]bool = undefined,
         rows: [plans.inputs_max]Row = undefined,
 
         /// All rows of a driver. Whether the sink wants more.
         pub fn all(self: *Self, driver: *const Driver) Error!bool {
             self.driver = driver;
+            if (self.plan.inputs.len == 0) return self.descend(0);
             return if (driver.flags & plans.driver_descending != 0) self.walk(true) else self.walk(false);
         }
 
@@ -85,6 +90,7 @@ pub fn Join(comptime Sink: type) type {
         pub fn drive(self: *Self, row: Row) Error!bool {
             const mark = scratch.mark();
             defer scratch.release(mark);
+            try self.look();
             self.rows[self.driver.input] = row;
             if (self.driver.condition) |condition| if (!try condition.holds(&self.rows)) return true;
             return self.descend(0);
@@ -95,6 +101,16 @@ pub fn Join(comptime Sink: type) type {
                 if (self.plan.condition) |condition| if (!try condition.holds(&self.rows)) return true;
                 return self.sink.take(&self.rows);
             }
+            const step = &self.driver.steps[depth];
+            if (!step.outer) return self.find(depth);
+            self.met[depth] = false;
+            if (!try self.find(depth)) return false;
+            if (self.met[depth]) return true;
+            self.rows[step.input] = try plans.nullRow(self.arena, self.plan.inputs[step.input].layout.columns);
+            return self.descend(depth + 1);
+        }
+
+        fn find(self: *Self, depth: usize) Error!bool {
             const step = &self.driver.steps[depth];
             const table = self.plan.inputs[step.input];
             const buffer = &keys[depth + 1];
@@ -139,10 +155,20 @@ pub fn Join(comptime Sink: type) type {
         }
 
         fn meet(self: *Self, depth: usize, row: Row) Error!bool {
+            try self.look();
             const step = &self.driver.steps[depth];
             self.rows[step.input] = try plans.widened(self.arena, self.plan.inputs[step.input], row);
             if (step.condition) |condition| if (!try condition.holds(&self.rows)) return true;
+            self.met[depth] = true;
             return self.descend(depth + 1);
+        }
+
+        inline fn look(self: *Self) Error!void {
+            if (self.left == 0) {
+                layout.control.fault_index = 2;
+                return error.LimitReached;
+            }
+            self.left -= 1;
         }
     };
 }

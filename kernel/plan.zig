@@ -83,6 +83,8 @@ pub const Step = struct {
     key: ?*Runner,
     /// What must hold once the row is there.
     condition: ?*Runner,
+    /// When there is no such row, one of nulls stands in.
+    outer: bool,
 };
 
 /// The rows of one input, in order, and how the others are found for each.
@@ -272,8 +274,9 @@ fn readAggregates(plan: *Plan, arena: *Arena, in: *In) Error!void {
 
 fn readDriver(plan: *const Plan, driver: *Driver, arena: *Arena, in: *In) Error!void {
     driver.input = try in.word();
-    if (driver.input >= plan.inputs.len) return error.InvalidRow;
-    driver.index = try in.index(plan.inputs[driver.input]);
+    const empty = plan.inputs.len == 0; // a query of no table has one row
+    if (driver.input >= plan.inputs.len and !empty) return error.InvalidRow;
+    driver.index = if (empty and try in.word() == 0) null else try in.index(plan.inputs[driver.input]);
     driver.lower = try in.runner(plan);
     driver.upper = try in.runner(plan);
     driver.flags = try in.word();
@@ -285,6 +288,7 @@ fn readDriver(plan: *const Plan, driver: *Driver, arena: *Arena, in: *In) Error!
         step.index = try in.index(plan.inputs[step.input]);
         step.key = try in.runner(plan);
         step.condition = try in.runner(plan);
+        step.outer = try in.word() != 0;
     }
 }
 
@@ -395,6 +399,14 @@ pub fn widened(arena: *Arena, table: *const Table, row: Row) Error!Row {
     const length = row_format.padded(size);
     var writer = row_format.Writer.begin(try arena.take(length), shape.columns, length);
     for (shape.types, 0..) |kind, i| writer.copy(i, kind, if (i < row.columns()) row else shape.defaults, i);
+    return writer.row;
+}
+
+/// A row of nothing but nulls.
+pub fn nullRow(arena: *Arena, columns: usize) error{OutOfMemory}!Row {
+    const length = row_format.padded(row_format.fixedBytes(columns));
+    var writer = row_format.Writer.begin(try arena.take(length), columns, length);
+    for (0..columns) |i| writer.putNull(i);
     return writer.row;
 }
 

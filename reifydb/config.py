@@ -170,6 +170,21 @@ client_retries_max = 5
 sql_bytes_max = MIB
 """SQL text of one call, in UTF-8. The parser takes up to 5 s and 300 MB for this much."""
 
+query_rows_max = 1 << 20
+"""Rows of one answer, and groups of one query."""
+
+query_scanned_max = 1 << 28
+"""Rows that one query looks at before it is given up: a join without an index, mostly."""
+
+queries_kept_max = 256
+"""Queries whose plans the kernel keeps, to run again without parsing."""
+
+checks_max = 64
+"""`check` constraints of one table."""
+
+views_max = 256
+"""Views of one database."""
+
 sql_nesting_max = 32
 """Parentheses within parentheses in SQL. The grammar needs two; more only uses up the stack."""
 

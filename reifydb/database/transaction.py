@@ -172,14 +172,18 @@ class Transaction:
     def _commit(self) -> None:
         """In a turn."""
         kernel = self._db._kernel
-        before = kernel.lsn_cell.value
+        before, code, failure = kernel.lsn_cell.value, 0, None
         try:
-            kernel.call["commit"]()
+            code = kernel.call["commit"]()
+            if code < 0:
+                failure = self._db._state.refusal(code)
         finally:  # Ctrl-C comes when the kernel has committed, or just before it would
             kernel.call["rollback"]()  # of nothing, unless it was before
             self._db._after_commit()  # while it is open: then whoever ends it does the same
             self._ended_here = True
-            self._close("committed")
+            self._close("committed" if code >= 0 else "rolled back")
+        if failure is not None:
+            raise failure
         if kernel.lsn_cell.value != before:
             self.lsn = kernel.lsn_cell.value
 

@@ -122,6 +122,9 @@ class Table:
     Attributes:
         indexes: In the order of their creation.
         dropped: Columns that were dropped: where each still is in stored rows, and its type's code.
+        derived: A view's, or what one needs beside it: made of other tables, written by nobody.
+        hidden: Of a derived one: columns of its rows behind those that are shown. `key` may count
+            on into them, and its columns may be null.
     """
 
     name: str
@@ -131,6 +134,8 @@ class Table:
     number: int = 0
     indexes: tuple[Index, ...] = ()
     dropped: tuple[tuple[int, int], ...] = ()
+    derived: bool = False
+    hidden: tuple[Column, ...] = ()
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -148,7 +153,8 @@ class Table:
     @property
     def key_columns(self) -> tuple[Column, ...]:
         """The primary key's columns in key order."""
-        return tuple(self.columns[i] for i in self.key)
+        stored = (*self.columns, *self.hidden)
+        return tuple(stored[i] for i in self.key)
 
     def position(self, column: str) -> int | None:
         """The position of a column by name; None when there is none."""

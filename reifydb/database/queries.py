@@ -1,0 +1,180 @@
+"""Queries: SQL once parsed and planned, then a crossing each time. Everything in a turn."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from reifydb.config import queries_kept_max
+from reifydb.database.expressions import query_refusal
+from reifydb.database.rows import Rows
+from reifydb.engine.catalog import Column
+from reifydb.engine.rows import row_codec
+from reifydb.errors import RequestError
+
+if TYPE_CHECKING:
+    from reifydb.database.state import State
+    from reifydb.database.tables import Catalog
+    from reifydb.sql.expressions import Constant, Kind, Parameter
+    from reifydb.sql.query import Query
+
+NO_LIMIT = 1 << 62
+
+Values = Mapping[str, object] | Sequence[object]
+"""Values of a query's parameters: by name, or in their order."""
+
+
+class Prepared:
+    """A query whose plan the kernel keeps.
+
+    Attributes:
+        number: The kernel's for it.
+        catalog: What it was planned for; when that is another one, it is planned anew.
+    """
+
+    def __init__(self, sql: str, query: Query, number: int, catalog: Catalog) -> None:
+        from reifydb.views.plan import encode
+        from reifydb.views.planner import Planner
+        from reifydb.sql.query import Select
+
+        if not isinstance(query, Select):
+            raise RequestError("union, except and intersect are not supported yet")
+        self.sql, self.number, self.catalog = sql, number, catalog
+        self.encoded = encode(Planner(query).query())
+        self.columns: tuple[Column, ...] = query.columns
+        self.names = query.parameter_names
+        kinds = query.parameters
+        self._parameters = row_codec(
+            [_parameter(kind, name, i) for i, (kind, name) in enumerate(zip(kinds, self.names))],
+            what="the query",
+            arguments=True,
+        )
+        self.rows = row_codec(query.columns, what="the answer")
+        self._limit, self._offset = query.limit, query.offset
+        self._plain = self._limit is None and self._offset is None
+
+    def given(self, params: Values | None) -> list[object]:
+        """The values in the parameters' order.
+
+        Raises:
+            RequestError: Too few, too many, or others.
+        """
+        names = self.names
+        if params is None:
+            params = ()
+        if isinstance(params, Mapping):
+            missing = [name for name in names if name is None or name not in params]
+            if missing:
+                raise RequestError(f"the query's parameter {missing[0] or '?'} has no value")
+            unknown = [str(key) for key in params if key not in names]
+            if unknown:
+                known = ", ".join(f":{name}" for name in names) or "none"
+                raise RequestError(f"the query has no parameter {unknown[0]}; it has {known}")
+            return [params[name] for name in names if name is not None]
+        if isinstance(params, str | bytes) or not isinstance(params, Sequence):
+            kind = type(params).__name__
+            raise RequestError(f"parameters are a mapping or a sequence, not a {kind}")
+        if len(params) != len(names):
+            raise RequestError(f"the query has {len(names)} parameters, {len(params)} were given")
+        return list(params)
+
+    def window(self, values: Sequence[object]) -> tuple[int, int]:
+        """Limit and offset.
+
+        Raises:
+            RequestError: One of them is no whole number from 0.
+        """
+        if self._plain:
+            return NO_LIMIT, 0
+        limit = _number(self._limit, values, "limit")
+        offset = _number(self._offset, values, "offset")
+        return NO_LIMIT if limit is None else limit, offset or 0
+
+    def encode(self, values: Sequence[object]) -> bytes:
+        """The parameters as the kernel takes them."""
+        return self._parameters.encode(values)
+
+
+def _parameter(kind: Kind, name: str | None, index: int) -> Column:
+    return kind.column(name or f"parameter_{index + 1}")
+
+
+def _number(said: Constant | Parameter | None, values: Sequence[object], what: str) -> int | None:
+    from reifydb.sql.expressions import Parameter
+
+    if said is None:
+        return None
+    value = values[said.index] if isinstance(said, Parameter) else said.value
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < NO_LIMIT:
+        raise RequestError(f"{what} is {value!r}; it must be a whole number from 0")
+    return value
+
+
+class Queries:
+    """The queries that one database has run lately."""
+
+    def __init__(self, state: State) -> None:
+        self._state, self._kernel = state, state.kernel
+        self._kept: OrderedDict[str, Prepared] = OrderedDict()
+        self._free = list(range(queries_kept_max - 1, -1, -1))
+
+    def prepare(self, sql: str) -> Prepared:
+        """A query ready to run: planned before, or now.
+
+        Raises:
+            SqlError: It cannot be parsed, is not supported, or does not fit the tables.
+        """
+        found = self._kept.get(sql)
+        if found is not None:
+            if found.catalog is self._state.catalog:
+                return found
+            self._drop(sql)
+        return self._plan(sql)
+
+    def _plan(self, sql: str) -> Prepared:
+        from reifydb.sql.query_reader import read_query
+
+        catalog = self._state.catalog
+        query = read_query(sql, catalog.visible_table, None)
+        if not self._free:
+            self._drop(next(iter(self._kept)))
+        number = self._free[-1]
+        made = Prepared(sql, query, number, catalog)
+        data = made.encoded.data
+        self._state.put(data)
+        code = self._kernel.call["define_query"](number, len(data))
+        if code < 0:
+            raise query_refusal(code, self._kernel.control, made.encoded, sql)
+        self._free.pop()
+        self._kept[sql] = made
+        return made
+
+    def _drop(self, sql: str) -> None:
+        dropped = self._kept.pop(sql)
+        self._kernel.call["forget_query"](dropped.number)
+        self._free.append(dropped.number)
+
+    def run(self, sql: str, params: Values | None) -> Rows:
+        """Runs a query over what is there."""
+        prepared = self.prepare(sql)
+        values = prepared.given(params)
+        limit, offset = prepared.window(values)
+        packed = prepared.encode(values)
+        kernel = self._kernel
+        kernel.input[: len(packed)] = packed
+        length = kernel.call["run_query"](prepared.number, len(packed), limit, offset)
+        decode = prepared.rows.decode_many
+        found: list[tuple[object, ...]] = []
+        try:
+            while length > 0:
+                found += decode(bytes(kernel.output[:length]))
+                length = kernel.call["query_page"]() if kernel.call["query_left"]() else 0
+        finally:
+            if length:
+                kernel.call["end_query"]()
+        if length < 0:
+            raise query_refusal(length, kernel.control, prepared.encoded, sql)
+        return Rows(prepared.columns, found)
