@@ -171,7 +171,14 @@ sql_bytes_max = MIB
 """SQL text of one call, in UTF-8. The parser takes up to 5 s and 300 MB for this much."""
 
 sql_nesting_max = 32
-"""Parentheses within parentheses in SQL. The grammar needs two; more only uses up the stack."""
+"""Parentheses within parentheses in SQL. People need ten; more only uses up the stack."""
+
+sql_depth_max = 150
+"""Expressions within expressions: `a || b || c` counts two, a chain of `and` or `or` one. Reading
+one takes about four levels of Python's stack, which has 1,000."""
+
+query_inputs_max = 16
+"""Tables and queries in one `from`."""
 
 
 # ------------------------------------------------------------------ settings of one open database
