@@ -11,33 +11,27 @@ from typing import Any, NoReturn
 
 from sqlglot import exp
 
-from reifydb.engine.catalog import Type
-from reifydb.errors import did_you_mean
-from reifydb.sql import calls, constants, types
+from reifydb.sql import calls, constants, forms
 from reifydb.sql.expressions import (
     BOOL,
     FLOAT,
     INT,
     INTERVAL,
-    JSON,
     TEXT,
     TIMESTAMP,
-    Case,
     Constant,
     Expression,
     Kind,
     Operation,
     Parameter,
 )
-from reifydb.sql.functions import EXTRACT_DECIMALS, EXTRACT_FIELDS, HINTS
-from reifydb.sql.kinds import arithmetic_kind, can_cast, cast, common_kind, is_number
+from reifydb.sql.functions import HINTS
+from reifydb.sql.kinds import arithmetic_kind, cast, common_kind, is_number
 from reifydb.sql.parameters import Parameters
 from reifydb.sql.query import Aggregate
-from reifydb.sql.reader import Reader
+from reifydb.sql.reader import CAST_HINT, Reader, bare
 from reifydb.sql.scope import NameNotFoundError, Scope
-from reifydb.sql.source import TYPE_TOKEN, Source
-
-CAST_HINT = "say what it is: cast(… as …), or …::…"
+from reifydb.sql.source import Source
 
 _COMPARISONS: dict[type, tuple[str, str]] = {
     exp.EQ: ("eq", "="),
@@ -160,26 +154,6 @@ class ExpressionReader(Reader):
         self.parameters.kinds[index] = kind
         return Parameter(index, kind, at=at)
 
-    def interval(self, node: exp.Interval, _: Kind | None) -> Expression:
-        """`interval '5 minutes'`."""
-        months, microseconds, at = self.interval_parts(node)
-        if months:
-            hint = "add it to a timestamp: … + interval '1 month'"
-            self.refuse("months and years have no fixed length", at, hint=hint)
-        return Constant(microseconds, INTERVAL, at)
-
-    def interval_parts(self, node: exp.Interval) -> tuple[int, int, int]:
-        """Months and microseconds of an interval, and where it stands."""
-        at, unit, text = self.source.start(node, self.at), node.args.get("unit"), node.this
-        if not isinstance(text, exp.Literal) or not isinstance(unit, exp.Var | None):
-            self.refuse("an interval is a literal", at, hint="x * interval '1 minute'")
-        self.only(node, "interval", "this", "unit", "fraction_in_string")
-        words = str(text.this) if unit is None else f"{text.this} {unit.this}"
-        try:
-            return *constants.parse_interval(words), at
-        except ValueError as error:
-            self.refuse(str(error), at)
-
     # -------------------------------------------------------------- operators
 
     def paren(self, node: exp.Paren, wanted: Kind | None) -> Expression:
@@ -296,18 +270,6 @@ class ExpressionReader(Reader):
         found = Operation("like", args, BOOL, nullable, imm, at=args[0].at)
         return self.negated(found) if node.args.get("negate") else found
 
-    def escape(self, node: exp.Escape, _: Kind | None) -> Expression:
-        """`like … escape '!'`."""
-        character = node.args["expression"]
-        at = self.source.start(node, self.at)
-        if not isinstance(node.this, exp.Like | exp.ILike):
-            self.refuse("escape stands behind like", at)
-        if not (isinstance(character, exp.Literal) and character.is_string):
-            self.refuse("escape takes a string", at)
-        if len(str(character.this)) > 1:
-            self.refuse("escape takes one character, or none", at)
-        return self.like(node.this, None, str(character.this))
-
     def texts(self, nodes: Sequence[Any], what: str) -> tuple[Expression, ...]:
         """Operands that are texts."""
         found = tuple(self.read(node, TEXT) for node in nodes)
@@ -356,99 +318,16 @@ class ExpressionReader(Reader):
 
     def moved(self, other: Any, interval: exp.Interval, op: str, sign: str) -> Expression:
         """`x + interval '…'`: months are added first, by the calendar, then the rest."""
-        months, microseconds, at = self.interval_parts(interval)
+        months, microseconds, at = forms.interval_parts(self, interval)
         left = self.read(other, TIMESTAMP)
         if months:
             if left.kind != TIMESTAMP:
-                self.interval(interval, None)
+                forms.interval(self, interval, None)
             count = Constant(-months if op == "sub" else months, INT, at)
             left = Operation("add_months", (left, count), TIMESTAMP, left.nullable, at=left.at)
             if not microseconds:
                 return left
         return self.computed(op, sign, left, Constant(microseconds, INTERVAL, at))
-
-    def power(self, node: exp.Pow, _: Kind | None) -> Expression:
-        """`^`."""
-        left, right = self.together([node.this, node.args["expression"]], FLOAT)
-        if not (is_number(left.kind) and is_number(right.kind)):
-            self.refuse_operands("^", left, right)
-        args = (cast(left, FLOAT), cast(right, FLOAT))
-        return Operation("power", args, FLOAT, left.nullable or right.nullable, at=left.at)
-
-    def json(self, node: exp.Expression, _: Kind | None) -> Expression:
-        """`->`, `->>`."""
-        self.only(node, "->", "this", "expression", "only_json_types")
-        document, key = self.read(node.this, JSON), self.read(node.args["expression"], TEXT)
-        if document.kind != JSON:
-            self.refuse(f"-> takes json, not {document.kind.sql}", document.at, hint=CAST_HINT)
-        if key.kind not in (TEXT, INT):
-            self.refuse(f"a key is text or int, not {key.kind.sql}", key.at)
-        op = "json_at" if key.kind == INT else "json_get"
-        found = Operation(op, (document, key), JSON, True, at=document.at)
-        if isinstance(node, exp.JSONExtract):
-            return found
-        return Operation("json_text", (found,), TEXT, True, at=document.at)
-
-    # -------------------------------------------------------------- case, cast, extract
-
-    def case(self, node: exp.Case, wanted: Kind | None) -> Expression:
-        """`case [x] when … then … else … end`."""
-        self.only(node, "case", "this", "ifs", "default")
-        ifs, subject = node.args["ifs"], node.this
-        conditions = [
-            self.condition(one.this, "when")
-            if subject is None
-            else self.compared("eq", *self.pair(subject, one.this, "="))
-            for one in ifs
-        ]
-        otherwise = node.args.get("default") or exp.Null()
-        values = self.unified([*(one.args["true"] for one in ifs), otherwise], "case", wanted)
-        branches = tuple(zip(conditions, values[:-1], strict=True))
-        nullable = any(value.nullable for value in values)
-        return Case(branches, values[-1], values[0].kind, nullable, conditions[0].at)
-
-    def cast(self, node: exp.Cast, _: Kind | None) -> Expression:
-        """`cast(x as type)`, `x::type`, `type 'x'`."""
-        at = self.source.start(node, self.at)
-        self.only(node, "cast", "this", "to")
-        kind, inner = self.type_of(node.args["to"], at), bare(node.this)
-        if isinstance(inner, exp.Literal) and inner.is_string and kind.type is not Type.BYTES:
-            return cast(self.literal(inner, kind), kind)
-        found = self.read(node.this, kind)
-        if not can_cast(found.kind, kind):
-            hint = _CAST_HINTS.get((found.kind.type, kind.type), "")
-            self.refuse(f"{found.kind.sql} cannot be cast to {kind.sql}", found.at, hint=hint)
-        return cast(found, kind)
-
-    def type_of(self, node: exp.DataType, at: int) -> Kind:
-        """The kind that a type's name means."""
-        token = node.meta.get(TYPE_TOKEN)
-        word = token.text if token is not None else str(node.this)
-        if word.lower() == "interval":
-            return INTERVAL
-        try:
-            found = types.find(word, node)
-        except types.TypeNameError as error:
-            self.refuse(str(error), token.start if token else at, hint=error.hint)
-        if found.serial:
-            self.refuse(f"there are no values of type {word}", token.start if token else at)
-        return Kind(found.type, found.precision, found.scale)
-
-    def extract(self, node: exp.Extract, _: Kind | None) -> Expression:
-        """`extract(field from timestamp)`."""
-        name, at = str(node.this.name).lower(), self.source.start(node, self.at)
-        if name not in EXTRACT_FIELDS:
-            self.refuse(f"there is no field {name!r}", at, hint=did_you_mean(name, EXTRACT_FIELDS))
-        arg = self.read(node.args["expression"], TIMESTAMP)
-        digits = EXTRACT_DECIMALS.get(name)
-        kind = INT if digits is None else Kind(Type.DECIMAL, *digits)
-        if arg.kind == INTERVAL and name == "epoch":
-            return Operation("fit", (arg,), kind, arg.nullable, kind.precision, at=arg.at)
-        if arg.kind != TIMESTAMP:
-            what = "epoch alone" if arg.kind == INTERVAL else "nothing"
-            self.refuse(f"extract takes {what} from {arg.kind.sql}", arg.at, hint=CAST_HINT)
-        imm = EXTRACT_FIELDS[name]
-        return Operation("extract", (arg,), kind, arg.nullable, imm, at=arg.at)
 
     # -------------------------------------------------------------- what is refused
 
@@ -466,13 +345,6 @@ class ExpressionReader(Reader):
         self.refuse(f"{words} is not supported here", at, hint=hint or self.source.hint)
 
 
-def bare(node: Any) -> Any:
-    """A node without the parentheses around it."""
-    while isinstance(node, exp.Paren):
-        node = node.this
-    return node
-
-
 _NODE_HINTS: dict[type, str] = {
     exp.Subquery: "join it: select … from … join (select …) as q on …",
     exp.Select: "join it: select … from … join (select …) as q on …",
@@ -487,11 +359,6 @@ _NODE_HINTS: dict[type, str] = {
     exp.CurrentTimestamp: HINTS["now"],
     exp.Bracket: "json is read with -> and ->>",
 }
-_CAST_HINTS = {
-    (Type.JSON, target): "take the text out first: (… ->> '…')::…"
-    for target in (Type.INT, Type.FLOAT, Type.BOOL, Type.DECIMAL, Type.TIMESTAMP, Type.UUID)
-} | {(Type.TIMESTAMP, Type.INT): "extract(epoch from …)"}
-
 _READERS: dict[type, Callable[[ExpressionReader, Any, Kind | None], Expression]] = {
     exp.Column: ExpressionReader.column,
     exp.Literal: ExpressionReader.literal,
@@ -499,7 +366,7 @@ _READERS: dict[type, Callable[[ExpressionReader, Any, Kind | None], Expression]]
     exp.Null: ExpressionReader.null,
     exp.Placeholder: ExpressionReader.parameter,
     exp.Parameter: ExpressionReader.parameter,
-    exp.Interval: ExpressionReader.interval,
+    exp.Interval: forms.interval,
     exp.Paren: ExpressionReader.paren,
     exp.And: ExpressionReader.connective,
     exp.Or: ExpressionReader.connective,
@@ -512,16 +379,16 @@ _READERS: dict[type, Callable[[ExpressionReader, Any, Kind | None], Expression]]
     exp.In: ExpressionReader.in_,
     exp.Like: ExpressionReader.like,
     exp.ILike: ExpressionReader.like,
-    exp.Escape: ExpressionReader.escape,
+    exp.Escape: forms.escape,
     exp.DPipe: ExpressionReader.concatenation,
     exp.Neg: ExpressionReader.negative,
     **dict.fromkeys(_ARITHMETIC, ExpressionReader.arithmetic),
-    exp.Pow: ExpressionReader.power,
-    exp.JSONExtract: ExpressionReader.json,
-    exp.JSONExtractScalar: ExpressionReader.json,
-    exp.Case: ExpressionReader.case,
-    exp.Cast: ExpressionReader.cast,
-    exp.Extract: ExpressionReader.extract,
+    exp.Pow: forms.power,
+    exp.JSONExtract: forms.json,
+    exp.JSONExtractScalar: forms.json,
+    exp.Case: forms.case,
+    exp.Cast: forms.convert,
+    exp.Extract: forms.extract,
     exp.Anonymous: calls.call,
     exp.Trim: calls.trim,
     exp.Substring: calls.substring,
