@@ -186,7 +186,14 @@ views_max = 256
 """Views of one database."""
 
 sql_nesting_max = 32
-"""Parentheses within parentheses in SQL. The grammar needs two; more only uses up the stack."""
+"""Parentheses within parentheses in SQL. People need ten; more only uses up the stack."""
+
+sql_depth_max = 150
+"""Expressions within expressions: `a || b || c` counts two, a chain of `and` or `or` one. Reading
+one takes about four levels of Python's stack, which has 1,000."""
+
+query_inputs_max = 16
+"""Tables and queries in one `from`."""
 
 
 # ------------------------------------------------------------------ settings of one open database

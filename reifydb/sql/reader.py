@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from sqlglot import exp
 
@@ -12,6 +12,8 @@ from reifydb.sql.source import SUPPORTED, Source
 
 RESERVED_PREFIX = "reifydb_"
 """Names of tables that begin so are the system's."""
+
+CAST_HINT = "say what it is: cast(… as …), or …::…"
 
 HINTS = {
     "check": "check the value in the transition that writes it",
@@ -75,7 +77,9 @@ class Reader:
         for key, said in node.args.items():
             if said and key not in wanted:
                 at = self.source.start(node, self.at)
-                self.refuse(f"{what}: {key.replace('_', ' ')} is not supported", at, hint=SUPPORTED)
+                self.refuse(
+                    f"{what}: {key.replace('_', ' ')} is not supported", at, hint=self.source.hint
+                )
 
     def properties(self, tree: exp.Create) -> None:
         """Whatever stands before `table` or after the columns is a property; none is supported."""
@@ -89,3 +93,10 @@ class Reader:
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", words).lower()
         words = {"reference": "references", "computed": "a generated column"}.get(words, words)
         self.refuse(f"{words} is not supported", at, hint=HINTS.get(words, SUPPORTED))
+
+
+def bare(node: Any) -> Any:
+    """A node without the parentheses around it."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    return node
