@@ -23,7 +23,7 @@ pub const Accumulator = struct {
     /// Rows that count: those whose value is not null. Of distinct values: values.
     count: i64 = 0,
     /// Of whole numbers; of `every` and `some`: how many are true.
-    sum: i128 = 0,
+    sum: i128 align(8) = 0,
     floats: ?*exact.Sum = null,
     /// The least or greatest, where it is kept here.
     best: Cell = no_value,

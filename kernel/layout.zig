@@ -32,6 +32,8 @@ pub const indexes_max = 32;
 pub const checks_max = 64;
 pub const views_max = 256;
 pub const queries_max = 256;
+/// Rows that a view with a limit skips and shows.
+pub const top_rows_max = 100_000;
 /// Rows of one query's answer that are kept, and rows that are looked at for it.
 pub const query_rows_max = 1 << 20;
 pub const query_scanned_max = 1 << 28;

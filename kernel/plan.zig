@@ -402,6 +402,40 @@ pub fn widened(arena: *Arena, table: *const Table, row: Row) Error!Row {
     return writer.row;
 }
 
+/// What the sort keys at hand come to: bytes in whose order rows are wanted.
+pub fn orderOf(plan: *const Plan, out: *key.Buffer) Error![]const u8 {
+    const last = plan.last();
+    var at: usize = 0;
+    for (last.program.outputs[plan.columns()..], plan.sorts) |output, sort| {
+        const cell = last.cells[output.register];
+        const start = at;
+        at = key.encodeCell(output.type, cell.is_null != 0, cell.value, cell.tail(), true, at, out) catch return error.KeyTooLong;
+        if (sort.descending) for (out[start..at]) |*byte| {
+            byte.* = ~byte.*;
+        };
+        if (cell.is_null != 0) out[start] = if (sort.nulls_first) 0 else 0xff;
+    }
+    return out[0..at];
+}
+
+/// What the row program has just put out, as a row of a view: with sort keys, their bytes behind the columns. In a block
+/// of its own, or in the arena.
+pub fn viewRow(plan: *const Plan, arena: ?*Arena) Error!Row {
+    var order: [1]Value = undefined;
+    var more: []const Value = &.{};
+    if (plan.sorts.len > 0) {
+        const bytes = try orderOf(plan, &order_key);
+        order[0] = .{ .kind = .bytes, .cell = Cell.ofTail(bytes) };
+        more = &order;
+    }
+    const count = plan.columns();
+    const length = try rowBytes(plan.row, count, more);
+    const at = if (arena) |one| try one.take(length) else try heap.allocate(length);
+    return fill(at, length, plan.row, count, more);
+}
+
+var order_key: key.Buffer = undefined;
+
 /// A row of nothing but nulls.
 pub fn nullRow(arena: *Arena, columns: usize) error{OutOfMemory}!Row {
     const length = row_format.padded(row_format.fixedBytes(columns));

@@ -143,27 +143,11 @@ const Collector = struct {
             layout.control.fault_index = 1;
             return error.LimitReached;
         }
-        const order = if (collector.sorted) "" else try collector.orderOf(last, columns);
+        const order = if (collector.sorted) "" else try arena.copy(try plans.orderOf(plan, &collector.order));
         try answer.add(&arena, .{ .row = row.at, .order = order });
         if (!collector.sorted) return true;
         collector.left -= 1;
         return collector.left > 0;
-    }
-
-    /// The sort keys as bytes in whose order the rows are wanted.
-    fn orderOf(collector: *Collector, last: *const plans.Runner, columns: usize) Error![]const u8 {
-        var at: usize = 0;
-        for (last.program.outputs[columns..], collector.plan.sorts) |output, sort| {
-            const cell = last.cells[output.register];
-            const start = at;
-            at = key.encodeCell(output.type, cell.is_null != 0, cell.value, cell.tail(), true, at, &collector.order) catch return error.KeyTooLong;
-            if (sort.descending) for (collector.order[start..at]) |*byte| {
-                byte.* = ~byte.*;
-            };
-            // Nulls come last in ascending order, first in descending order, unless it is said otherwise.
-            if (cell.is_null != 0) collector.order[start] = if (sort.nulls_first) 0 else 0xff;
-        }
-        return arena.copy(collector.order[0..at]);
     }
 
     fn finish(collector: *Collector, limit: u64, offset: u64) Error!void {

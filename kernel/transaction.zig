@@ -20,6 +20,7 @@ const tree = @import("tree.zig");
 const indexes = @import("index.zig");
 const delta = @import("delta.zig");
 const scratch = @import("scratch.zig");
+const views = @import("view.zig");
 const Index = indexes.Index;
 const Row = row_format.Row;
 const Table = table_format.Table;
@@ -573,6 +574,7 @@ fn savedLayout(entry: Undo) *table_format.Layout {
 
 /// As if nothing had happened since `to`. Cannot fail.
 pub fn rollbackTo(to: Mark) void {
+    if (undo_len > to.undo_len) views.rolledBack();
     while (undo_len > to.undo_len) {
         undo_len -= 1;
         takeBack(undo[undo_len]);

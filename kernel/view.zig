@@ -30,9 +30,12 @@ const Error = layout.Error;
 
 pub const View = struct {
     table: *Table,
-    plan: *Plan,
+    /// Null: the first rows of another view.
+    plan: ?*Plan,
     /// Where the plan lies.
     arena: Arena,
+    top: Top = undefined,
+    inputs: []*Table,
     /// Rows that came in and went out since the view was made or the database opened.
     rows_in: u64 = 0,
     rows_out: u64 = 0,
@@ -56,28 +59,50 @@ pub fn define(number: u32, source: []const u8) Error!void {
     if (views_len == views.len) return error.LimitReached;
     try flush();
     const view = try heap.create(View);
-    view.* = .{ .table = table, .plan = undefined, .arena = .{} };
+    view.* = .{ .table = table, .plan = null, .arena = .{}, .inputs = &.{} };
     errdefer {
+        if (view.plan) |plan| plans.release(plan);
         view.arena.free();
         heap.destroy(View, view);
     }
-    view.plan = try plans.make(&view.arena, source);
-    errdefer plans.release(view.plan);
-    plans.prepare(view.plan, plans.noParameters());
+    try read(view, source);
     try fill(view);
     views[views_len] = view;
     views_len += 1;
     table.view = view;
-    for (view.plan.inputs) |input| input.feeds += 1;
+    for (view.inputs) |input| input.feeds += 1;
 }
+
+/// What a view is: the first word of `source` says whether a plan follows, padded to 8 bytes, or a `Top`.
+fn read(view: *View, source: []const u8) Error!void {
+    if (source.len < 8) return error.InvalidRow;
+    if (std.mem.readInt(u32, source[0..4], .little) == kind_plan) {
+        const plan = try plans.make(&view.arena, source[8..]);
+        view.plan = plan;
+        view.inputs = plan.inputs;
+        plans.prepare(plan, plans.noParameters());
+        return;
+    }
+    if (source.len != 24) return error.InvalidRow;
+    const from = table_format.get(std.mem.readInt(u32, source[4..8], .little)) orelse return error.NoRelation;
+    view.top = .{
+        .count = std.mem.readInt(u64, source[8..16], .little),
+        .skip = std.mem.readInt(u64, source[16..24], .little),
+    };
+    if (view.top.count + view.top.skip > layout.top_rows_max) return error.LimitReached;
+    view.inputs = try view.arena.slice(*Table, 1);
+    view.inputs[0] = from;
+}
+
+const kind_plan: u32 = 0;
 
 /// Its table goes away.
 pub fn forget(view: *View) void {
     const at = std.mem.indexOfScalar(*View, views[0..views_len], view).?;
     std.mem.copyForwards(*View, views[at..], views[at + 1 .. views_len]);
     views_len -= 1;
-    for (view.plan.inputs) |input| input.feeds -= 1;
-    plans.release(view.plan);
+    for (view.inputs) |input| input.feeds -= 1;
+    if (view.plan) |plan| plans.release(plan);
     view.arena.free();
     heap.destroy(View, view);
 }
@@ -85,7 +110,8 @@ pub fn forget(view: *View) void {
 /// Fills an empty view from its inputs. Not logged, not undone: whoever gives the view up gives its tables up.
 fn fill(view: *View) Error!void {
     defer arena.reset();
-    const plan = view.plan;
+    view.table.last_lsn = layout.control.lsn;
+    const plan = view.plan orelse return fillTop(view);
     if (plan.grouped) {
         var sink = group_rows.Sink.init(view.table, plan, &arena, .loading);
         var join: joins.Join(group_rows.Sink) = .{ .plan = plan, .arena = &arena, .sink = &sink };
@@ -97,7 +123,6 @@ fn fill(view: *View) Error!void {
         var join: joins.Join(Loader) = .{ .plan = plan, .arena = &arena, .sink = &sink };
         _ = try join.all(&plan.drivers[0]);
     }
-    view.table.last_lsn = layout.control.lsn;
 }
 
 const Loader = struct {
@@ -105,9 +130,8 @@ const Loader = struct {
     plan: *const Plan,
 
     pub fn take(loader: *Loader, rows: []const Row) Error!bool {
-        const row = loader.plan.row;
-        try row.run(rows);
-        try transaction.loadDerived(loader.table, try plans.heapRow(row, row.outputs(), &.{}));
+        try loader.plan.row.run(rows);
+        try transaction.loadDerived(loader.table, try plans.viewRow(loader.plan, null));
         return true;
     }
 };
@@ -140,7 +164,7 @@ fn bring(waiting: []const transaction.Undo, touched: *arenas.List(*Table)) Error
     try changes.collect(&arena, waiting, touched);
     if (touched.items.len == 0) return;
     for (views[0..views_len]) |view| {
-        const concerned = for (view.plan.inputs) |input| {
+        const concerned = for (view.inputs) |input| {
             if (input.window != null) break true;
         } else false;
         if (!concerned or table_format.get(view.table.number) != view.table) continue;
@@ -155,7 +179,7 @@ fn bring(waiting: []const transaction.Undo, touched: *arenas.List(*Table)) Error
 }
 
 fn run(view: *View) Error!void {
-    const plan = view.plan;
+    const plan = view.plan orelse return runTop(view);
     if (plan.grouped) {
         var sink = group_rows.Sink.init(view.table, plan, &arena, .changing);
         try drive(view, group_rows.Sink, &sink);
@@ -169,7 +193,7 @@ fn run(view: *View) Error!void {
 
 /// Every change of every input, the last input first.
 fn drive(view: *View, comptime Sink: type, sink: *Sink) Error!void {
-    const plan = view.plan;
+    const plan = view.plan.?;
     var join: joins.Join(Sink) = .{ .plan = plan, .arena = &arena, .sink = sink };
     var i = plan.inputs.len;
     while (i > 0) {
@@ -189,16 +213,16 @@ fn drive(view: *View, comptime Sink: type, sink: *Sink) Error!void {
 
 /// A view of one input: each of its rows is one of the input's, or none.
 fn runOne(view: *View) Error!void {
-    const plan = view.plan;
+    const plan = view.plan.?;
     const input = plan.inputs[0];
     for (input.window.?.changes.items) |change| {
         view.rows_in += 1;
         const at = scratch.mark();
         defer scratch.release(at);
         const old = try shown(plan, input, change.old);
-        const before = if (old) try plans.arenaRow(&arena, plan.row, plan.row.outputs()) else null;
+        const before = if (old) try plans.viewRow(plan, &arena) else null;
         if (try shown(plan, input, change.new)) {
-            const after = try plans.heapRow(plan.row, plan.row.outputs(), &.{});
+            const after = try plans.viewRow(plan, null);
             if (before) |row| if (!sameKey(view.table, row, after)) {
                 errdefer heap.free(after.at, after.length());
                 try remove(view.table, row);
@@ -244,9 +268,8 @@ const Difference = struct {
     weights: arenas.List(i64) = .{},
 
     pub fn take(difference: *Difference, rows: []const Row) Error!bool {
-        const row = difference.plan.row;
-        try row.run(rows);
-        const made = try plans.arenaRow(&arena, row, row.outputs());
+        try difference.plan.row.run(rows);
+        const made = try plans.viewRow(difference.plan, &arena);
         const found = try difference.rows.put(&arena, made.bytes());
         if (found.new) try difference.weights.add(&arena, 0);
         difference.weights.items[found.number] += difference.times;
@@ -266,6 +289,105 @@ const Difference = struct {
         };
     }
 };
+
+// ---------------------------------------------------------------- the first rows of another view
+
+/// Of a view whose rows are the first ones of another, in the order of that one's key.
+const Top = struct {
+    count: u64,
+    skip: u64,
+    /// The key there of the last row here, once it is known: rows behind it do not matter. Known as of `epoch`.
+    last: key.Buffer = undefined,
+    last_len: usize = 0,
+    known_at: u64 = 0,
+
+    /// Whether what changed may change what is shown.
+    fn concerns(top: *const Top, window: *const changes.Window) bool {
+        if (top.known_at != epoch) return true;
+        for (window.changes.items) |change| {
+            if (change.old != 0 and !top.isBehind(window.table, .{ .at = change.old })) return true;
+            if (change.new != 0 and !top.isBehind(window.table, .{ .at = change.new })) return true;
+        }
+        return false;
+    }
+
+    fn isBehind(top: *const Top, from: *Table, row: Row) bool {
+        const len = from.tree.keyOf(row, &own_key);
+        return std.mem.order(u8, own_key[0..len], top.last[0..top.last_len]) == .gt;
+    }
+};
+
+var own_key: key.Buffer = undefined;
+
+/// Goes up when rows have been taken back: what was known of them before may be wrong.
+var epoch: u64 = 1;
+
+pub fn rolledBack() void {
+    epoch += 1;
+}
+
+/// The rows that are to be shown.
+fn firstRows(view: *View) Error![]Row {
+    const top = &view.top;
+    const from = view.inputs[0];
+    var found: arenas.List(Row) = .{};
+    var skip = top.skip;
+    top.known_at = 0;
+    var it = trees.Iterator(false){ .path = &top_path };
+    var next = it.first(&from.tree);
+    while (next) |row| : (next = it.next()) {
+        if (found.items.len == top.count) break;
+        if (row.has(row_format.flag_dead)) continue;
+        if (skip > 0) {
+            skip -= 1;
+            continue;
+        }
+        try found.add(&arena, row);
+    }
+    if (found.items.len == top.count and top.count > 0) {
+        top.last_len = from.tree.keyOf(found.items[found.items.len - 1], &top.last);
+        top.known_at = epoch;
+    }
+    return found.items;
+}
+
+var top_path: trees.Path = undefined;
+
+fn copied(row: Row) Error!Row {
+    const length = row.length();
+    const at = try heap.allocate(length);
+    @memcpy(@as([*]u8, @ptrFromInt(at))[0..length], row.bytes());
+    const made: Row = .{ .at = at };
+    made.clear(row_format.flag_fresh | row_format.flag_new_key | row_format.flag_dead);
+    return made;
+}
+
+fn fillTop(view: *View) Error!void {
+    for (try firstRows(view)) |row| try transaction.loadDerived(view.table, try copied(row));
+}
+
+fn runTop(view: *View) Error!void {
+    const window = view.inputs[0].window.?;
+    view.rows_in += window.changes.items.len;
+    if (!view.top.concerns(window)) return;
+    const wanted = try firstRows(view);
+    var keys: arenas.Strings = .{};
+    for (wanted) |row| {
+        const len = view.table.tree.keyOf(row, &own_key);
+        _ = try keys.put(&arena, own_key[0..len]);
+    }
+    var gone: arenas.List(Row) = .{};
+    var it = trees.Iterator(false){ .path = &top_path };
+    var next = it.first(&view.table.tree);
+    while (next) |row| : (next = it.next()) {
+        if (row.has(row_format.flag_dead)) continue;
+        const len = view.table.tree.keyOf(row, &own_key);
+        const found = try keys.put(&arena, own_key[0..len]);
+        if (found.new) try gone.add(&arena, row);
+    }
+    for (gone.items) |row| try transaction.removeDerived(view.table, row);
+    for (wanted) |row| try transaction.putDerived(view.table, try copied(row));
+}
 
 // ---------------------------------------------------------------- checks
 
@@ -301,12 +423,13 @@ fn putBack(table: *Table, kept: Kept) bool {
 fn differs(view: *View) Error!bool {
     const own = setAside(view.table);
     var values: [layout.columns_max]Kept = undefined;
-    for (view.plan.aggregates, 0..) |one, i| if (one.values) |table| {
+    const aggregates: []const plans.Aggregate = if (view.plan) |plan| plan.aggregates else &.{};
+    for (aggregates, 0..) |one, i| if (one.values) |table| {
         values[i] = setAside(table);
     };
     const filled = fill(view);
     var different = putBack(view.table, own);
-    for (view.plan.aggregates, 0..) |one, i| if (one.values) |table| {
+    for (aggregates, 0..) |one, i| if (one.values) |table| {
         if (putBack(table, values[i])) different = true;
     };
     try filled;

@@ -25,7 +25,9 @@ from reifydb.database.modules import Module
 from reifydb.database.outcomes import Outcomes
 from reifydb.database.packed import check_packed, not_run, pieces
 from reifydb.database.positions import Position
+from reifydb.database.queries import Queries, Values
 from reifydb.database.registry import Registry
+from reifydb.database.rows import Rows
 from reifydb.database.scans import scan_request
 from reifydb.database.schema import SchemaChange
 from reifydb.database.state import Row, State
@@ -121,6 +123,7 @@ class Database:
         self._state = State(self._kernel)
         self._registry = Registry(workshop, self._state, self._executor, self._watchdog, options)
         self._transitions = self._registry.transitions
+        self._queries = Queries(self._state)
         open_databases.add(self)
 
     # ------------------------------------------------------------------ opening
@@ -438,6 +441,28 @@ class Database:
             pages = [] if request is None else self._state.scan_all(handle, request)
         decode = handle.rows.decode_many_mappings
         return (row for page in pages for row in decode(page))
+
+    def query(self, sql: str, params: Values | None = None) -> Rows:
+        """The answer to a `select`, all of one moment (docs/sql.md).
+
+        Parsed and planned when it is first asked; after that it is one crossing.
+
+        Args:
+            sql: One `select`; values in it as `:name`, `?` or `$1`.
+            params: Their values: a mapping of names, or a sequence in their order.
+
+        Raises:
+            SqlError: It cannot be parsed, is not supported, or does not fit the tables.
+            RequestError, WrongTypeError: The parameters are not those of the query.
+            ExpressionError: An expression could not be computed for a row.
+            LimitError: The answer has more than `query_rows_max` rows, or the query looked at more
+                than `query_scanned_max`.
+        """
+        self._turns.prepare()
+        with self._turns.lock:
+            self._turns.settle()
+            self._check_open()
+            return self._queries.run(sql, params)
 
     def subscribe(self, table: str, *, since: Position | None = None) -> Changes:
         """Listens to a table: a snapshot of it, then what each commit changes in it.

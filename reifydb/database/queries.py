@@ -34,9 +34,9 @@ class Prepared:
     """
 
     def __init__(self, sql: str, query: Query, number: int, catalog: Catalog) -> None:
+        from reifydb.sql.query import Select
         from reifydb.views.plan import encode
         from reifydb.views.planner import Planner
-        from reifydb.sql.query import Select
 
         if not isinstance(query, Select):
             raise RequestError("union, except and intersect are not supported yet")

@@ -87,10 +87,14 @@ class Rows(Sequence[Row]):
 
     def __repr__(self) -> str:
         shown = [[_short(value) for value in values] for values in self._values[:SHOWN_MAX]]
-        columns = list(zip(self._names, *shown, strict=True)) if shown else [(n,) for n in self._names]
+        columns = (
+            list(zip(self._names, *shown, strict=True)) if shown else [(n,) for n in self._names]
+        )
         widths = [max(map(len, column)) for column in columns]
-        lines = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
-                 for line in (self._names, ["-" * w for w in widths], *shown)]
+        lines = [
+            "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+            for line in (self._names, ["-" * w for w in widths], *shown)
+        ]
         more = len(self._values) - len(shown)
         lines.append(f"({len(self._values):,} rows{f', {more:,} not shown' if more else ''})")
         return "\n".join(lines)

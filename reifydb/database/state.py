@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reifydb.config import indexes_max, tables_max
+from reifydb.database.expressions import EXPRESSION_FAILED, expression_error
 from reifydb.database.refusals import refusal
 from reifydb.database.scans import Scan
 from reifydb.database.tables import FIRST_TABLE, SYSTEM_TABLES, TABLES, Catalog, TableHandle
@@ -15,7 +16,7 @@ from reifydb.engine.catalog import Index, Table
 from reifydb.engine.descriptors import index_descriptor, table_descriptor
 from reifydb.engine.kernel import INPUT_BYTES_MAX, Kernel
 from reifydb.engine.table_json import table_from_json, table_to_json
-from reifydb.errors import DuplicateKeyError, KernelError, LimitError, SchemaError
+from reifydb.errors import DuplicateKeyError, KernelError, LimitError, ReifyDBError, SchemaError
 
 Row = dict[str, object]
 
@@ -196,6 +197,15 @@ class State:
         row = {"number": table.number, "name": table.name, "definition": definition}
         self.write_system(TABLES, row)
         self.catalog = self.catalog.with_table(table)
+
+    def refusal(self, code: int) -> ReifyDBError:
+        """The error for what the kernel refused as a transaction was to commit."""
+        control = self.kernel.control
+        handle = self.catalog.by_number.get(control.fault_table)
+        name = "?" if handle is None else handle.name
+        if code == EXPRESSION_FAILED:
+            return expression_error(control, None, "", f"view {name}")
+        return refusal(code, control, self.catalog, name, None)
 
     def _expect(self, code: int, table: Table) -> None:
         if code in (-12, -13):

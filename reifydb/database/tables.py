@@ -68,7 +68,7 @@ class TableHandle:
         self.table, self.name, self.number = table, table.name, table.number
         what = f"table {table.name}"
         self.rows = row_codec(table.columns, what=what)
-        self.keys = KeyCodec(table.key_columns, what=what)
+        self.keys = KeyCodec(table.key_columns, what=what, nullable=table.derived)
         self._keys = row_codec(table.key_columns, what=what)
         self.names = tuple(c.name for c in table.columns)
         self.auto = None if table.auto is None else table.columns[table.auto].name
@@ -192,6 +192,11 @@ class Catalog:
             return self.handles[name]
         except (KeyError, TypeError):
             raise UnknownNameError("table", str(name), self.user_names) from None
+
+    def visible_table(self, name: str) -> Table | None:
+        """The table of this name as a query sees it; None when there is none."""
+        found = self.handles.get(name)
+        return None if found is None else found.table
 
     def writable(self, name: str) -> TableHandle:
         """The same, but not one of the system's.
