@@ -191,10 +191,15 @@ pub const Sink = struct {
             try transaction.removeDerived(values, old.?);
             return -1;
         }
+        if (sink.mode == .loading) if (old) |there| {
+            values.subtractHash(there);
+            there.slot(column).* = @bitCast(now);
+            values.addHash(there);
+            return 0;
+        };
         const row = try sink.valueRow(values, group, aggregate.kind, value, now);
         if (sink.mode == .loading) {
-            if (old) |there| there.slot(column).* = @bitCast(now) else try transaction.loadDerived(values, row);
-            if (old != null) heap.free(row.at, row.length());
+            try transaction.loadDerived(values, row);
         } else if (old) |there| try transaction.replaceDerived(values, there, row) else try transaction.putDerived(values, row);
         return if (before == 0) 1 else 0;
     }

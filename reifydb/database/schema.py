@@ -20,9 +20,11 @@ from reifydb.sql.statements import (
     AddColumn,
     CreateIndex,
     CreateTable,
+    CreateView,
     DropColumn,
     DropIndex,
     DropTable,
+    DropView,
     RenameColumn,
     RenameTable,
     Statement,
@@ -82,7 +84,7 @@ class SchemaChange:
             return
         table = self._table(statement.table)
         users = {b.module for b in self._bound() if b.table == table.number}
-        self._refuse_bound(f"table {table.name}", users)
+        self._refuse_used(f"table {table.name}", users, self._state.views.users(table.name))
         self._state.drop_table(table)
 
     @_apply.register
@@ -90,7 +92,28 @@ class SchemaChange:
         table = self._table(statement.table)
         if statement.name in self._state.catalog.handles:
             self._refuse_taken("table", statement.name)
+        used = self._state.views.users(table.name)
+        self._refuse_used(f"table {table.name}", (), used, "renamed")
         self._state.describe(replace(table, name=statement.name))
+
+    # ------------------------------------------------------------------ views
+
+    @_apply.register
+    def _create_view(self, statement: CreateView) -> None:
+        if statement.name in self._state.catalog.handles:
+            if not statement.if_not_exists:
+                self._refuse_taken("table or view", statement.name)
+            return
+        self._state.views.create(statement)
+
+    @_apply.register
+    def _drop_view(self, statement: DropView) -> None:
+        if statement.if_exists and statement.name not in self._state.catalog.handles:
+            return
+        view = self._state.views.find(statement.name)
+        users = {b.module for b in self._bound() if b.table == view.number}
+        self._refuse_used(f"view {view.name}", users, self._state.views.users(view.name))
+        self._state.views.drop(view)
 
     # ------------------------------------------------------------------ columns
 
@@ -110,6 +133,8 @@ class SchemaChange:
         position = self._position(table, statement.column)
         if table.position(statement.name) is not None:
             self._refuse_taken(f"column in table {table.name}:", statement.name)
+        used = self._state.views.users(table.name, statement.column)
+        self._refuse_used(f"column {table.name}.{statement.column}", (), used, "renamed")
         columns = list(table.columns)
         columns[position] = replace(columns[position], name=statement.name)
         # Names are not the kernel's, but subscribers must learn that these have changed.
@@ -127,7 +152,7 @@ class SchemaChange:
             self._refuse(f"{what} cannot be dropped", problems)
         bound = self._bound()
         users = {b.module for b in bound if b.table == table.number and place in b.places}
-        self._refuse_bound(what, users)
+        self._refuse_used(what, users, self._state.views.users(table.name, statement.column))
         self._state.alter_table(_without(table, position))
 
     # ------------------------------------------------------------------ indexes
@@ -157,7 +182,8 @@ class SchemaChange:
             raise UnknownNameError("index", statement.name, self._state.catalog.index_names)
         bound = self._bound()
         users = {b.module for b in bound if b.table == table.number and index.number in b.indexes}
-        self._refuse_bound(f"index {index.name}", users)
+        used = self._state.views.index_users(table.number, index.number)
+        self._refuse_used(f"index {index.name}", users, used)
         self._state.drop_index(table, index)
         left = tuple(other for other in table.indexes if other is not index)
         self._state.describe(replace(table, indexes=left))
@@ -184,10 +210,13 @@ class SchemaChange:
     def _refuse(message: str, problems: Iterable[str]) -> None:
         raise SchemaError(message + ":" + "".join(f"\n- {problem}" for problem in problems))
 
-    def _refuse_bound(self, what: str, modules: Iterable[str]) -> None:
+    def _refuse_used(
+        self, what: str, modules: Iterable[str], views: Iterable[str], how: str = "dropped"
+    ) -> None:
         users = [f"module {module} binds it" for module in sorted(modules)]
+        users += [f"view {view} is made of it" for view in sorted(views)]
         if users:
-            self._refuse(f"{what} cannot be dropped", users)
+            self._refuse(f"{what} cannot be {how}", users)
 
 
 def _without(table: Table, position: int) -> Table:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reifydb.config import indexes_max, tables_max
-from reifydb.database.expressions import EXPRESSION_FAILED, expression_error
 from reifydb.database.refusals import refusal
 from reifydb.database.scans import Scan
 from reifydb.database.tables import FIRST_TABLE, SYSTEM_TABLES, TABLES, Catalog, TableHandle
+from reifydb.database.views import Views
 from reifydb.engine.catalog import Index, Table
 from reifydb.engine.descriptors import index_descriptor, table_descriptor
 from reifydb.engine.kernel import INPUT_BYTES_MAX, Kernel
@@ -36,6 +36,7 @@ class State:
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel, self.catalog = kernel, Catalog()
+        self.views = Views(self)
         for table, descriptor in _SYSTEM_TABLES:
             self.create_in_kernel(table, descriptor)
 
@@ -160,9 +161,13 @@ class State:
         """Takes a table away inside the open transaction. Its number is never used again: a row
         without a definition stays.
         """
-        self._expect(self.kernel.call["drop_table"](table.number), table)
+        self.drop_in_kernel(table)
         self.write_system(TABLES, {"number": table.number, "name": "", "definition": ""})
         self.catalog = self.catalog.without(table)
+
+    def drop_in_kernel(self, table: Table) -> None:
+        """The same, but the schema does not know of it."""
+        self._expect(self.kernel.call["drop_table"](table.number), table)
 
     def create_index(self, table: Table, index: Index) -> None:
         """Makes an index of the rows that are there, inside the open transaction; `describe` says
@@ -200,12 +205,7 @@ class State:
 
     def refusal(self, code: int) -> ReifyDBError:
         """The error for what the kernel refused as a transaction was to commit."""
-        control = self.kernel.control
-        handle = self.catalog.by_number.get(control.fault_table)
-        name = "?" if handle is None else handle.name
-        if code == EXPRESSION_FAILED:
-            return expression_error(control, None, "", f"view {name}")
-        return refusal(code, control, self.catalog, name, None)
+        return self.views.refusal(code)
 
     def _expect(self, code: int, table: Table) -> None:
         if code in (-12, -13):
@@ -225,12 +225,16 @@ class State:
 
     def read_catalog(self) -> None:
         """Reads the schema from its table, after recovery."""
-        tables, following = [], FIRST_TABLE
+        tables: list[Table] = []
+        views: list[Table] = []
+        following = FIRST_TABLE
         for row in self.rows_of(TABLES):
             number = row["number"]
             assert isinstance(number, int)
             following = max(following, number + 1)
             if row["definition"]:
-                table = table_from_json(str(row["definition"]))
-                tables.append(replace(table, number=number))
+                table = replace(table_from_json(str(row["definition"])), number=number)
+                (tables if table.view is None else views).append(table)
         self.catalog = Catalog(tables, following)
+        if views:
+            self.views.restore(views)

@@ -209,6 +209,8 @@ class Catalog:
             raise RequestError(
                 f"table {name} is the system's own", hint="execute and install change it"
             )
+        if handle.table.derived:
+            raise RequestError(f"{name} is a view", hint="write the tables that it is made of")
         return handle
 
     @property

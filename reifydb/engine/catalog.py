@@ -116,6 +116,21 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """What a view is made from.
+
+    Attributes:
+        sql: Its query, as it was written.
+        reads: The tables and views that it names, each with the columns that it had then.
+        parts: So many tables it takes, with numbers up to its own.
+    """
+
+    sql: str
+    reads: tuple[tuple[str, tuple[str, ...]], ...]
+    parts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table: its columns, the positions of its primary key, its auto-increment column.
 
@@ -136,6 +151,7 @@ class Table:
     dropped: tuple[tuple[int, int], ...] = ()
     derived: bool = False
     hidden: tuple[Column, ...] = ()
+    view: View | None = None
 
     @property
     def places(self) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ import json
 import math
 from typing import Any
 
-from reifydb.engine.catalog import NAME, Column, Index, Table, Type, named_type
+from reifydb.engine.catalog import NAME, Column, Index, Table, Type, View, named_type
 from reifydb.engine.values import INT_MAX, INT_MIN
 from reifydb.errors import FormatVersionError
 
@@ -43,6 +43,10 @@ def table_to_json(table: Table) -> str:
     }
     if table.indexes:
         facts["indexes"] = [_index_to_json(index) for index in table.indexes]
+    if table.view is not None:
+        view = table.view
+        facts = {"format": FORMAT, "name": table.name, "number": table.number}
+        facts["view"] = {"sql": view.sql, "reads": view.reads, "parts": view.parts}
     if table.dropped:
         facts["dropped"] = [list(pair) for pair in table.dropped]
     return json.dumps(facts, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -60,6 +64,8 @@ def table_from_json(text: str) -> Table:
             hint = "open it with the version of ReifyDB that wrote it"
             message = f"a table is described in format {facts['format']}, known is {FORMAT}"
             raise FormatVersionError(message, hint=hint)
+        if "view" in facts:
+            return _view_from_json(facts)
         table = Table(
             name=_name(facts["name"]),
             columns=tuple(_column_from_json(column) for column in facts["columns"]),
@@ -74,6 +80,16 @@ def table_from_json(text: str) -> Table:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise FormatVersionError(f"not a table's description: {error!r}") from None
     return table
+
+
+def _view_from_json(facts: dict[str, Any]) -> Table:
+    """A view without its columns: they follow from its query and the tables."""
+    view = facts["view"]
+    reads = tuple((_name(name), tuple(map(_name, columns))) for name, columns in view["reads"])
+    if not isinstance(view["sql"], str):
+        raise TypeError("a view's query is a text")
+    kept = View(view["sql"], reads, _integer(view["parts"]))
+    return Table(_name(facts["name"]), (), (), number=_integer(facts["number"]), view=kept)
 
 
 def _column_to_json(column: Column) -> dict[str, object]:

@@ -22,12 +22,15 @@ def parse_script(sql: str) -> list[tuple[Statement, int]]:
         SqlError: See `reifydb.sql.statements.parse_statements`.
     """
     from reifydb.sql.alterations import Alteration
+    from reifydb.sql.create_view import ViewDefinition
 
     source = Source(sql)
     found: list[tuple[Statement, int]] = []
     for tree, at in source.statements():
         if isinstance(tree, exp.Create) and tree.args.get("kind") == "TABLE":
             found.append((Definition(source, at).read(tree), at))
+        elif isinstance(tree, exp.Create) and tree.args.get("kind") == "VIEW":
+            found.append((ViewDefinition(source, at).read(tree), at))
         else:
             found += [(one, at) for one in Alteration(source, at).read(tree)]
     return found

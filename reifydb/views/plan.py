@@ -112,10 +112,13 @@ class Plan:
 
 @dataclass(slots=True)
 class Encoded:
-    """A plan's bytes, and for its programs where their instructions stand in the SQL."""
+    """A plan's bytes, for its programs where their instructions stand in the SQL, and the secondary
+    indexes that it uses: number of the table, number of the index.
+    """
 
     data: bytes
     programs: list[Program] = field(default_factory=list)
+    indexes: frozenset[tuple[int, int]] = frozenset()
 
     def place(self, program: int, instruction: int) -> int | None:
         """Where in the SQL an instruction stands, from 0; None when it is of no program."""
@@ -176,4 +179,6 @@ def encode(plan: Plan) -> Encoded:
         parts += [head, program.encoded]
         at += len(head) + len(program.encoded)
     parts.append(struct.pack(f"<{len(words)}I", *words))
-    return Encoded(b"".join(parts), made.programs)
+    used = {(plan.inputs[d.input], d.index) for d in plan.drivers if d.index}
+    used |= {(plan.inputs[s.input], s.index) for d in plan.drivers for s in d.steps if s.index}
+    return Encoded(b"".join(parts), made.programs, frozenset(used))
