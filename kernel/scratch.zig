@@ -15,9 +15,20 @@ pub fn take(count: usize) error{TextTooLong}![]u8 {
     return region[used..][0..count];
 }
 
+pub fn copy(bytes: []const u8) error{TextTooLong}![]const u8 {
+    const made = try take(bytes.len);
+    @memcpy(made, bytes);
+    return made;
+}
+
 /// Gives the end of what was taken last back: a text became shorter than it might have been.
 pub fn giveBack(count: usize) void {
     used -= count;
+}
+
+/// Whether `bytes` end where the next bytes will be taken.
+pub fn isLast(bytes: []const u8) bool {
+    return @intFromPtr(bytes.ptr) >= @intFromPtr(&region) and @intFromPtr(bytes.ptr) + bytes.len == @intFromPtr(&region) + used;
 }
 
 pub fn reset() void {
