@@ -64,6 +64,7 @@ pub fn ofDecimal(value: i64, scale: i64) Failure![]const u8 {
 }
 
 pub fn ofFloat(value: f64) Failure![]const u8 {
+    _ = try number.finite(value);
     const shortest = float.binaryToDecimal(u64, @bitCast(value), 52, 11, false, &float.Backend64_TablesFull);
     var bytes: [20]u8 = undefined;
     const digits = digitsOf(shortest.mantissa, &bytes);
