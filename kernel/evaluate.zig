@@ -8,6 +8,11 @@ const std = @import("std");
 const layout = @import("layout.zig");
 const heap = @import("heap.zig");
 const number = @import("scalar_number.zig");
+const number_text = @import("number_text.zig");
+const text = @import("scalar_text.zig");
+const time = @import("scalar_time.zig");
+const json = @import("scalar_json.zig");
+const like = @import("scalar_like.zig").like;
 const scratch = @import("scratch.zig");
 const row_format = @import("row.zig");
 const cell_format = @import("cell.zig");
@@ -165,12 +170,14 @@ fn order(a: []const u8, b: []const u8) std.math.Order {
 /// All that is not worth a place in the loop. A null operand makes the result null.
 noinline fn other(at: *const Instruction, cells: [*]Cell) Failure!void {
     const operands = programs.operandsOf(at.op);
+    const has_b = operands.b and at.b != programs.no_register;
+    const has_c = operands.c and at.c() != programs.no_register;
     const a = cells[at.a];
-    if (a.is_null != 0) return setNull(at, cells);
-    var b: Cell = .none;
-    if (operands.b and at.b != programs.no_register) {
-        b = cells[at.b];
-        if (b.is_null != 0) return setNull(at, cells);
+    const b = if (has_b) cells[at.b] else Cell{};
+    const c = if (has_c) cells[at.c()] else Cell{};
+    if (a.is_null | b.is_null | c.is_null != 0) {
+        cells[at.dst] = Cell.none;
+        return;
     }
     cells[at.dst] = switch (at.op) {
         .div => .ofInt(try number.div(a.int(), b.int())),
@@ -205,12 +212,54 @@ noinline fn other(at: *const Instruction, cells: [*]Cell) Failure!void {
         .float_to_decimal => .ofInt(try number.floatToDecimal(a.float(), at.imm)),
         .bool_to_int => a,
         .int_to_bool => .ofBool(a.isTrue()),
+
+        .int_to_text => .ofTail(try number_text.ofInt(a.int())),
+        .decimal_to_text => .ofTail(try number_text.ofDecimal(a.int(), at.imm)),
+        .float_to_text => .ofTail(try number_text.ofFloat(a.float())),
+        .bool_to_text => .ofTail(text.ofBool(a.isTrue())),
+        .timestamp_to_text => .ofTail(try time.text(a.int())),
+        .uuid_to_text => .ofTail(try text.ofUuid(a.tail())),
+        .text_to_int => .ofInt(try number_text.toInt(a.tail())),
+        .text_to_decimal => .ofInt(try number_text.toDecimal(a.tail(), at.imm)),
+        .text_to_float => .ofFloat(try number_text.toFloat(a.tail())),
+        .text_to_bool => .ofBool(try text.toBool(a.tail())),
+        .text_to_timestamp => .ofInt(try time.parse(a.tail())),
+        .text_to_uuid => .ofTail(try text.toUuid(a.tail())),
+        .text_to_json => .ofTail(try json.parse(a.tail())),
+
+        .concat => .ofTail(try text.concat(a.tail(), b.tail())),
+        .lower => .ofTail(try text.lower(a.tail())),
+        .upper => .ofTail(try text.upper(a.tail())),
+        .length => .ofInt(text.length(a.tail())),
+        .octet_length => .ofInt(a.len),
+        .substr => .ofTail(try text.substr(a.tail(), b.int(), if (has_c) c.int() else null)),
+        .trim => .ofTail(text.trim(a.tail(), if (has_b) b.tail() else " ", at.imm)),
+        .replace => .ofTail(try text.replace(a.tail(), b.tail(), c.tail())),
+        .position => .ofInt(text.position(a.tail(), b.tail())),
+        .like => .ofBool(try like(a.tail(), b.tail(), at.imm)),
+        .starts_with => .ofBool(text.startsWith(a.tail(), b.tail())),
+        .left => .ofTail(text.left(a.tail(), b.int())),
+        .right => .ofTail(text.right(a.tail(), b.int())),
+        .repeat => .ofTail(try text.repeat(a.tail(), b.int())),
+        .lpad => .ofTail(try text.padLeft(a.tail(), b.int(), c.tail())),
+        .rpad => .ofTail(try text.padRight(a.tail(), b.int(), c.tail())),
+        .reverse => .ofTail(try text.reverse(a.tail())),
+
+        .date_trunc => .ofInt(try time.truncate(a.int(), @fromBackingInt(@intCast(at.imm)))),
+        .extract => .ofInt(time.extract(a.int(), @fromBackingInt(@intCast(at.imm)))),
+        .add_months => .ofInt(try time.addMonths(a.int(), b.int())),
+
+        .json_get => maybeTail(json.member(a.tail(), b.tail())),
+        .json_at => maybeTail(json.element(a.tail(), b.int())),
+        .json_text => maybeTail(try json.contents(a.tail())),
+        .json_length => if (json.length(a.tail())) |count| .ofInt(count) else .none,
+        .json_type => .ofTail(json.kind(a.tail())),
         else => unreachable, // in the loop
     };
 }
 
-fn setNull(at: *const Instruction, cells: [*]Cell) void {
-    cells[at.dst] = Cell.none;
+fn maybeTail(found: ?[]const u8) Cell {
+    return if (found) |bytes| .ofTail(bytes) else .none;
 }
 
 /// A canonical row of the program's outputs, on the heap. NotNull: `control.fault_column` is the output.

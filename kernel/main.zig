@@ -421,6 +421,11 @@ test {
     _ = @import("cell.zig");
     _ = @import("scratch.zig");
     _ = @import("scalar_number.zig");
+    _ = @import("number_text.zig");
+    _ = @import("scalar_text.zig");
+    _ = @import("scalar_like.zig");
+    _ = @import("scalar_time.zig");
+    _ = @import("scalar_json.zig");
     _ = @import("evaluate.zig");
     _ = @import("tree.zig");
     _ = @import("arena.zig");

@@ -181,7 +181,7 @@ pub fn decimalToFloat(a: i64, scale: i64) f64 {
 pub fn floatToInt(a: f64) Failure!i64 {
     const whole = round(a);
     const limit: f64 = 1 << 63;
-    if (whole < -limit or whole >= limit) return error.OutOfRange;
+    if (!(whole >= -limit and whole < limit)) return error.OutOfRange;
     return @trunc(whole);
 }
 

@@ -15,11 +15,18 @@ pub fn take(count: usize) error{TextTooLong}![]u8 {
     return region[used..][0..count];
 }
 
+pub fn copy(bytes: []const u8) error{TextTooLong}![]const u8 {
+    const made = try take(bytes.len);
+    @memcpy(made, bytes);
+    return made;
+}
+
 /// Gives the end of what was taken last back: a text became shorter than it might have been.
 pub fn giveBack(count: usize) void {
     used -= count;
 }
 
+<<<<<<< .merge_file_47rUck
 /// Where the next text will lie: what is taken from here on goes with `release`.
 pub inline fn mark() usize {
     return used;
@@ -27,6 +34,11 @@ pub inline fn mark() usize {
 
 pub inline fn release(to: usize) void {
     used = to;
+=======
+/// Whether `bytes` end where the next bytes will be taken.
+pub fn isLast(bytes: []const u8) bool {
+    return @intFromPtr(bytes.ptr) >= @intFromPtr(&region) and @intFromPtr(bytes.ptr) + bytes.len == @intFromPtr(&region) + used;
+>>>>>>> .merge_file_T7A4uQ
 }
 
 pub fn reset() void {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -53,8 +54,8 @@ def call(reader: ExpressionReader, node: exp.Anonymous, wanted: Kind | None) -> 
         reader.refuse(f"{name} has other arguments", at, hint=function.signature)
     special = _SPECIAL.get(function.name)
     if special is not None:
-        return special(reader, function, arguments, wanted)
-    return _plain(reader, function, arguments)
+        return replace(special(reader, function, arguments, wanted), at=at)
+    return replace(_plain(reader, function, arguments), at=at)
 
 
 def _plain(reader: ExpressionReader, function: Function, nodes: list[Any]) -> Operation:

@@ -163,7 +163,6 @@ class Emitter:
     def _plain(self, node: Operation, into: int | None) -> int:
         """An operation that is one instruction."""
         name = "sign_float" if node.op == "sign" and node.kind.type is Type.FLOAT else node.op
-        name = "sign_int" if name == "sign" else name
         registers = [self.emit(arg) for arg in node.args]
         target = self.allocate() if into is None else into
         a, b, c = (*registers, NONE, NONE, NONE)[:3]
@@ -288,7 +287,7 @@ class Emitter:
         if op == "mul":
             cut, fit = sum(scales) - kind.scale, self._digits(node) > DECIMAL_PRECISION_MAX
             registers = [self.emit(arg) for arg in args]
-            name = "mul_decimal" if cut else "mul_int"
+            name = "mul_decimal" if cut else "mul"
             return self._result(name, registers, cut, kind if fit else None, into)
         if op == "div" and kind.type is Type.DECIMAL:
             shift = kind.scale + scales[1] - scales[0]
@@ -296,7 +295,7 @@ class Emitter:
             return self._result("div_decimal", registers, shift, kind, into)
         registers = [self._scaled(arg, kind.scale) for arg in args]
         fit = self._digits(node) > DECIMAL_PRECISION_MAX
-        return self._result(op + "_int", registers, 0, kind if fit else None, into)
+        return self._result(op, registers, 0, kind if fit else None, into)
 
     def _result(
         self, name: str, registers: list[int], imm: int, fit: Kind | None, into: int | None
@@ -321,7 +320,7 @@ class Emitter:
     def _rounding(self, node: Operation, into: int | None) -> int:
         arg = node.args[0]
         if arg.kind.type is Type.FLOAT:
-            return self._settle(self._step(node.op + "_float", self.emit(arg)), into)
+            return self._settle(self._step(node.op, self.emit(arg)), into)
         down = arg.kind.scale - node.kind.scale
         if down == 0:
             return self.emit(arg, into)

@@ -50,6 +50,9 @@ _ARITHMETIC: dict[type, tuple[str, str]] = {
 }
 
 
+_NOT_COMPARED = {*_COMPARISONS, exp.Is, exp.NullSafeEQ, exp.NullSafeNEQ}
+
+
 class ExpressionReader(Reader):
     """Reads the expressions of one clause; see `Reader`.
 
@@ -187,6 +190,10 @@ class ExpressionReader(Reader):
     def comparison(self, node: exp.Expression, _: Kind | None) -> Expression:
         """`=`, `<` and so on."""
         op, sign = _COMPARISONS[type(node)]
+        for side in (node.this, node.args["expression"]):
+            if type(side) in _NOT_COMPARED:  # here PostgreSQL's precedence is another
+                at = self.source.start(side, self.at)
+                self.refuse(f"which is meant beside {sign}?", at, hint="put parentheses around it")
         left, right = self.pair(node.this, node.args["expression"], sign)
         return self.compared(op, left, right)
 

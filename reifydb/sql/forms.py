@@ -58,6 +58,10 @@ def convert(reader: ExpressionReader, node: exp.Cast, _: Kind | None) -> Express
     at = reader.source.start(node, reader.at)
     reader.only(node, "cast", "this", "to")
     kind, inner = type_of(reader, node.args["to"], at), bare(node.this)
+    token = node.args["to"].meta.get(TYPE_TOKEN)
+    if token is not None and token.start < at and not isinstance(node.this, exp.Literal):
+        hint = f"({token.text.lower()} '…')::… or cast(… as {token.text.lower()})"
+        reader.refuse("a type stands before a string alone", token.start, hint=hint)
     if isinstance(inner, exp.Literal) and inner.is_string and kind.type is not Type.BYTES:
         return cast(reader.literal(inner, kind), kind)
     found = reader.read(node.this, kind)

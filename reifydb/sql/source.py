@@ -66,7 +66,8 @@ class _Parser(PostgresParser):
         """Notes where a node is that would not know."""
         made = super().expression(instance, token, comments)
         if isinstance(made, _LEAVES) and "start" not in made.meta and self._prev:
-            made.meta["start"] = self._prev.start
+            named = isinstance(made, exp.Placeholder) and isinstance(made.this, str)
+            made.meta["start"] = self._prev.start - named  # the colon stands before
         return made
 
     def _parse_types(self, *args: Any, **options: Any) -> Any:

@@ -1,0 +1,19 @@
+"""The tables that the tests of queries ask about."""
+
+import pytest
+
+from reifydb.engine.catalog import Table
+from reifydb.sql.create_table import parse_schema
+
+SCHEMA = """
+create table item (
+    id int primary key, name text, price decimal(10,2) not null, made timestamp not null,
+    weight float, ok bool, doc json, code uuid, raw bytes, n int
+);
+create table part (id int primary key, item_id int not null, n int, label text not null)
+"""
+
+
+@pytest.fixture(scope="session")
+def tables() -> dict[str, Table]:
+    return {statement.table.name: statement.table for statement in parse_schema(SCHEMA)}
