@@ -26,7 +26,6 @@ pub fn giveBack(count: usize) void {
     used -= count;
 }
 
-<<<<<<< .merge_file_47rUck
 /// Where the next text will lie: what is taken from here on goes with `release`.
 pub inline fn mark() usize {
     return used;
@@ -34,11 +33,11 @@ pub inline fn mark() usize {
 
 pub inline fn release(to: usize) void {
     used = to;
-=======
+}
+
 /// Whether `bytes` end where the next bytes will be taken.
 pub fn isLast(bytes: []const u8) bool {
     return @intFromPtr(bytes.ptr) >= @intFromPtr(&region) and @intFromPtr(bytes.ptr) + bytes.len == @intFromPtr(&region) + used;
->>>>>>> .merge_file_T7A4uQ
 }
 
 pub fn reset() void {
