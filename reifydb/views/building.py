@@ -149,6 +149,7 @@ class _Builder:
             key.append(place)
         outputs = (*query.outputs, *(Output("", value) for value in hidden))
         plan = Planner(replace(query, outputs=outputs)).view()
+        plan = replace(plan, stable=len(query.inputs) == 1 and not query.order)
         behind = [_hidden(value, i) for i, value in enumerate(hidden)]
         if query.order:
             key.insert(0, len(columns) + len(behind))
