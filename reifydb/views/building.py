@@ -4,7 +4,7 @@
   columns.
 - A view of groups has its groups as key, and behind its columns what must be known of each group.
   For `min`, `max` and distinct values a table beside it keeps which values there are, and how often.
-- `having` is a condition over a view of groups beside it; `distinct` is groups without aggregates.
+- `having` is a condition over a view of groups beside it; `distinct` is groups with no aggregates.
 - `order by … limit` is a view beside it in that order, and the first rows of that one.
 """
 
