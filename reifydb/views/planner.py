@@ -27,6 +27,7 @@ from reifydb.sql.expressions import (
 )
 from reifydb.sql.query import Aggregate, OrderBy, Select
 from reifydb.views.access import Comparison, Path, best_path, comparisons
+from reifydb.views.flattening import flatten
 from reifydb.views.plan import (
     DESCENDING,
     LOWER_EXCLUSIVE,
@@ -54,7 +55,7 @@ class Planner:
     """Plans one select over tables."""
 
     def __init__(self, select: Select) -> None:
-        self.select = select
+        self.select = select = flatten(select)
         if len(select.inputs) > INPUTS_MAX:
             raise SqlError(f"a query reads at most {INPUTS_MAX} tables")
         self.tables: list[Table] = []
@@ -74,6 +75,9 @@ class Planner:
 
     def query(self) -> Plan:
         """A plan that gives the whole answer."""
+        if not self.tables:
+            self._rest = together(self.where)
+            return self._plan((Driver(0),))
         first = self._first()
         return self._plan((self._driver(first, self._way(first), sort=True),))
 
