@@ -14,7 +14,8 @@ const trees = @import("tree.zig");
 const plans = @import("plan.zig");
 const scratch = @import("scratch.zig");
 const indexes = @import("index.zig");
-const Arena = @import("arena.zig").Arena;
+const arenas = @import("arena.zig");
+const Arena = arenas.Arena;
 const Row = row_format.Row;
 const Table = table_format.Table;
 const Index = indexes.Index;
@@ -44,6 +45,11 @@ pub fn Join(comptime Sink: type) type {
         left: u64 = layout.query_scanned_max,
         /// Whether the input of a step has found a row.
         met: [plans.inputs_max]bool = undefined,
+        /// The input that changed is seen as it was.
+        before: bool = false,
+        /// Rows that come together are only noted, each once: those of the inputs that are not left joins.
+        noted: ?*arenas.Strings = null,
+        origins: [plans.inputs_max]u64 = @splat(0),
         rows: [plans.inputs_max]Row = undefined,
 
         /// All rows of a driver. Whether the sink wants more.
@@ -81,7 +87,7 @@ pub fn Join(comptime Sink: type) type {
                     if (order == .eq and driver.flags & last_exclusive != 0) break;
                 }
                 if (row.has(row_format.flag_dead)) continue;
-                if (!try self.drive(try plans.widened(self.arena, table, row))) return false;
+                if (!try self.drive(row)) return false;
             }
             return true;
         }
@@ -91,17 +97,23 @@ pub fn Join(comptime Sink: type) type {
             const mark = scratch.mark();
             defer scratch.release(mark);
             try self.look();
-            self.rows[self.driver.input] = row;
+            self.rows[self.driver.input] = try plans.widened(self.arena, self.plan.inputs[self.driver.input], row);
+            self.origins[self.driver.input] = row.at;
             if (self.driver.condition) |condition| if (!try condition.holds(&self.rows)) return true;
             return self.descend(0);
         }
 
         fn descend(self: *Self, depth: usize) Error!bool {
-            if (depth == self.driver.steps.len) {
+            if (depth == self.driver.steps.len) if (self.noted) |noted| {
+                self.origins[self.driver.input] = 0; // not of the row that led here
+                _ = try noted.put(self.arena, std.mem.asBytes(&self.origins));
+                return true;
+            };
+            if (depth == self.driver.steps.len + self.plan.outers.len) {
                 if (self.plan.condition) |condition| if (!try condition.holds(&self.rows)) return true;
                 return self.sink.take(&self.rows);
             }
-            const step = &self.driver.steps[depth];
+            const step = self.stepAt(depth);
             if (!step.outer) return self.find(depth);
             self.met[depth] = false;
             if (!try self.find(depth)) return false;
@@ -110,8 +122,29 @@ pub fn Join(comptime Sink: type) type {
             return self.descend(depth + 1);
         }
 
+        inline fn stepAt(self: *const Self, depth: usize) *const plans.Step {
+            const own = self.driver.steps;
+            return if (depth < own.len) &own[depth] else &self.plan.outers[depth - own.len];
+        }
+
+        /// Left joins of rows that were noted.
+        pub fn resumeNoted(self: *Self, noted: []const u8) Error!bool {
+            const mark = scratch.mark();
+            defer scratch.release(mark);
+            @memcpy(std.mem.asBytes(&self.origins), noted);
+            for (self.origins[0..self.plan.inputs.len], self.plan.inputs, 0..) |at, table, i| {
+                if (at != 0) self.rows[i] = try plans.widened(self.arena, table, .{ .at = at });
+            }
+            return self.descend(self.driver.steps.len);
+        }
+
+        fn seesOld(self: *const Self, input: u32) bool {
+            if (self.changed == nothing) return false;
+            return input < self.changed or (input == self.changed and self.before);
+        }
+
         fn find(self: *Self, depth: usize) Error!bool {
-            const step = &self.driver.steps[depth];
+            const step = self.stepAt(depth);
             const table = self.plan.inputs[step.input];
             const buffer = &keys[depth + 1];
             var len: usize = 0;
@@ -121,7 +154,7 @@ pub fn Join(comptime Sink: type) type {
                 len = try plans.encodeKey(runner, table, step.index, buffer) orelse return true;
                 exact = step.index == null and runner.outputs() == table.key_types.len;
             }
-            const window = if (self.changed != nothing and step.input < self.changed) table.window else null;
+            const window = if (self.seesOld(step.input)) table.window else null;
             if (exact) {
                 if (table_format.live(table.tree.find(buffer, len))) |row| {
                     const is_new = if (window) |one| one.isNew(row) else false;
@@ -156,7 +189,8 @@ pub fn Join(comptime Sink: type) type {
 
         fn meet(self: *Self, depth: usize, row: Row) Error!bool {
             try self.look();
-            const step = &self.driver.steps[depth];
+            const step = self.stepAt(depth);
+            self.origins[step.input] = row.at;
             self.rows[step.input] = try plans.widened(self.arena, self.plan.inputs[step.input], row);
             if (step.condition) |condition| if (!try condition.holds(&self.rows)) return true;
             self.met[depth] = true;

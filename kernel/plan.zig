@@ -147,6 +147,11 @@ pub const Driver = struct {
     flags: u32,
     condition: ?*Runner,
     steps: []Step,
+
+    /// Its input is that of a left join: its changes concern the rows that it is joined to.
+    pub fn isOuter(driver: *const Driver) bool {
+        return driver.flags & driver_outer != 0;
+    }
 };
 
 pub const driver_lower_exclusive: u32 = 1;
@@ -154,6 +159,7 @@ pub const driver_upper_exclusive: u32 = 2;
 pub const driver_descending: u32 = 4;
 /// The rows come in the order that is asked for.
 pub const driver_sorted: u32 = 8;
+pub const driver_outer: u32 = 16;
 
 pub const Function = enum(u32) {
     count_rows = 0,
@@ -190,6 +196,8 @@ pub const Sort = struct { descending: bool, nulls_first: bool };
 pub const Plan = struct {
     inputs: []*Table,
     drivers: []Driver,
+    /// Of a view: its left joins, once all other rows are there.
+    outers: []Step,
     grouped: bool,
     distinct: bool,
     /// One group, also when there is nothing in it.
@@ -298,6 +306,7 @@ pub fn make(arena: *Arena, source: []const u8) Error!*Plan {
         const said = try in.word();
         sort.* = .{ .descending = said & 1 != 0, .nulls_first = said & 2 != 0 };
     }
+    plan.outers = try readSteps(plan, arena, &in);
     plan.drivers = try arena.slice(Driver, try in.atMost(inputs_max));
     for (plan.drivers) |*driver| try readDriver(plan, driver, arena, &in);
     try check(plan);
@@ -336,8 +345,12 @@ fn readDriver(plan: *const Plan, driver: *Driver, arena: *Arena, in: *In) Error!
     driver.upper = try in.runner(plan);
     driver.flags = try in.word();
     driver.condition = try in.runner(plan);
-    driver.steps = try arena.slice(Step, try in.atMost(inputs_max));
-    for (driver.steps) |*step| {
+    driver.steps = try readSteps(plan, arena, in);
+}
+
+fn readSteps(plan: *const Plan, arena: *Arena, in: *In) Error![]Step {
+    const steps = try arena.slice(Step, try in.atMost(inputs_max));
+    for (steps) |*step| {
         step.input = try in.word();
         if (step.input >= plan.inputs.len) return error.InvalidRow;
         step.index = try in.index(plan.inputs[step.input]);
@@ -345,6 +358,7 @@ fn readDriver(plan: *const Plan, driver: *Driver, arena: *Arena, in: *In) Error!
         step.condition = try in.runner(plan);
         step.outer = try in.word() != 0;
     }
+    return steps;
 }
 
 fn check(plan: *const Plan) Error!void {

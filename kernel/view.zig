@@ -201,14 +201,40 @@ fn drive(view: *View, comptime Sink: type, sink: *Sink) Error!void {
         const window = plan.inputs[i].window orelse continue;
         join.changed = @intCast(i);
         join.driver = &plan.drivers[i];
+        if (join.driver.isOuter()) {
+            try driveOuter(view, Sink, sink, &join, window);
+            continue;
+        }
         for (window.changes.items) |change| {
             view.rows_in += 1;
             sink.times = -1;
-            if (change.old != 0) _ = try join.drive(try plans.widened(&arena, plan.inputs[i], .{ .at = change.old }));
+            if (change.old != 0) _ = try join.drive(.{ .at = change.old });
             sink.times = 1;
-            if (change.new != 0) _ = try join.drive(try plans.widened(&arena, plan.inputs[i], .{ .at = change.new }));
+            if (change.new != 0) _ = try join.drive(.{ .at = change.new });
         }
     }
+}
+
+/// Changes of a left join's input: the rows that it is or was joined to, each once, go with what they had and come with
+/// what they have.
+fn driveOuter(view: *View, comptime Sink: type, sink: *Sink, join: *joins.Join(Sink), window: *const changes.Window) Error!void {
+    var noted: arenas.Strings = .{};
+    join.noted = &noted;
+    join.origins = @splat(0);
+    for (window.changes.items) |change| {
+        view.rows_in += 1;
+        for ([_]u64{ change.old, change.new }) |at| {
+            if (at == 0) continue;
+            _ = try join.drive(.{ .at = at });
+        }
+    }
+    join.noted = null;
+    for (0..noted.entries.items.len) |i| for ([_]bool{ true, false }) |before| {
+        sink.times = if (before) -1 else 1;
+        join.before = before;
+        _ = try join.resumeNoted(noted.get(i));
+    };
+    join.before = false;
 }
 
 /// A view of one input: each of its rows is one of the input's, or none.

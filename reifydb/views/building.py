@@ -3,7 +3,7 @@
 - A view of rows has the key of the rows it is made of; what of it is not shown is hidden behind the
   columns.
 - A view of groups has its groups as key, and behind its columns what must be known of each group.
-  For `min`, `max` and distinct values a table beside it keeps which values there are, and how often.
+  `min`, `max` and distinct values need a table beside it: which values there are, and how often.
 - `having` is a condition over a view of groups beside it; `distinct` is groups alone.
 - `order by … limit` is a view beside it in that order, and the first rows of that one.
 """
@@ -83,8 +83,6 @@ def build(name: str, query: Query, number: int) -> list[Part]:
 
 
 def _check(query: Select) -> None:
-    if any(one.join == "left" for one in query.inputs):
-        raise SqlError("left joins in a view are not supported yet")
     if not query.inputs:
         raise SqlError("a view is made of tables: it needs from")
 
@@ -292,13 +290,18 @@ def _row_key(planner: Planner) -> list[ColumnRef]:
         others = frozenset(left) - {i}
         if others and _follows(planner, i, others):
             left.remove(i)
-    return [ref for i in left for ref in _primary_key(planner.tables[i], i)]
+    return [
+        replace(ref, nullable=ref.nullable or i in planner.outer)
+        for i in left
+        for ref in _primary_key(planner.tables[i], i)
+    ]
 
 
 def _follows(planner: Planner, i: int, others: frozenset[int]) -> bool:
     """Whether the whole key of an input is equal to values of others."""
     table = planner.tables[i]
-    found = comparisons(planner.where, i, lambda value: sources(value) <= others)
+    said = planner.on[i] if i in planner.outer else planner.where
+    found = comparisons(said, i, lambda value: sources(value) <= others)
     given = {one.place for one in found if one.op == "eq"}
     return {ref.place for ref in _primary_key(table, i)} <= given
 
