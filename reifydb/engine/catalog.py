@@ -116,12 +116,26 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """A condition that must not be false for any row of its table.
+
+    Attributes:
+        name: Unique within its table.
+        sql: The condition, as `reifydb.sql.checks` renders and reads it.
+    """
+
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table: its columns, the positions of its primary key, its auto-increment column.
 
     Attributes:
         indexes: In the order of their creation.
         dropped: Columns that were dropped: where each still is in stored rows, and its type's code.
+        checks: In the order of their creation.
     """
 
     name: str
@@ -131,6 +145,7 @@ class Table:
     number: int = 0
     indexes: tuple[Index, ...] = ()
     dropped: tuple[tuple[int, int], ...] = ()
+    checks: tuple[Check, ...] = ()
 
     @property
     def places(self) -> tuple[int, ...]:

@@ -40,11 +40,11 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _ints(depth: int) -> st.SearchStrategy[str]:
+def ints(depth: int) -> st.SearchStrategy[str]:
     leaf = st.sampled_from(["a", "b", "c"]) | small.map(lambda n: f"({n})")
     if depth == 0:
         return leaf
-    i, b, t = _ints(depth - 1), _bools(depth - 1), _texts(depth - 1)
+    i, b, t = ints(depth - 1), bools(depth - 1), texts(depth - 1)
     return st.one_of(
         leaf,
         _join("({} + {})", i, i),
@@ -63,11 +63,11 @@ def _ints(depth: int) -> st.SearchStrategy[str]:
     )
 
 
-def _texts(depth: int) -> st.SearchStrategy[str]:
+def texts(depth: int) -> st.SearchStrategy[str]:
     leaf = st.sampled_from(["s", "u"]) | st.text("abAB ", max_size=3).map(_quoted)
     if depth == 0:
         return leaf
-    i, b, t = _ints(depth - 1), _bools(depth - 1), _texts(depth - 1)
+    i, b, t = ints(depth - 1), bools(depth - 1), texts(depth - 1)
     return st.one_of(
         leaf,
         _join("({} || {})", t, t),
@@ -84,11 +84,11 @@ def _texts(depth: int) -> st.SearchStrategy[str]:
     )
 
 
-def _bools(depth: int) -> st.SearchStrategy[str]:
+def bools(depth: int) -> st.SearchStrategy[str]:
     leaf = st.sampled_from(["p", "true", "false", "a < b", "s = u"])
     if depth == 0:
         return leaf
-    i, b, t = _ints(depth - 1), _bools(depth - 1), _texts(depth - 1)
+    i, b, t = ints(depth - 1), bools(depth - 1), texts(depth - 1)
     compare = st.sampled_from(["=", "<>", "<", "<=", ">", ">=", "is distinct from"])
     return st.one_of(
         leaf,
@@ -127,9 +127,7 @@ def ours(sql: str, row: tuple[Any, ...]) -> list[Any]:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.lists(
-        st.one_of(_ints(2), _texts(2), _bools(2), _ints(3), _bools(3)), min_size=1, max_size=4
-    ),
+    st.lists(st.one_of(ints(2), texts(2), bools(2), ints(3), bools(3)), min_size=1, max_size=4),
     ROWS,
 )
 def test_programs_compute_what_sqlite_computes(
