@@ -19,11 +19,13 @@ const registry = @import("registry.zig");
 const batch = @import("batch.zig");
 const verification = @import("verify.zig");
 const guest = @import("guest.zig");
+const evaluate = @import("evaluate.zig");
 
 const control = &layout.control;
 
 comptime {
     _ = guest; // its exports
+    _ = evaluate;
 }
 
 fn given(length: u64) layout.Error![]const u8 {
@@ -339,6 +341,15 @@ test {
     _ = @import("row.zig");
     _ = @import("json.zig");
     _ = @import("key.zig");
+    _ = @import("cell.zig");
+    _ = @import("scratch.zig");
+    _ = @import("scalar_number.zig");
+    _ = @import("number_text.zig");
+    _ = @import("scalar_text.zig");
+    _ = @import("scalar_like.zig");
+    _ = @import("scalar_time.zig");
+    _ = @import("scalar_json.zig");
+    _ = @import("evaluate.zig");
     _ = @import("tree.zig");
     _ = @import("tests.zig");
 }

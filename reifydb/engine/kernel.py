@@ -45,7 +45,7 @@ RUN_HEAD = struct.Struct("<II")
 RUNS_NO_GUEST = (
     "begin commit rollback get write delete count generated scan next close define_binding "
     "define_transition create_table alter_table drop_table drop_index savepoint release abandon "
-    "retry open hash_state end watch last_lsn walk_open walk_close"
+    "retry open hash_state end watch last_lsn walk_open walk_close evaluate"
 ).split()
 """Short calls: they keep the GIL. `replay`, `create_index` and the like are long, `execute`,
 `resume` and `call` run guests."""
