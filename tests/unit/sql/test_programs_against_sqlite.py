@@ -11,7 +11,8 @@ from reifydb.sql.expressions import BOOL, Kind
 from reifydb.sql.programs import compile_program
 from reifydb.sql.query import Select
 from reifydb.sql.query_reader import read_query
-from tests.unit.sql.interpreter import cell, evaluate
+from tests.unit.sql.interpreter import cell
+from tests.unit.sql.machines import KernelMachine, Machine, twin
 
 [CREATED] = parse_schema(
     "create table t (a int, b int, c int not null, s text, u text not null, p bool,"
@@ -116,12 +117,12 @@ def theirs(connection: sqlite3.Connection, sql: str, row: tuple[Any, ...]) -> li
     return list(connection.execute(query, row).fetchone())
 
 
-def ours(sql: str, row: tuple[Any, ...]) -> list[Any]:
+def ours(machine: Machine, sql: str, row: tuple[Any, ...]) -> list[Any]:
     query = read_query(sql, lambda name: TABLE if name == "t" else None)
     assert isinstance(query, Select)
     program = compile_program([output.value for output in query.outputs], [0])
-    cells = [cell(value, kind) for value, kind in zip(row, KINDS, strict=True)]
-    found = evaluate(program, [cells])
+    cells = [(kind, cell(value, kind)) for value, kind in zip(row, KINDS, strict=True)]
+    found = machine(program, [cells])
     return [value.decode() if isinstance(value, bytes) else value for value in found]
 
 
@@ -131,7 +132,7 @@ def ours(sql: str, row: tuple[Any, ...]) -> list[Any]:
     ROWS,
 )
 def test_programs_compute_what_sqlite_computes(
-    expressions: list[str], row: tuple[Any, ...]
+    kernel_machine: KernelMachine, expressions: list[str], row: tuple[Any, ...]
 ) -> None:
     sql = f"select {', '.join(expressions)} from t"
     note(sql)
@@ -141,7 +142,8 @@ def test_programs_compute_what_sqlite_computes(
         expected = theirs(connection, sql, row)
     finally:
         connection.close()
-    assert ours(sql, row) == expected
+    assert ours(twin, sql, row) == expected
+    assert ours(kernel_machine, sql, row) == expected
 
 
 def test_the_kinds_of_conditions_are_bool() -> None:
