@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reifydb.config import indexes_max, tables_max
+from reifydb.config import checks_max, indexes_max, tables_max
 from reifydb.database.refusals import refusal
 from reifydb.database.scans import Scan
 from reifydb.database.tables import FIRST_TABLE, SYSTEM_TABLES, TABLES, Catalog, TableHandle
@@ -139,9 +139,27 @@ class State:
     def create_table(self, table: Table) -> None:
         """Makes a table and its indexes inside the open transaction."""
         self.create_in_kernel(table, table_descriptor(table))
+        self.define_checks(table)
         self.describe(table)
         for index in table.indexes:
             self.create_index(table, index)
+
+    def define_checks(self, table: Table) -> None:
+        """Makes the kernel keep a table's constraints; a table without is left alone."""
+        if not table.checks:
+            return
+        from reifydb.sql.checks import read_check
+        from reifydb.sql.programs import compile_program
+
+        if len(table.checks) > checks_max:
+            message = f"table {table.name} has too many checks"
+            raise LimitError(message, limit="checks_max", value=checks_max)
+        source = b""
+        for check in table.checks:
+            program = compile_program((read_check(check.sql, table),), (0,)).encoded
+            source += len(program).to_bytes(8, "little") + program + bytes(-len(program) % 8)
+        self.put(source)
+        self._expect(self.kernel.call["define_checks"](table.number, len(source)), table)
 
     def alter_table(self, table: Table) -> None:
         """Gives a table other columns inside the open transaction."""
@@ -236,5 +254,7 @@ class State:
                 table = replace(table_from_json(str(row["definition"])), number=number)
                 (tables if table.view is None else views).append(table)
         self.catalog = Catalog(tables, following)
+        for table in tables:
+            self.define_checks(table)
         if views:
             self.views.restore(views)
