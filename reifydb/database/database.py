@@ -41,6 +41,7 @@ from reifydb.database.transitions import (
     WasmTransition,
 )
 from reifydb.database.turns import Turns
+from reifydb.database.views import Views
 from reifydb.durability.group import Group, Lag
 from reifydb.durability.log import CommitLog
 from reifydb.durability.memory import MemoryLog
@@ -123,7 +124,7 @@ class Database:
         self._state = State(self._kernel)
         self._registry = Registry(workshop, self._state, self._executor, self._watchdog, options)
         self._transitions = self._registry.transitions
-        self._queries = Queries(self._state)
+        self._queries, self._views = Queries(self._state), Views(self._state)
         open_databases.add(self)
 
     # ------------------------------------------------------------------ opening
@@ -138,7 +139,7 @@ class Database:
         for group in self._log.replay():
             self._replay(group)
         self._state.build_indexes()
-        self._state.read_catalog()
+        self._views.restore(self._state.read_catalog())
         for row in self._state.rows_of(MODULES):
             self._registry.reinstall(row)
         self._log.start()
@@ -502,7 +503,7 @@ class Database:
         with Transaction(self) as tx, self._turns.lock:
             tx._check()
             before, lsn = self._state.catalog, self._kernel.lsn_cell.value
-            change = SchemaChange(self._state, self._registry.bound)
+            change = SchemaChange(self._state, self._views, self._registry.bound)
             try:
                 for statement in statements:
                     change.apply(statement)

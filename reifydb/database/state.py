@@ -11,12 +11,11 @@ from reifydb.config import checks_max, indexes_max, tables_max
 from reifydb.database.refusals import refusal
 from reifydb.database.scans import Scan
 from reifydb.database.tables import FIRST_TABLE, SYSTEM_TABLES, TABLES, Catalog, TableHandle
-from reifydb.database.views import Views
 from reifydb.engine.catalog import Index, Table
 from reifydb.engine.descriptors import index_descriptor, table_descriptor
 from reifydb.engine.kernel import INPUT_BYTES_MAX, Kernel
 from reifydb.engine.table_json import table_from_json, table_to_json
-from reifydb.errors import DuplicateKeyError, KernelError, LimitError, ReifyDBError, SchemaError
+from reifydb.errors import DuplicateKeyError, KernelError, LimitError, SchemaError
 
 Row = dict[str, object]
 
@@ -36,7 +35,6 @@ class State:
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel, self.catalog = kernel, Catalog()
-        self.views = Views(self)
         for table, descriptor in _SYSTEM_TABLES:
             self.create_in_kernel(table, descriptor)
 
@@ -221,10 +219,6 @@ class State:
         self.write_system(TABLES, row)
         self.catalog = self.catalog.with_table(table)
 
-    def refusal(self, code: int) -> ReifyDBError:
-        """The error for what the kernel refused as a transaction was to commit."""
-        return self.views.refusal(code)
-
     def _expect(self, code: int, table: Table) -> None:
         if code in (-12, -13):
             raise refusal(code, self.kernel.control, self.catalog, table.name, None)
@@ -241,8 +235,10 @@ class State:
         if code < 0:
             raise KernelError(f"the indexes cannot be built: the kernel answered {code}")
 
-    def read_catalog(self) -> None:
-        """Reads the schema from its table, after recovery."""
+    def read_catalog(self) -> list[Table]:
+        """Reads the schema from its table, after recovery. The views are returned: what they are
+        follows from their queries and the tables.
+        """
         tables: list[Table] = []
         views: list[Table] = []
         following = FIRST_TABLE
@@ -256,5 +252,4 @@ class State:
         self.catalog = Catalog(tables, following)
         for table in tables:
             self.define_checks(table)
-        if views:
-            self.views.restore(views)
+        return views

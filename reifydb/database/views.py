@@ -98,6 +98,9 @@ class Views:
         Raises:
             ReifyDBError: One cannot be made.
         """
+        kept = list(kept)
+        if not kept:
+            return  # without loading the parser
         from reifydb.sql.query_reader import read_query
         from reifydb.views.building import build
 
