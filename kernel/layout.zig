@@ -37,10 +37,10 @@ pub const top_rows_max = 100_000;
 /// Rows of one query's answer that are kept, and rows that are looked at for it.
 pub const query_rows_max = 1 << 20;
 pub const query_scanned_max = 1 << 28;
-pub const instructions_max = 65_535;
-pub const registers_max = 1024;
+pub const program_instructions_max = 65_535;
+pub const program_registers_max = 1024;
 /// Texts that programs make while they look at one row.
-pub const scratch_bytes_max = 16 * MiB;
+pub const program_text_bytes_max = 16 * MiB;
 
 /// Beyond these marks a batch gives way to the host, so that one more transaction always has room.
 pub const redo_mark = 1 * MiB;
