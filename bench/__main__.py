@@ -9,7 +9,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import fresh, growth, lag, machine, memory, recovery, report, start, transfers
+from bench import (
+    fresh,
+    growth,
+    http_calls,
+    lag,
+    machine,
+    memory,
+    recovery,
+    report,
+    start,
+    transfers,
+)
 from bench.bank import bank_wasm
 from bench.measure import QUICK, ROOT, Result, Sizes
 
@@ -21,6 +32,7 @@ MEASURED = {
     "growth": growth,
     "start": start,
     "fresh": fresh,
+    "http": http_calls,
 }
 
 

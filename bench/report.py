@@ -165,6 +165,26 @@ def _show_fresh(console: Console, found: Result) -> None:
     console.print(table)
 
 
+def _show_http(console: Console, found: Result) -> None:
+    loop = "uvloop" if found["uvloop"] else "asyncio"
+    loads = found["load_average"]
+    for connections, contenders in found["connections"].items():
+        table = _table(
+            f"\nHTTP calls, {connections} connections, {loop},"
+            f" load average {min(loads)} to {max(loads)}",
+            *("", "CPU µs", "ratio", "per s", "CPU µs of the load"),
+        )
+        for name, row in contenders.items():
+            table.add_row(
+                name,
+                _short(row["cpu_us"]),
+                f"{row['ratio']:.2f}",
+                f"{row['per_s']:,}",
+                _short(row["load_cpu_us"]),
+            )
+        console.print(table)
+
+
 _SHOW = {
     "transfers": _show_transfers,
     "lag": _show_lag,
@@ -173,4 +193,5 @@ _SHOW = {
     "growth": _show_growth,
     "start": _show_start,
     "fresh": _show_fresh,
+    "http": _show_http,
 }

@@ -192,6 +192,20 @@ export fn count(number: u32) i64 {
     return @intCast(table.rows);
 }
 
+/// Bytes of the heap that the rows of a table take.
+export fn row_bytes(number: u32) i64 {
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    return @intCast(table.row_bytes);
+}
+
+/// Bytes of the heap that an index takes besides the rows. `index`: its number, 0 for the primary key.
+export fn index_bytes(number: u32, index: u32) i64 {
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    if (index == 0) return @intCast(table.tree.node_bytes);
+    const found = indexes.find(table, index) orelse return layout.codeOf(error.NoRelation);
+    return @intCast(found.tree.node_bytes);
+}
+
 export fn generated() i64 {
     return transaction.generated;
 }

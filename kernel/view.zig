@@ -433,12 +433,13 @@ pub fn verify() Error!?u32 {
     return null;
 }
 
-const Kept = struct { tree: trees.Tree, rows: u64, last_lsn: u64, indexes_len: usize };
+const Kept = struct { tree: trees.Tree, rows: u64, row_bytes: u64, last_lsn: u64, indexes_len: usize };
 
 fn setAside(table: *Table) Kept {
-    const kept: Kept = .{ .tree = table.tree, .rows = table.rows, .last_lsn = table.last_lsn, .indexes_len = table.indexes_len };
+    const kept: Kept = .{ .tree = table.tree, .rows = table.rows, .row_bytes = table.row_bytes, .last_lsn = table.last_lsn, .indexes_len = table.indexes_len };
     table.tree = trees.Tree.init(table.tree.shape);
     table.rows = 0;
+    table.row_bytes = 0;
     table.indexes_len = 0;
     return kept;
 }
@@ -450,6 +451,7 @@ fn putBack(table: *Table, kept: Kept) bool {
     table.tree.clear(true);
     table.tree = old;
     table.rows = kept.rows;
+    table.row_bytes = kept.row_bytes;
     table.last_lsn = kept.last_lsn;
     table.indexes_len = kept.indexes_len;
     return different;

@@ -165,6 +165,10 @@ subscriptions_max = 100
 outgoing_bytes_max = MIB
 """What one connection has not read yet; beyond it nothing is read from it, or kept ready for it."""
 
+walk_stall_ms_max = 1000
+"""How long a subscriber may read nothing of its snapshot while others wait for one of the walks;
+then it begins anew when it reads again."""
+
 scan_rows_max = 10_000
 """Rows of one scan over the wire: a client asks for the next ones."""
 

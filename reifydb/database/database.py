@@ -32,6 +32,7 @@ from reifydb.database.scans import scan_request
 from reifydb.database.schema import SchemaChange
 from reifydb.database.state import Row, State
 from reifydb.database.subscriptions import Subscriptions
+from reifydb.database.table_memory import TableMemory
 from reifydb.database.tables import MODULES
 from reifydb.database.transaction import Transaction
 from reifydb.database.transitions import (
@@ -413,6 +414,14 @@ class Database:
             self._turns.settle()
             self._check_open()
             return self._state.count(table)
+
+    def memory(self, table: str) -> TableMemory:
+        """What a table takes of the memory for state, in bytes. O(indexes)."""
+        self._turns.prepare()
+        with self._turns.lock:
+            self._turns.settle()
+            self._check_open()
+            return self._state.memory(table)
 
     def scan(
         self,

@@ -10,6 +10,7 @@ from dataclasses import replace
 from reifydb.config import checks_max, indexes_max, tables_max
 from reifydb.database.refusals import refusal
 from reifydb.database.scans import Scan
+from reifydb.database.table_memory import TableMemory
 from reifydb.database.tables import FIRST_TABLE, SYSTEM_TABLES, TABLES, Catalog, TableHandle
 from reifydb.engine.catalog import Index, Table
 from reifydb.engine.descriptors import index_descriptor, table_descriptor
@@ -65,6 +66,18 @@ class State:
     def count(self, table: str) -> int:
         """Number of rows of a table."""
         return self.kernel.call["count"](self.catalog.get(table).number)
+
+    def memory(self, table: str) -> TableMemory:
+        """What a table takes of the memory for state."""
+        handle, call = self.catalog.get(table), self.kernel.call
+        return TableMemory(
+            call["row_bytes"](handle.number),
+            call["index_bytes"](handle.number, 0),
+            {
+                index.name: call["index_bytes"](handle.number, index.number)
+                for index in handle.table.indexes
+            },
+        )
 
     def open_cursor(self, handle: TableHandle, scan: Scan) -> int:
         """Opens a cursor in the kernel: its number, or the code of a refusal."""

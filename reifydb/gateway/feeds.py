@@ -8,9 +8,10 @@ is sent. Whoever does not keep up overflows its outbox and begins anew; nobody w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from time import monotonic
 from typing import Any
 
-from reifydb.config import outgoing_bytes_max, subscriptions_max
+from reifydb.config import outgoing_bytes_max, subscriptions_max, walk_stall_ms_max
 from reifydb.database import Database
 from reifydb.database.outbox import Chunk, ChunkKind, Outbox, Phase
 from reifydb.database.positions import Position
@@ -74,6 +75,7 @@ class Feeds:
         self._feeds: dict[Peer, dict[Id, _Feed]] = {}
         self._due: dict[_Feed, None] = {}
         self.stalled = False
+        self._stuck: dict[_Feed, float] = {}  # hold a walk and do not read, and since when
         self._prepared: dict[tuple[str, int], tuple[bytes, Any]] = {}
 
     @property
@@ -135,6 +137,7 @@ class Feeds:
             if self._db._refusal is None:
                 self._hub.leave(feed.outbox)
         self._due.pop(feed, None)
+        self._stuck.pop(feed, None)
 
     def _note(self, feed: _Feed) -> None:
         if feed not in self._due:
@@ -166,7 +169,11 @@ class Feeds:
             if feed.peer.full:
                 self._due[feed] = None
                 self.stalled = True
+                if feed.outbox.phase is Phase.READING:
+                    self._stuck.setdefault(feed, monotonic())
                 return
+            if self._stuck:
+                self._stuck.pop(feed, None)
             chunk = self._next(feed)
             if chunk is None:
                 if not self._go_on(feed, said):
@@ -218,7 +225,9 @@ class Feeds:
         if handle is None:
             feed.outbox.end(SchemaError(f"table {feed.shape.handle.name} was dropped"))
             return True
-        if not self._hub.begin_reading(feed.outbox, handle):
+        if not self._hub.begin_reading(feed.outbox, handle) and not (
+            self._free_a_walk() and self._hub.begin_reading(feed.outbox, handle)
+        ):
             self._due[feed] = None
             self.stalled = True
             return False
@@ -230,6 +239,18 @@ class Feeds:
             said.append((self._db.lsn, restart))
         feed.started = True
         return True
+
+    def _free_a_walk(self) -> bool:
+        """Ends the walk of whoever has not read for longest, if that is long: it begins anew when
+        it reads again. In a turn. False: all of them read.
+        """
+        for feed, since_s in self._stuck.items():
+            if monotonic() - since_s < walk_stall_ms_max / 1000:
+                return False
+            del self._stuck[feed]
+            self._hub.give_up(feed.outbox)
+            return True
+        return False
 
     def _say_end(self, feed: _Feed, said: list[tuple[int, Any]]) -> None:
         error = feed.outbox.error

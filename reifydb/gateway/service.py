@@ -118,7 +118,9 @@ class Service:
 
     def _after_flush(self) -> None:
         self._speaking.update(dict.fromkeys(self._owing))
-        self._wake()
+        if not self._scheduled:  # a turn of the loop less
+            self._woken_s = self._loop.time()
+            self._tick()
 
     def _look_at_feeds(self) -> None:
         self._looking = False

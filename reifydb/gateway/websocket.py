@@ -7,7 +7,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from reifydb.config import outgoing_bytes_max, ws_frame_bytes_max
 from reifydb.errors import ReifyDBError, RequestError, UnauthenticatedError
@@ -36,6 +36,7 @@ class Connection:
     def __init__(self, server: Server, socket: web.WebSocketResponse, session: Session) -> None:
         self._server, self._socket, self.session = server, socket, session
         self._transport: asyncio.Transport | None = None
+        self._hello_until_s = 0.0
 
     @property
     def full(self) -> bool:
@@ -55,6 +56,7 @@ class Connection:
     async def run(self, request: web.Request) -> None:
         """Serves it until it is closed."""
         self._transport = request.transport
+        self._hello_until_s = asyncio.get_running_loop().time() + HELLO_S
         service = self._server.service
         if self.session.grant is not None:
             self._greet()
@@ -78,15 +80,24 @@ class Connection:
 
     async def _receive(self) -> Data | None:
         """The next frame; None when there is no more."""
-        timeout = HELLO_S if self.session.grant is None else None
-        try:
-            message = await self._socket.receive(timeout=timeout)
-        except TimeoutError:
-            raise UnauthenticatedError(f"no hello with a token within {HELLO_S:g} s") from None
+        if self.session.grant is not None:
+            message = await self._socket.receive()
+        else:
+            message = await self._receive_hello()
         if message.type in (WSMsgType.BINARY, WSMsgType.TEXT):
             data: Data = message.data
             return data
         return None
+
+    async def _receive_hello(self) -> WSMessage:
+        """What comes from someone who has not said who it is. Neither pings nor messages that say
+        it wrongly gain it any time.
+        """
+        try:
+            async with asyncio.timeout_at(self._hello_until_s):
+                return await self._socket.receive()
+        except TimeoutError:
+            raise UnauthenticatedError(f"no hello with a token within {HELLO_S:g} s") from None
 
     def _take(self, data: Data) -> None:
         received = self.session.receive(data)
