@@ -433,12 +433,18 @@ fn deleteOne(table: *Table, source: []const u8, count: *u32) Error!usize {
 
 /// A row of a view that is being made: nobody has seen it, and nothing is remembered.
 pub fn loadDerived(table: *Table, row: Row) Error!void {
-    errdefer heap.free(row.at, row.length());
-    const len = try key.encode(table.shape(), table.key_types.len, row, &own_key);
-    if (try table.tree.insert(&own_key, len, row) != null) return duplicate(table);
+    hangDerived(table, row) catch |err| {
+        heap.free(row.at, row.length());
+        return err;
+    };
     table.rows += 1;
     table.takeIn(row);
     for (table.all()) |index| _ = try index.add(row);
+}
+
+fn hangDerived(table: *Table, row: Row) Error!void {
+    const len = try key.encode(table.shape(), table.key_types.len, row, &own_key);
+    if (try table.tree.insert(&own_key, len, row) != null) return duplicate(table);
 }
 
 /// A view's row as it is now, in a block that is the transaction's from here on.

@@ -189,17 +189,17 @@ sql_bytes_max = MIB
 query_rows_max = 1 << 20
 """Rows of one answer, and groups of one query."""
 
-query_scanned_max = 1 << 28
+query_scanned_max = 1 << 25
 """Rows that one query looks at before it is given up: a join without an index, mostly."""
 
 queries_kept_max = 256
 """Queries whose plans the kernel keeps, to run again without parsing."""
 
-checks_max = 64
-"""`check` constraints of one table."""
-
 views_max = 256
-"""Views of one database."""
+"""Views of one database, those beside others included."""
+
+top_rows_max = 100_000
+"""Rows that a view with a limit skips and shows."""
 
 sql_nesting_max = 32
 """Parentheses within parentheses in SQL. People need ten; more only uses up the stack."""

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from reifydb.config import top_rows_max
 from reifydb.engine.catalog import Column, Table, Type
 from reifydb.errors import SqlError
 from reifydb.sql.expressions import (
@@ -34,9 +35,6 @@ from reifydb.views.planner import Planner
 
 BESIDE = "reifydb_view_"
 """Names of tables that a view needs beside its own begin so."""
-
-TOP_ROWS_MAX = 100_000
-"""Rows that a view with a limit skips and shows, as in kernel/layout.zig."""
 
 _SUMS = frozenset({"sum_word", "average_int", "average_decimal", "every", "some"})
 _FLOATS = frozenset({"sum_float", "average_float"})
@@ -139,8 +137,8 @@ class _Builder:
         count, skip = _number(query.limit, "limit"), _number(query.offset, "offset") or 0
         if count is None:
             raise SqlError("a view with offset needs limit")
-        if count + skip > TOP_ROWS_MAX:
-            raise SqlError(f"a view shows at most {TOP_ROWS_MAX:,} first rows")
+        if count + skip > top_rows_max:
+            raise SqlError(f"top_rows_max is {top_rows_max:,}: a view shows no more first rows")
         inner = self._with_tables(replace(query, limit=None, offset=None))
         if query.grouped or query.distinct:
             plain = replace(inner, order=(), outputs=(*inner.outputs, *_order_outputs(inner)))
