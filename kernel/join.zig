@@ -1,9 +1,10 @@
 //! Brings rows together as a plan says: a row of the driver's input, and for each the rows of the others, one input
 //! after the other, found by index.
 //!
-//! With `changed` set, only rows of that input that changed drive; inputs before it are seen as they were, those behind
-//! it as they are. Over all inputs, from the last to the first, that is exactly what the change of all of them together
-//! brings and takes away, also when an input stands there twice.
+//! With `changed` set, only rows of that input that changed drive; of inputs behind it only rows that did not change are
+//! seen, and those before it all as they were, or all as they are. Over all inputs, that is exactly what was there and
+//! has a row that changed in it, or what is there now and has; also when an input stands there twice. So nothing is
+//! computed of rows that never were there together.
 
 const std = @import("std");
 const layout = @import("layout.zig");
@@ -40,6 +41,8 @@ pub fn Join(comptime Sink: type) type {
         sink: *Sink,
         driver: *const Driver = undefined,
         changed: u32 = nothing,
+        /// Rows are brought together as they were before they changed.
+        as_was: bool = false,
         /// Rows that may still be looked at.
         left: u64 = layout.query_scanned_max,
         /// Whether the input of a step has found a row.
@@ -121,10 +124,13 @@ pub fn Join(comptime Sink: type) type {
                 len = try plans.encodeKey(runner, table, step.index, buffer) orelse return true;
                 exact = step.index == null and runner.outputs() == table.key_types.len;
             }
-            const window = if (self.changed != nothing and step.input < self.changed) table.window else null;
+            const window = if (self.changed != nothing) table.window else null;
+            const hides = if (self.as_was or step.input > self.changed) window else null;
+            const shows = if (self.as_was and step.input < self.changed) window else null;
             if (exact) {
+                try self.look();
                 if (table_format.live(table.tree.find(buffer, len))) |row| {
-                    const is_new = if (window) |one| one.isNew(row) else false;
+                    const is_new = if (hides) |one| one.isNew(row) else false;
                     if (!is_new and !try self.meet(depth, row)) return false;
                 }
             } else {
@@ -132,30 +138,28 @@ pub fn Join(comptime Sink: type) type {
                 var it = trees.Iterator(false){ .path = &paths[depth + 1] };
                 var found = if (len == 0) it.first(tree) else it.seek(tree, buffer, len, false);
                 while (found) |row| : (found = it.next()) {
+                    try self.look();
                     if (len > 0) {
                         const own = tree.keyOf(row, &own_key);
                         if (own < len or !std.mem.eql(u8, own_key[0..len], buffer[0..len])) break;
                     }
                     if (row.has(row_format.flag_dead)) continue;
-                    if (window) |one| if (one.isNew(row)) continue;
+                    if (hides) |one| if (one.isNew(row)) continue;
                     if (!try self.meet(depth, row)) return false;
                 }
             }
-            if (window) |one| for (one.changes.items) |change| {
-                if (change.old == 0) continue;
-                const row: Row = .{ .at = change.old };
-                if (len > 0) {
-                    const tree = if (step.index) |index| &index.tree else &table.tree;
-                    const own = tree.keyOf(row, &own_key);
-                    if (own < len or !std.mem.eql(u8, own_key[0..len], buffer[0..len])) continue;
+            if (shows) |one| {
+                const tree = if (step.index) |index| &index.tree else &table.tree;
+                for (try one.olds(self.arena, tree, buffer[0..len])) |old| {
+                    try self.look();
+                    if (!std.mem.startsWith(u8, old.key, buffer[0..len])) break;
+                    if (!try self.meet(depth, .{ .at = old.at })) return false;
                 }
-                if (!try self.meet(depth, row)) return false;
-            };
+            }
             return true;
         }
 
         fn meet(self: *Self, depth: usize, row: Row) Error!bool {
-            try self.look();
             const step = &self.driver.steps[depth];
             self.rows[step.input] = try plans.widened(self.arena, self.plan.inputs[step.input], row);
             if (step.condition) |condition| if (!try condition.holds(&self.rows)) return true;

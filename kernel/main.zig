@@ -154,6 +154,7 @@ export fn get(number: u32, length: u64) i64 {
 export fn write(how: u32, number: u32, columns: u32, length: u64) i32 {
     control.operation = .write;
     defer control.operation = .none;
+    control.fault_index = 0;
     const written = writeRows(how, number, columns, length) catch |err| return layout.codeOf(err);
     return @intCast(written);
 }
@@ -175,6 +176,7 @@ fn writeRows(how: u32, number: u32, columns: u32, length: u64) layout.Error!u32 
 export fn delete(number: u32, length: u64) i32 {
     control.operation = .write;
     defer control.operation = .none;
+    control.fault_index = 0;
     const deleted = deleteRows(number, length) catch |err| return layout.codeOf(err);
     return @intCast(deleted);
 }
@@ -200,6 +202,7 @@ export fn generated() i64 {
 export fn scan(number: u32, index: u32, flags: u32, length: u64, limit: u64) i32 {
     control.operation = .scan;
     defer control.operation = .none;
+    control.fault_index = 0;
     const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
     const bounds = given(length) catch |err| return layout.codeOf(err);
     const walked = if (index == 0) null else indexes.find(table, index) orelse return layout.codeOf(error.NoRelation);
@@ -280,7 +283,7 @@ export fn define_view(number: u32, length: u64) i32 {
     control.operation = .write;
     defer control.operation = .none;
     const source = given(length) catch |err| return layout.codeOf(err);
-    views.define(number, source) catch |err| return layout.codeOf(err);
+    views.define(number, source, !batch.host_open) catch |err| return layout.codeOf(err);
     return 0;
 }
 

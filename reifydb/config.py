@@ -173,7 +173,7 @@ sql_bytes_max = MIB
 query_rows_max = 1 << 20
 """Rows of one answer, and groups of one query."""
 
-query_scanned_max = 1 << 28
+query_scanned_max = 1 << 25
 """Rows that one query looks at before it is given up: a join without an index, mostly."""
 
 queries_kept_max = 256

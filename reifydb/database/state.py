@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reifydb.config import indexes_max, tables_max
+from reifydb.database.expressions import EXPRESSION_FAILED, LIMIT_REACHED, SCANNED
 from reifydb.database.refusals import refusal
 from reifydb.database.scans import Scan
 from reifydb.database.tables import FIRST_TABLE, SYSTEM_TABLES, TABLES, Catalog, TableHandle
@@ -61,12 +62,15 @@ class State:
         if at == -2:
             return None
         if at < 0:
-            raise refusal(at, kernel.control, self.catalog, table, key)
+            raise self.read_refusal(at, table, key)
         return handle.rows.decode_mapping(kernel.row_at(at))
 
     def count(self, table: str) -> int:
         """Number of rows of a table."""
-        return self.kernel.call["count"](self.catalog.get(table).number)
+        count = self.kernel.call["count"](self.catalog.get(table).number)
+        if count < 0:
+            raise self.read_refusal(count, table, None)
+        return count
 
     def open_cursor(self, handle: TableHandle, scan: Scan) -> int:
         """Opens a cursor in the kernel: its number, or the code of a refusal."""
@@ -82,7 +86,7 @@ class State:
             kernel.call["begin"](0, 1)
             cursor = self.open_cursor(handle, scan)
             if cursor < 0:
-                raise refusal(cursor, kernel.control, self.catalog, handle.name, None)
+                raise self.read_refusal(cursor, handle.name, None)
             pages = []
             while page := self.page(handle, cursor, 1 << 20):
                 pages.append(page)
@@ -206,6 +210,15 @@ class State:
     def refusal(self, code: int) -> ReifyDBError:
         """The error for what the kernel refused as a transaction was to commit."""
         return self.views.refusal(code)
+
+    def read_refusal(self, code: int, table: str, key: object) -> ReifyDBError:
+        """The error for a refused operation on a table, or on a view that could not be brought up
+        to date for it.
+        """
+        scanned = code == LIMIT_REACHED and self.kernel.control.fault_index == SCANNED
+        if scanned or code == EXPRESSION_FAILED:
+            return self.views.refusal(code)
+        return refusal(code, self.kernel.control, self.catalog, table, key)
 
     def _expect(self, code: int, table: Table) -> None:
         if code in (-12, -13):

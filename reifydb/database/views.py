@@ -10,7 +10,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reifydb.database.expressions import EXPRESSION_FAILED, expression_error
+from reifydb.database.expressions import (
+    EXPRESSION_FAILED,
+    LIMIT_REACHED,
+    SCANNED,
+    expression_error,
+    scanned_error,
+)
 from reifydb.database.refusals import refusal
 from reifydb.engine.catalog import Table, View
 from reifydb.engine.descriptors import table_descriptor
@@ -160,6 +166,8 @@ class Views:
         control = self._state.kernel.control
         if code == EXPRESSION_FAILED:
             return expression_error(control, encoded, sql, f"view {name}")
+        if code == LIMIT_REACHED and control.fault_index == SCANNED:
+            return scanned_error(f"view {name}: its joins")
         return refusal(code, control, self._state.catalog, name, None)
 
     def refusal(self, code: int) -> ReifyDBError:
