@@ -105,7 +105,10 @@ pub fn List(comptime T: type) type {
     };
 }
 
-/// Byte strings, each with a number: its place in the order in which they came. Open addressing.
+/// So many are found by looking at each of them.
+const few = 8;
+
+/// Byte strings, each with a number: its place in the order in which they came. Open addressing, once they are many.
 pub const Strings = struct {
     const Entry = struct { hash: u64, bytes: []const u8 };
 
@@ -116,6 +119,7 @@ pub const Strings = struct {
 
     /// The number of this string; it is copied when it is new.
     pub fn put(strings: *Strings, arena: *Arena, bytes: []const u8) error{OutOfMemory}!Found {
+        if (strings.entries.items.len < few) return strings.putAmongFew(arena, bytes);
         const hash = hashOf(bytes);
         if (2 * (strings.entries.items.len + 1) > strings.places.len) try strings.grow(arena);
         var at: usize = @intCast(hash & (strings.places.len - 1));
@@ -130,13 +134,24 @@ pub const Strings = struct {
         return .{ .number = number, .new = true };
     }
 
+    fn putAmongFew(strings: *Strings, arena: *Arena, bytes: []const u8) error{OutOfMemory}!Found {
+        for (strings.entries.items, 0..) |entry, i| {
+            if (std.mem.eql(u8, entry.bytes, bytes)) return .{ .number = i, .new = false };
+        }
+        try strings.entries.add(arena, .{ .hash = 0, .bytes = try arena.copy(bytes) });
+        return .{ .number = strings.entries.items.len - 1, .new = true };
+    }
+
     pub fn get(strings: *const Strings, number: usize) []const u8 {
         return strings.entries.items[number].bytes;
     }
 
     noinline fn grow(strings: *Strings, arena: *Arena) error{OutOfMemory}!void {
-        const places = try arena.slice(u32, @max(16, 2 * strings.places.len));
+        const places = try arena.slice(u32, @max(4 * few, 2 * strings.places.len));
         @memset(places, 0);
+        if (strings.places.len == 0) for (strings.entries.items) |*entry| {
+            entry.hash = hashOf(entry.bytes);
+        };
         for (strings.entries.items, 1..) |entry, number| {
             var at: usize = @intCast(entry.hash & (places.len - 1));
             while (places[at] != 0) at = (at + 1) & (places.len - 1);
@@ -157,7 +172,10 @@ pub const Words = struct {
     count: usize = 0,
 
     pub fn get(words: *const Words, key: u64) ?u32 {
-        if (words.count == 0) return null;
+        if (words.keys.len <= few) {
+            for (words.keys[0..words.count], words.values[0..words.count]) |one, value| if (one == key) return value;
+            return null;
+        }
         var at = place(key, words.keys.len);
         while (words.keys[at] != 0) : (at = (at + 1) & (words.keys.len - 1)) {
             if (words.keys[at] == key) return words.values[at];
@@ -166,8 +184,23 @@ pub const Words = struct {
     }
 
     pub fn put(words: *Words, arena: *Arena, key: u64, value: u32) error{OutOfMemory}!void {
-        if (2 * (words.count + 1) > words.keys.len) try words.grow(arena);
+        if (words.keys.len <= few and words.count < few) return words.putAmongFew(arena, key, value);
+        if (words.keys.len <= few or 2 * (words.count + 1) > words.keys.len) try words.grow(arena);
         words.set(key, value);
+    }
+
+    fn putAmongFew(words: *Words, arena: *Arena, key: u64, value: u32) error{OutOfMemory}!void {
+        if (words.keys.len == 0) {
+            words.keys = try arena.slice(u64, few);
+            words.values = try arena.slice(u32, few);
+        }
+        for (words.keys[0..words.count], words.values[0..words.count]) |one, *old| if (one == key) {
+            old.* = value;
+            return;
+        };
+        words.keys[words.count] = key;
+        words.values[words.count] = value;
+        words.count += 1;
     }
 
     fn set(words: *Words, key: u64, value: u32) void {
@@ -180,10 +213,11 @@ pub const Words = struct {
 
     noinline fn grow(words: *Words, arena: *Arena) error{OutOfMemory}!void {
         const old = words.*;
-        const size = @max(16, 2 * old.keys.len);
+        const size = @max(4 * few, 2 * old.keys.len);
         words.* = .{ .keys = try arena.slice(u64, size), .values = try arena.slice(u32, size) };
         @memset(words.keys, 0);
-        for (old.keys, old.values) |key, value| if (key != 0) words.set(key, value);
+        const there = if (old.keys.len <= few) old.count else old.keys.len;
+        for (old.keys[0..there], old.values[0..there]) |key, value| if (key != 0) words.set(key, value);
     }
 
     fn place(key: u64, size: usize) usize {

@@ -30,8 +30,9 @@ const Group = struct {
     cells: []Cell,
     accumulators: []groups.Accumulator,
     rows: i64,
-    /// Its row in the view as it was.
+    /// Its row in the view as it was, and where that hangs as long as nothing else is hung in or taken out.
     old: ?Row,
+    slot: ?*u64 = null,
 };
 
 var own_key: key.Buffer = undefined;
@@ -88,7 +89,9 @@ pub const Sink = struct {
             const row = try sink.rowOf(group);
             if (sink.mode == .loading) {
                 try transaction.loadDerived(sink.table, row);
-            } else if (group.old) |old| try transaction.replaceDerived(sink.table, old, row) else try transaction.putDerived(sink.table, row);
+            } else if (group.old) |old| {
+                try transaction.replaceDerived(sink.table, old, row, if (sink.list.items.len == 1) group.slot else null);
+            } else try transaction.putDerived(sink.table, row);
         }
     }
 
@@ -106,7 +109,8 @@ pub const Sink = struct {
             .old = null,
         };
         if (sink.mode == .loading) return group;
-        const old = sink.rowAt(bytes) orelse return group;
+        group.slot = sink.slotAt(bytes);
+        const old = table_format.live(group.slot) orelse return group;
         group.old = old;
         var at = plan.final.?.outputs();
         group.rows = @bitCast(old.slot(at).*);
@@ -129,12 +133,10 @@ pub const Sink = struct {
         return group;
     }
 
-    fn rowAt(sink: *Sink, bytes: []const u8) ?Row {
-        if (sink.plan.groups == 0) {
-            var it = trees.Iterator(false){ .path = &path };
-            return it.first(&sink.table.tree);
-        }
-        return table_format.live(sink.table.tree.find(&own_key, bytes.len));
+    fn slotAt(sink: *Sink, bytes: []const u8) ?*u64 {
+        if (sink.plan.groups > 0) return sink.table.tree.find(&own_key, bytes.len);
+        var it = trees.Iterator(false){ .path = &path };
+        return sink.table.findRow(it.first(&sink.table.tree) orelse return null);
     }
 
     fn rowOf(sink: *Sink, group: *const Group) Error!Row {
@@ -155,24 +157,28 @@ pub const Sink = struct {
 
     /// What must be remembered of a group, as columns behind those that are shown.
     fn stateOf(sink: *Sink, group: *const Group) Error![]const plans.Value {
-        var made: arenas.List(plans.Value) = .{};
-        try made.add(sink.arena, word(group.rows));
+        const made = try sink.arena.slice(plans.Value, 1 + 3 * group.accumulators.len);
+        made[0] = word(group.rows);
+        var count: usize = 1;
         for (group.accumulators, sink.plan.aggregates) |*one, aggregate| {
-            try made.add(sink.arena, word(one.count));
+            made[count] = word(one.count);
+            count += 1;
             switch (states(aggregate.function)) {
                 .sum => {
-                    try made.add(sink.arena, word(@bitCast(@as(u64, @truncate(@as(u128, @bitCast(one.sum)))))));
-                    try made.add(sink.arena, word(@intCast(one.sum >> 64)));
+                    made[count] = word(@bitCast(@as(u64, @truncate(@as(u128, @bitCast(one.sum))))));
+                    made[count + 1] = word(@intCast(one.sum >> 64));
+                    count += 2;
                 },
                 .floats => {
                     var buffer: [exact.bytes_max]u8 = undefined;
                     const bytes = try sink.arena.copy(one.floats.?.write(&buffer));
-                    try made.add(sink.arena, .{ .kind = .bytes, .cell = .{ .value = @intFromPtr(bytes.ptr), .len = @intCast(bytes.len), .is_null = 0 } });
+                    made[count] = .{ .kind = .bytes, .cell = .ofTail(bytes) };
+                    count += 1;
                 },
                 .count => {},
             }
         }
-        return made.items;
+        return made[0..count];
     }
 
     // ------------------------------------------------------------ values that a group has, and how often
@@ -192,15 +198,13 @@ pub const Sink = struct {
             return -1;
         }
         if (sink.mode == .loading) if (old) |there| {
-            values.subtractHash(there);
             there.slot(column).* = @bitCast(now);
-            values.addHash(there);
             return 0;
         };
         const row = try sink.valueRow(values, group, aggregate.kind, value, now);
         if (sink.mode == .loading) {
             try transaction.loadDerived(values, row);
-        } else if (old) |there| try transaction.replaceDerived(values, there, row) else try transaction.putDerived(values, row);
+        } else if (old) |there| try transaction.replaceDerived(values, there, row, null) else try transaction.putDerived(values, row);
         return if (before == 0) 1 else 0;
     }
 

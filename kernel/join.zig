@@ -15,7 +15,8 @@ const trees = @import("tree.zig");
 const plans = @import("plan.zig");
 const scratch = @import("scratch.zig");
 const indexes = @import("index.zig");
-const Arena = @import("arena.zig").Arena;
+const arenas = @import("arena.zig");
+const Arena = arenas.Arena;
 const Row = row_format.Row;
 const Table = table_format.Table;
 const Index = indexes.Index;
@@ -41,12 +42,16 @@ pub fn Join(comptime Sink: type) type {
         sink: *Sink,
         driver: *const Driver = undefined,
         changed: u32 = nothing,
-        /// Rows are brought together as they were before they changed.
-        as_was: bool = false,
         /// Rows that may still be looked at.
         left: u64 = layout.query_scanned_max,
         /// Whether the input of a step has found a row.
         met: [plans.inputs_max]bool = undefined,
+        /// Rows are brought together as they were before they changed.
+        as_was: bool = false,
+        /// Rows that come together are only noted, each once: those of the inputs that are not left joins, if none of
+        /// them has changed.
+        noted: ?*arenas.Strings = null,
+        origins: [plans.inputs_max]u64 = @splat(0),
         rows: [plans.inputs_max]Row = undefined,
 
         /// All rows of a driver. Whether the sink wants more.
@@ -84,7 +89,7 @@ pub fn Join(comptime Sink: type) type {
                     if (order == .eq and driver.flags & last_exclusive != 0) break;
                 }
                 if (row.has(row_format.flag_dead)) continue;
-                if (!try self.drive(try plans.widened(self.arena, table, row))) return false;
+                if (!try self.drive(row)) return false;
             }
             return true;
         }
@@ -94,17 +99,23 @@ pub fn Join(comptime Sink: type) type {
             const mark = scratch.mark();
             defer scratch.release(mark);
             try self.look();
-            self.rows[self.driver.input] = row;
+            self.rows[self.driver.input] = try plans.widened(self.arena, self.plan.inputs[self.driver.input], row);
+            self.origins[self.driver.input] = row.at;
             if (self.driver.condition) |condition| if (!try condition.holds(&self.rows)) return true;
             return self.descend(0);
         }
 
         fn descend(self: *Self, depth: usize) Error!bool {
-            if (depth == self.driver.steps.len) {
+            if (depth == self.driver.steps.len) if (self.noted) |noted| {
+                self.origins[self.driver.input] = 0; // not of the row that led here
+                _ = try noted.put(self.arena, std.mem.asBytes(&self.origins));
+                return true;
+            };
+            if (depth == self.driver.steps.len + self.plan.outers.len) {
                 if (self.plan.condition) |condition| if (!try condition.holds(&self.rows)) return true;
                 return self.sink.take(&self.rows);
             }
-            const step = &self.driver.steps[depth];
+            const step = self.stepAt(depth);
             if (!step.outer) return self.find(depth);
             self.met[depth] = false;
             if (!try self.find(depth)) return false;
@@ -113,8 +124,24 @@ pub fn Join(comptime Sink: type) type {
             return self.descend(depth + 1);
         }
 
+        inline fn stepAt(self: *const Self, depth: usize) *const plans.Step {
+            const own = self.driver.steps;
+            return if (depth < own.len) &own[depth] else &self.plan.outers[depth - own.len];
+        }
+
+        /// Left joins of rows that were noted.
+        pub fn resumeNoted(self: *Self, noted: []const u8) Error!bool {
+            const mark = scratch.mark();
+            defer scratch.release(mark);
+            @memcpy(std.mem.asBytes(&self.origins), noted);
+            for (self.origins[0..self.plan.inputs.len], self.plan.inputs, 0..) |at, table, i| {
+                if (at != 0) self.rows[i] = try plans.widened(self.arena, table, .{ .at = at });
+            }
+            return self.descend(self.driver.steps.len);
+        }
+
         fn find(self: *Self, depth: usize) Error!bool {
-            const step = &self.driver.steps[depth];
+            const step = self.stepAt(depth);
             const table = self.plan.inputs[step.input];
             const buffer = &keys[depth + 1];
             var len: usize = 0;
@@ -125,8 +152,9 @@ pub fn Join(comptime Sink: type) type {
                 exact = step.index == null and runner.outputs() == table.key_types.len;
             }
             const window = if (self.changed != nothing) table.window else null;
-            const hides = if (self.as_was or step.input > self.changed) window else null;
-            const shows = if (self.as_was and step.input < self.changed) window else null;
+            const same_only = !step.outer and (self.noted != null or step.input > self.changed);
+            const hides = if (self.as_was or same_only) window else null;
+            const shows = if (self.as_was and !same_only) window else null;
             if (exact) {
                 try self.look();
                 if (table_format.live(table.tree.find(buffer, len))) |row| {
@@ -160,7 +188,8 @@ pub fn Join(comptime Sink: type) type {
         }
 
         fn meet(self: *Self, depth: usize, row: Row) Error!bool {
-            const step = &self.driver.steps[depth];
+            const step = self.stepAt(depth);
+            self.origins[step.input] = row.at;
             self.rows[step.input] = try plans.widened(self.arena, self.plan.inputs[step.input], row);
             if (step.condition) |condition| if (!try condition.holds(&self.rows)) return true;
             self.met[depth] = true;

@@ -30,6 +30,8 @@ pub const Runner = struct {
     cells: []Cell,
     /// Its place in the plan, for messages.
     number: u32,
+    /// It is one comparison of a column with something constant: most conditions are.
+    comparison: ?Comparison = null,
 
     /// One of its own, without parameters.
     pub fn create(source: []const u8, number: u32) Error!Runner {
@@ -64,6 +66,7 @@ pub const Runner = struct {
 
     /// Whether the one output is true.
     pub inline fn holds(runner: *const Runner, rows: []const Row) Error!bool {
+        if (runner.comparison) |*one| return one.holds(runner, rows);
         try runner.run(rows);
         const cell = runner.output(0);
         return cell.is_null == 0 and cell.value != 0;
@@ -71,6 +74,54 @@ pub const Runner = struct {
 
     pub fn outputs(runner: *const Runner) usize {
         return runner.program.outputs.len;
+    }
+};
+
+/// A column compared with a register that does not change while a plan runs.
+const Comparison = struct {
+    input: u16,
+    place: u32,
+    tail: bool,
+    wanted: std.math.CompareOperator,
+    constant: u16,
+
+    /// What a program is, when it is no more than that.
+    fn of(program: *const programs.Program) ?Comparison {
+        const code = program.instructions;
+        if (code.len != 2 or program.outputs.len != 1 or program.outputs[0].register != code[1].dst) return null;
+        const fixed = program.constants.len + program.parameter_types.len;
+        if (code[1].a != code[0].dst or code[1].b >= fixed or code[0].dst < fixed) return null;
+        const tail = switch (code[0].op) {
+            .load_word => false,
+            .load_tail => true,
+            else => return null,
+        };
+        const wanted: std.math.CompareOperator = switch (code[1].op) {
+            .eq_word, .eq_tail => .eq,
+            .ne_word, .ne_tail => .neq,
+            .lt_word, .lt_tail => .lt,
+            .le_word, .le_tail => .lte,
+            .gt_word, .gt_tail => .gt,
+            .ge_word, .ge_tail => .gte,
+            else => return null,
+        };
+        return .{ .input = code[0].a, .place = @intCast(code[0].imm), .tail = tail, .wanted = wanted, .constant = code[1].b };
+    }
+
+    inline fn holds(comparison: *const Comparison, runner: *const Runner, rows: []const Row) bool {
+        const row = rows[comparison.input];
+        const constant = runner.cells[comparison.constant];
+        if (row.isNull(comparison.place) or constant.is_null != 0) return false;
+        if (!comparison.tail) {
+            const value: i64 = @bitCast(row.slot(comparison.place).*);
+            return std.math.compare(value, comparison.wanted, constant.int());
+        }
+        const value = row.tail(comparison.place);
+        if (comparison.wanted == .eq) {
+            if (value.len != constant.len) return false;
+            if (value.len > 0 and value[0] != constant.tail()[0]) return false;
+        }
+        return std.mem.order(u8, value, constant.tail()).compare(comparison.wanted);
     }
 };
 
@@ -96,6 +147,11 @@ pub const Driver = struct {
     flags: u32,
     condition: ?*Runner,
     steps: []Step,
+
+    /// Its input is that of a left join: its changes concern the rows that it is joined to.
+    pub fn isOuter(driver: *const Driver) bool {
+        return driver.flags & driver_outer != 0;
+    }
 };
 
 pub const driver_lower_exclusive: u32 = 1;
@@ -103,6 +159,7 @@ pub const driver_upper_exclusive: u32 = 2;
 pub const driver_descending: u32 = 4;
 /// The rows come in the order that is asked for.
 pub const driver_sorted: u32 = 8;
+pub const driver_outer: u32 = 16;
 
 pub const Function = enum(u32) {
     count_rows = 0,
@@ -139,10 +196,14 @@ pub const Sort = struct { descending: bool, nulls_first: bool };
 pub const Plan = struct {
     inputs: []*Table,
     drivers: []Driver,
+    /// Of a view: its left joins, once all other rows are there.
+    outers: []Step,
     grouped: bool,
     distinct: bool,
     /// One group, also when there is nothing in it.
     global: bool,
+    /// Of a view of one input: a row's key is that of the row it is made of.
+    stable: bool,
     /// Once all rows are there.
     condition: ?*Runner,
     /// What is made of the rows: of a grouped plan groups, arguments and filters; else what comes out.
@@ -206,6 +267,7 @@ const In = struct {
 const flag_grouped: u32 = 1;
 const flag_distinct: u32 = 2;
 const flag_global: u32 = 4;
+const flag_stable: u32 = 8;
 const programs_max = 256;
 
 /// Makes a plan; everything of it lies in `arena`, but for its programs.
@@ -222,7 +284,7 @@ pub fn make(arena: *Arena, source: []const u8) Error!*Plan {
         if (in.at > source.len or length > source.len - in.at) return error.InvalidRow;
         const program = try programs.Program.make(source[in.at..][0..length]);
         in.at += length;
-        runner.* = .{ .program = program, .cells = &.{}, .number = @intCast(i) };
+        runner.* = .{ .program = program, .cells = &.{}, .number = @intCast(i), .comparison = Comparison.of(program) };
         plan.runners = made[0 .. i + 1];
         runner.cells = try arena.slice(Cell, program.registers);
     }
@@ -230,6 +292,7 @@ pub fn make(arena: *Arena, source: []const u8) Error!*Plan {
     plan.grouped = flags & flag_grouped != 0;
     plan.distinct = flags & flag_distinct != 0;
     plan.global = flags & flag_global != 0;
+    plan.stable = flags & flag_stable != 0;
     plan.inputs = try arena.slice(*Table, try in.atMost(inputs_max));
     for (plan.inputs) |*table| table.* = try in.table();
     plan.condition = try in.runner(plan);
@@ -243,6 +306,7 @@ pub fn make(arena: *Arena, source: []const u8) Error!*Plan {
         const said = try in.word();
         sort.* = .{ .descending = said & 1 != 0, .nulls_first = said & 2 != 0 };
     }
+    plan.outers = try readSteps(plan, arena, &in);
     plan.drivers = try arena.slice(Driver, try in.atMost(inputs_max));
     for (plan.drivers) |*driver| try readDriver(plan, driver, arena, &in);
     try check(plan);
@@ -281,8 +345,12 @@ fn readDriver(plan: *const Plan, driver: *Driver, arena: *Arena, in: *In) Error!
     driver.upper = try in.runner(plan);
     driver.flags = try in.word();
     driver.condition = try in.runner(plan);
-    driver.steps = try arena.slice(Step, try in.atMost(inputs_max));
-    for (driver.steps) |*step| {
+    driver.steps = try readSteps(plan, arena, in);
+}
+
+fn readSteps(plan: *const Plan, arena: *Arena, in: *In) Error![]Step {
+    const steps = try arena.slice(Step, try in.atMost(inputs_max));
+    for (steps) |*step| {
         step.input = try in.word();
         if (step.input >= plan.inputs.len) return error.InvalidRow;
         step.index = try in.index(plan.inputs[step.input]);
@@ -290,6 +358,7 @@ fn readDriver(plan: *const Plan, driver: *Driver, arena: *Arena, in: *In) Error!
         step.condition = try in.runner(plan);
         step.outer = try in.word() != 0;
     }
+    return steps;
 }
 
 fn check(plan: *const Plan) Error!void {

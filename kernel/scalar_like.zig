@@ -33,6 +33,8 @@ fn matches(comptime ignore_case: bool, text: []const u8, pattern: []const u8, es
     // Behind the last % that was met, and where the text goes on if it takes as little as it may.
     var again_next: ?usize = null;
     var again_at: usize = 0;
+    // What must stand there, if it is only one byte: one that begins a character.
+    var wanted: ?u8 = null;
     while (true) {
         if (next == pattern.len) {
             if (at == text.len) return true;
@@ -50,6 +52,8 @@ fn matches(comptime ignore_case: bool, text: []const u8, pattern: []const u8, es
                 next += 1;
                 if (next == pattern.len) return true;
                 again_next = next;
+                wanted = if (ignore_case) null else literalByte(pattern[next], escape);
+                if (wanted) |first| at = find(text, at, first) orelse return false;
                 again_at = at;
                 continue;
             } else if (at < text.len) {
@@ -68,8 +72,21 @@ fn matches(comptime ignore_case: bool, text: []const u8, pattern: []const u8, es
         next = again_next orelse return false;
         if (again_at == text.len) return false;
         again_at = after(text, again_at);
+        if (wanted) |first| again_at = find(text, again_at, first) orelse return false;
         at = again_at;
     }
+}
+
+/// A byte of a pattern, unless it may stand for something else.
+fn literalByte(byte: u8, escape: []const u8) ?u8 {
+    if (byte == '%' or byte == '_' or (escape.len > 0 and byte == escape[0])) return null;
+    return byte;
+}
+
+fn find(text: []const u8, start: usize, byte: u8) ?usize {
+    @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
+    for (text[start..], start..) |one, at| if (one == byte) return at;
+    return null;
 }
 
 inline fn isSame(comptime ignore_case: bool, a: u8, b: u8) bool {

@@ -122,19 +122,19 @@ pub const Table = struct {
     }
 
     pub fn addHash(table: *Table, row: Row) void {
+        if (table.derived) return; // not part of the state
         const value = row_format.hash(row, table.number);
         table.hash[0] +%= value[0];
         table.hash[1] +%= value[1];
-        if (table.derived) return;
         state[0] +%= value[0];
         state[1] +%= value[1];
     }
 
     pub fn subtractHash(table: *Table, row: Row) void {
+        if (table.derived) return;
         const value = row_format.hash(row, table.number);
         table.hash[0] -%= value[0];
         table.hash[1] -%= value[1];
-        if (table.derived) return;
         state[0] -%= value[0];
         state[1] -%= value[1];
     }

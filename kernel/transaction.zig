@@ -445,7 +445,8 @@ pub fn putDerived(table: *Table, row: Row) Error!void {
         heap.free(row.at, row.length());
         return err;
     };
-    if (table_format.live(table.tree.find(&own_key, len))) |old| return replaceDerived(table, old, row);
+    const slot = table.tree.find(&own_key, len);
+    if (table_format.live(slot)) |old| return replaceDerived(table, old, row, slot);
     const replaced = hang(table, row, len) catch |err| {
         heap.free(row.at, row.length());
         return err;
@@ -463,8 +464,8 @@ fn placeDerived(table: *Table, row: Row) Error!usize {
     };
 }
 
-/// The same where the row that it replaces is known, and has the same key.
-pub fn replaceDerived(table: *Table, old: Row, row: Row) Error!void {
+/// The same where the row that it replaces is known, and has the same key; and perhaps where that hangs.
+pub fn replaceDerived(table: *Table, old: Row, row: Row, slot: ?*u64) Error!void {
     if (sameWords(row, old)) {
         heap.free(row.at, row.length());
         return;
@@ -473,7 +474,7 @@ pub fn replaceDerived(table: *Table, old: Row, row: Row) Error!void {
         heap.free(row.at, row.length());
         return err;
     };
-    swap(table.findRow(old).?, old, row);
+    swap(slot orelse table.findRow(old).?, old, row);
     rememberDerived(.{ .subject = .{ .table = table }, .kind = .update, .old = old.at, .new = row.at });
     if (table.indexes_len > 0) try move(table, old, row);
 }
@@ -643,6 +644,10 @@ pub fn commit() bool {
         const table = entry.subject.table; // but of the kinds that are about an index
         switch (entry.kind) {
             .insert, .update, .delete => {
+                if (table.derived and !delta.isListenedTo(table)) {
+                    table.touch(lsn);
+                    continue;
+                }
                 rehash(entry);
                 const change = settled(entry) orelse continue;
                 if (!table.derived) switch (change.operation) {

@@ -204,35 +204,66 @@ fn drive(view: *View, comptime Sink: type, sink: *Sink) Error!void {
     };
     try driveOnce(view, Sink, sink, true);
     try driveOnce(view, Sink, sink, false);
+    if (view.plan.?.outers.len > 0) try driveOuters(view, Sink, sink);
 }
 
+/// What had, or has, a row that changed; those of left joins apart.
 fn driveOnce(view: *View, comptime Sink: type, sink: *Sink, as_was: bool) Error!void {
     const plan = view.plan.?;
     var join: joins.Join(Sink) = .{ .plan = plan, .arena = &arena, .sink = sink, .as_was = as_was };
     sink.times = if (as_was) -1 else 1;
     for (plan.inputs, plan.drivers, 0..) |input, *driver, i| {
         const window = input.window orelse continue;
+        if (driver.isOuter()) continue;
         join.changed = @intCast(i);
         join.driver = driver;
         for (window.changes.items) |change| {
             const at = if (as_was) change.old else change.new;
-            if (at != 0) _ = try join.drive(try plans.widened(&arena, input, .{ .at = at }));
+            if (at != 0) _ = try join.drive(.{ .at = at });
         }
     }
+}
+
+/// Changes of left joins' inputs: what did not change itself, and is or was joined to them, each once, goes with what it
+/// had and comes with what it has.
+fn driveOuters(view: *View, comptime Sink: type, sink: *Sink) Error!void {
+    const plan = view.plan.?;
+    var noted: arenas.Strings = .{};
+    var join: joins.Join(Sink) = .{ .plan = plan, .arena = &arena, .sink = sink, .noted = &noted };
+    for (plan.inputs, plan.drivers, 0..) |input, *driver, i| {
+        const window = input.window orelse continue;
+        if (!driver.isOuter()) continue;
+        join.changed = @intCast(i);
+        join.driver = driver;
+        join.origins = @splat(0);
+        for (window.changes.items) |change| for ([_]u64{ change.old, change.new }) |at| {
+            if (at != 0) _ = try join.drive(.{ .at = at });
+        };
+    }
+    join.noted = null;
+    for ([_]bool{ true, false }) |as_was| for (0..noted.entries.items.len) |i| {
+        sink.times = if (as_was) -1 else 1;
+        join.as_was = as_was;
+        _ = try join.resumeNoted(noted.get(i));
+    };
 }
 
 /// A view of one input: each of its rows is one of the input's, or none.
 fn runOne(view: *View) Error!void {
     const plan = view.plan.?;
     const input = plan.inputs[0];
+    const stable = plan.stable;
     for (input.window.?.changes.items) |change| {
         view.rows_in += 1;
         const at = scratch.mark();
         defer scratch.release(at);
         const old = try shown(plan, input, change.old);
-        const before = if (old) try plans.viewRow(plan, &arena) else null;
-        if (try shown(plan, input, change.new)) {
-            const after = try plans.viewRow(plan, null);
+        const new = try shown(plan, input, change.new);
+        if (!old and !new) continue;
+        // The key of a row is that of its input's row, and does not change with it.
+        const before = if (old and !(new and stable)) try makeRow(plan, input, change.old, &arena) else null;
+        if (new) {
+            const after = try makeRow(plan, input, change.new, null);
             if (before) |row| if (!sameKey(view.table, row, after)) {
                 errdefer heap.free(after.at, after.length());
                 try remove(view.table, row);
@@ -242,14 +273,20 @@ fn runOne(view: *View) Error!void {
     }
 }
 
-/// Whether a row is in the view; then the row program has run.
-fn shown(plan: *const Plan, input: *const Table, at: u64) Error!bool {
+/// Whether what is made of a row is in the view.
+inline fn shown(plan: *const Plan, input: *const Table, at: u64) Error!bool {
     if (at == 0) return false;
     const rows = [1]Row{try plans.widened(&arena, input, .{ .at = at })};
     if (plan.drivers[0].condition) |condition| if (!try condition.holds(&rows)) return false;
     if (plan.condition) |condition| if (!try condition.holds(&rows)) return false;
-    try plan.row.run(&rows);
     return true;
+}
+
+/// What is made of a row, in the arena or in a block of its own.
+fn makeRow(plan: *const Plan, input: *const Table, at: u64, where: ?*Arena) Error!Row {
+    const rows = [1]Row{try plans.widened(&arena, input, .{ .at = at })};
+    try plan.row.run(&rows);
+    return plans.viewRow(plan, where);
 }
 
 fn sameKey(table: *const Table, a: Row, b: Row) bool {
@@ -279,8 +316,8 @@ const Difference = struct {
 
     pub fn take(difference: *Difference, rows: []const Row) Error!bool {
         try difference.plan.row.run(rows);
-        const made = try plans.viewRow(difference.plan, &arena);
-        const found = try difference.rows.put(&arena, made.bytes());
+        const row = try plans.viewRow(difference.plan, &arena);
+        const found = try difference.rows.put(&arena, row.bytes());
         if (found.new) try difference.weights.add(&arena, 0);
         difference.weights.items[found.number] += difference.times;
         return true;
@@ -407,27 +444,42 @@ pub fn verify() Error!?u32 {
     return null;
 }
 
-const Kept = struct { tree: trees.Tree, rows: u64, hash: [2]u64, last_lsn: u64, indexes_len: usize };
+const Kept = struct { tree: trees.Tree, rows: u64, last_lsn: u64, indexes_len: usize };
 
 fn setAside(table: *Table) Kept {
-    const kept: Kept = .{ .tree = table.tree, .rows = table.rows, .hash = table.hash, .last_lsn = table.last_lsn, .indexes_len = table.indexes_len };
+    const kept: Kept = .{ .tree = table.tree, .rows = table.rows, .last_lsn = table.last_lsn, .indexes_len = table.indexes_len };
     table.tree = trees.Tree.init(table.tree.shape);
     table.rows = 0;
-    table.hash = .{ 0, 0 };
     table.indexes_len = 0;
     return kept;
 }
 
 /// Puts back what was; whether what was made instead is something else.
 fn putBack(table: *Table, kept: Kept) bool {
-    const different = table.rows != kept.rows or table.hash[0] != kept.hash[0] or table.hash[1] != kept.hash[1];
+    var old = kept.tree;
+    const different = table.rows != kept.rows or !sameRows(&table.tree, &old);
     table.tree.clear(true);
-    table.tree = kept.tree;
+    table.tree = old;
     table.rows = kept.rows;
-    table.hash = kept.hash;
     table.last_lsn = kept.last_lsn;
     table.indexes_len = kept.indexes_len;
     return different;
+}
+
+/// Whether two trees have the same rows, to the last byte.
+fn sameRows(a: *trees.Tree, b: *trees.Tree) bool {
+    var one = trees.Iterator(false){ .path = &top_path };
+    var other = trees.Iterator(false).init();
+    var left = one.first(a);
+    var right = other.first(b);
+    while (left) |x| : ({
+        left = one.next();
+        right = other.next();
+    }) {
+        const y = right orelse return false;
+        if (!std.mem.eql(u8, x.bytes(), y.bytes())) return false;
+    }
+    return right == null;
 }
 
 fn differs(view: *View) Error!bool {

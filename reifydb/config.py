@@ -39,6 +39,9 @@ tables_max = 4096
 table_numbers_max = 1 << 20
 """Tables ever made in a database: their numbers are never used twice."""
 
+checks_max = 32
+"""Check constraints of a table: each write computes all of them."""
+
 indexes_max = 32
 """Secondary indexes of a table: each write looks at all of them."""
 

@@ -46,7 +46,10 @@ class Prepared:
         self.names = query.parameter_names
         kinds = query.parameters
         self._parameters = row_codec(
-            [_parameter(kind, name, i) for i, (kind, name) in enumerate(zip(kinds, self.names))],
+            [
+                _parameter(kind, name, i)
+                for i, (kind, name) in enumerate(zip(kinds, self.names, strict=True))
+            ],
             what="the query",
             arguments=True,
         )

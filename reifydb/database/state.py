@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reifydb.config import indexes_max, tables_max
+from reifydb.config import checks_max, indexes_max, tables_max
 from reifydb.database.expressions import EXPRESSION_FAILED, LIMIT_REACHED, SCANNED
 from reifydb.database.refusals import refusal
 from reifydb.database.scans import Scan
@@ -143,9 +143,27 @@ class State:
     def create_table(self, table: Table) -> None:
         """Makes a table and its indexes inside the open transaction."""
         self.create_in_kernel(table, table_descriptor(table))
+        self.define_checks(table)
         self.describe(table)
         for index in table.indexes:
             self.create_index(table, index)
+
+    def define_checks(self, table: Table) -> None:
+        """Makes the kernel keep a table's constraints; a table without is left alone."""
+        if not table.checks:
+            return
+        from reifydb.sql.checks import read_check
+        from reifydb.sql.programs import compile_program
+
+        if len(table.checks) > checks_max:
+            message = f"table {table.name} has too many checks"
+            raise LimitError(message, limit="checks_max", value=checks_max)
+        source = b""
+        for check in table.checks:
+            program = compile_program((read_check(check.sql, table),), (0,)).encoded
+            source += len(program).to_bytes(8, "little") + program + bytes(-len(program) % 8)
+        self.put(source)
+        self._expect(self.kernel.call["define_checks"](table.number, len(source)), table)
 
     def alter_table(self, table: Table) -> None:
         """Gives a table other columns inside the open transaction."""
@@ -215,9 +233,12 @@ class State:
         """The error for a refused operation on a table, or on a view that could not be brought up
         to date for it.
         """
-        scanned = code == LIMIT_REACHED and self.kernel.control.fault_index == SCANNED
+        control = self.kernel.control
+        scanned = code == LIMIT_REACHED and control.fault_index == SCANNED
         if scanned or code == EXPRESSION_FAILED:
-            return self.views.refusal(code)
+            fault = self.catalog.by_number.get(control.fault_table)
+            if fault is not None and fault.table.derived:
+                return self.views.refusal(code)
         return refusal(code, self.kernel.control, self.catalog, table, key)
 
     def _expect(self, code: int, table: Table) -> None:
@@ -249,5 +270,7 @@ class State:
                 table = replace(table_from_json(str(row["definition"])), number=number)
                 (tables if table.view is None else views).append(table)
         self.catalog = Catalog(tables, following)
+        for table in tables:
+            self.define_checks(table)
         if views:
             self.views.restore(views)

@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
 
 from reifydb.config import cursors_max
+from reifydb.database.queries import Values
+from reifydb.database.rows import Rows
 from reifydb.database.scans import scan_request
 from reifydb.database.tables import TableHandle
 from reifydb.database.transitions import OUTCOME_BYTES, PythonTransition, WasmTransition
@@ -281,6 +283,12 @@ class Transaction:
                 raise self._refusal(number, handle, None)
             serial = self._serial
         return self._pages(handle, number, serial)
+
+    def query(self, sql: str, params: Values | None = None) -> Rows:
+        """The answer to a `select`, this transaction's writes included; see `Database.query`."""
+        with self._lock:
+            self._check()
+            return self._db._queries.run(sql, params)
 
     def _pages(self, handle: TableHandle, cursor: int, serial: int) -> Iterator[Row]:
         try:

@@ -131,6 +131,19 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """A condition that must not be false for any row of its table.
+
+    Attributes:
+        name: Unique within its table.
+        sql: The condition, as `reifydb.sql.checks` renders and reads it.
+    """
+
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table: its columns, the positions of its primary key, its auto-increment column.
 
@@ -140,6 +153,7 @@ class Table:
         derived: A view's, or what one needs beside it: made of other tables, written by nobody.
         hidden: Of a derived one: columns of its rows behind those that are shown. `key` may count
             on into them, and its columns may be null.
+        checks: In the order of their creation.
     """
 
     name: str
@@ -152,6 +166,7 @@ class Table:
     derived: bool = False
     hidden: tuple[Column, ...] = ()
     view: View | None = None
+    checks: tuple[Check, ...] = ()
 
     @property
     def places(self) -> tuple[int, ...]:

@@ -45,7 +45,8 @@ RUN_HEAD = struct.Struct("<II")
 RUNS_NO_GUEST = (
     "begin commit rollback get write delete count generated scan next close define_binding "
     "define_transition create_table alter_table drop_table drop_index savepoint release abandon "
-    "retry open hash_state end watch last_lsn walk_open walk_close evaluate define_query forget_query query_left query_page "
+    "retry open hash_state end watch last_lsn walk_open walk_close evaluate "
+    "define_query forget_query query_left query_page "
     "end_query define_checks view_counters"
 ).split()
 """Short calls: they keep the GIL. `replay`, `create_index` and the like are long, `execute`,

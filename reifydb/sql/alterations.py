@@ -125,6 +125,9 @@ class Alteration(Reader):
         at = self.source.start(node, self.at)
         if definition.key:
             self.refuse("a new column cannot be the primary key", at)
+        if definition.checks:
+            hint = "create the table with it, or check in the transition that writes it"
+            self.refuse("a new column cannot have a check", at, hint=hint)
         if definition.auto is not None:
             self.refuse("a new column cannot be auto-increment", at)
         return column

@@ -175,7 +175,7 @@ def _choice(
 def _nullif(reader: ExpressionReader, _: Function, nodes: list[Any], wanted: Any) -> Expression:
     left, right = reader.together(nodes, wanted)
     reader.check_comparable(left, right, "=")
-    equal = reader.compared("eq", reader.adapted(left, right), reader.adapted(right, left))
+    equal = reader.compared("eq", *reader.fitted(left, right))
     return Case(((equal, Constant(None, left.kind, left.at)),), left, left.kind, True, left.at)
 
 

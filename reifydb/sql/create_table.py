@@ -2,9 +2,11 @@
 
     create table [if not exists] NAME (
         COLUMN TYPE [not null | null] [primary key] [default LITERAL]
-                    [auto_increment | generated {always | by default} as identity],
+                    [auto_increment | generated {always | by default} as identity]
+                    [[constraint NAME] check (CONDITION)],
         …,
-        [primary key (COLUMN, …)]
+        [primary key (COLUMN, …)],
+        [[constraint NAME] check (CONDITION)], …
     )
 
 and `create index` for these tables. The dialect is PostgreSQL's. Every node of the syntax tree is

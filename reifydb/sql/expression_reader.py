@@ -205,7 +205,12 @@ class ExpressionReader(Reader):
         """Two operands that are compared. Numbers may stay of different scales."""
         left, right = self.together([first, second])
         self.check_comparable(left, right, sign)
-        return self.adapted(left, right), self.adapted(right, left)
+        return self.fitted(left, right)
+
+    def fitted(self, left: Expression, right: Expression) -> tuple[Expression, Expression]:
+        """Two operands of a comparison; one that is a constant in the kind of the other."""
+        left = self.adapted(left, right)
+        return left, self.adapted(right, left)
 
     def check_comparable(self, left: Expression, right: Expression, sign: str) -> None:
         """Both are numbers, or of one kind."""
@@ -251,8 +256,8 @@ class ExpressionReader(Reader):
         for bound in (bottom, top):
             self.check_comparable(value, bound, "between")
         parts = (
-            self.compared("ge", self.adapted(value, bottom), self.adapted(bottom, value)),
-            self.compared("le", self.adapted(value, top), self.adapted(top, value)),
+            self.compared("ge", *self.fitted(value, bottom)),
+            self.compared("le", *self.fitted(value, top)),
         )
         return Operation("and", parts, BOOL, any(p.nullable for p in parts), at=value.at)
 

@@ -67,7 +67,7 @@ class ColumnRef:
 
     source: int
     place: int
-    name: str
+    name: str = field(compare=False)
     kind: Kind
     nullable: bool = True
     at: int = field(default=0, compare=False)
@@ -185,6 +185,20 @@ def rewrite(
                 otherwise=rewrite(otherwise, change),
             )
     return expression
+
+
+def moved(expression: Expression, by: int) -> Expression:
+    """The tree of a text that stands so many characters further on."""
+    match expression:
+        case Operation(args=args):
+            expression = replace(expression, args=tuple(moved(arg, by) for arg in args))
+        case Case(branches=branches, otherwise=otherwise):
+            expression = replace(
+                expression,
+                branches=tuple((moved(a, by), moved(b, by)) for a, b in branches),
+                otherwise=moved(otherwise, by),
+            )
+    return replace(expression, at=expression.at + by)
 
 
 def conjuncts(expression: Expression | None) -> tuple[Expression, ...]:

@@ -62,7 +62,7 @@ def convert(reader: ExpressionReader, node: exp.Cast, _: Kind | None) -> Express
     if token is not None and token.start < at and not isinstance(node.this, exp.Literal):
         hint = f"({token.text.lower()} '…')::… or cast(… as {token.text.lower()})"
         reader.refuse("a type stands before a string alone", token.start, hint=hint)
-    if isinstance(inner, exp.Literal) and inner.is_string and kind.type is not Type.BYTES:
+    if isinstance(inner, exp.Literal) and inner.is_string:
         return cast(reader.literal(inner, kind), kind)
     found = reader.read(node.this, kind)
     if not can_cast(found.kind, kind):

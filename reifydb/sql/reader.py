@@ -16,7 +16,6 @@ RESERVED_PREFIX = "reifydb_"
 CAST_HINT = "say what it is: cast(… as …), or …::…"
 
 HINTS = {
-    "check": "check the value in the transition that writes it",
     "unique": "make the column the primary key, or check in the transition that writes it",
     "foreign key": "check in the transition that writes it that the other row is there",
     "references": "check in the transition that writes it that the other row is there",
@@ -26,7 +25,7 @@ HINTS = {
     "temporary": 'open a second database with reifydb.open(":memory:")',
     "unlogged": 'a database that keeps nothing is opened with reifydb.open(":memory:")',
     "like": "write the columns out",
-    "constraint": "leave the name out: constraints have none",
+    "constraint": "leave the name out: only checks have names",
 }
 
 

@@ -17,6 +17,7 @@ def render(table: Table) -> str:
     lines = [_column(table, position) for position in range(len(table.columns))]
     if len(table.key) > 1:
         lines.append(f"primary key ({', '.join(quoted(c.name) for c in table.key_columns)})")
+    lines += [f"constraint {quoted(check.name)} check ({check.sql})" for check in table.checks]
     create = f"create table {quoted(table.name)} (\n    " + ",\n    ".join(lines) + "\n)"
     return ";\n".join([create, *(_index(table, index) for index in table.indexes)])
 

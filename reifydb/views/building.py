@@ -3,8 +3,8 @@
 - A view of rows has the key of the rows it is made of; what of it is not shown is hidden behind the
   columns.
 - A view of groups has its groups as key, and behind its columns what must be known of each group.
-  For `min`, `max` and distinct values a table beside it keeps which values there are, and how often.
-- `having` is a condition over a view of groups beside it; `distinct` is groups without aggregates.
+  `min`, `max` and distinct values need a table beside it: which values there are, and how often.
+- `having` is a condition over a view of groups beside it; `distinct` is groups alone.
 - `order by … limit` is a view beside it in that order, and the first rows of that one.
 """
 
@@ -29,6 +29,7 @@ from reifydb.sql.expressions import (
 )
 from reifydb.sql.query import Input, OrderBy, Output, Query, Select
 from reifydb.views.access import comparisons, stored
+from reifydb.views.flattening import flatten
 from reifydb.views.plan import AggregatePlan, Encoded, Plan, encode
 from reifydb.views.planner import Planner
 
@@ -72,10 +73,7 @@ def build(name: str, query: Query, number: int) -> list[Part]:
         raise SqlError("union, except and intersect in a view are not supported yet")
     if query.parameters:
         raise SqlError("a view has no parameters", hint="write the value")
-    if any(one.join == "left" for one in query.inputs):
-        raise SqlError("left joins in a view are not supported yet")
-    if not query.inputs:
-        raise SqlError("a view is made of tables: it needs from")
+    _check(query)
     names = [output.name for output in query.outputs]
     for i, one in enumerate(names):
         if one in names[:i]:
@@ -89,6 +87,11 @@ def build(name: str, query: Query, number: int) -> list[Part]:
             f"columns_max is {columns_max}"
         )
     return builder.parts
+
+
+def _check(query: Select) -> None:
+    if not query.inputs:
+        raise SqlError("a view is made of tables: it needs from")
 
 
 class _Builder:
@@ -106,7 +109,7 @@ class _Builder:
         """The parts of a select; the table of the last. Without a name it is one beside."""
         if query.limit is not None or query.offset is not None:
             return self._first_rows(query, name)
-        query = replace(query, order=())  # rows of a table have no order but their key's
+        query = self._with_tables(replace(query, order=()))  # a table has its key's order
         if query.distinct:
             if query.grouped:
                 inner = self.select(replace(query, distinct=False), None)
@@ -117,6 +120,23 @@ class _Builder:
             return self._rows(_above(query, inner), name)
         return self._groups(query, name) if query.grouped else self._rows(query, name)
 
+    def _with_tables(self, query: Select) -> Select:
+        """Queries in `from` that are more than filters become views beside."""
+        query = flatten(query)
+        inputs = [
+            one
+            if isinstance(one.relation, Table)
+            else replace(one, relation=self._beside(one.relation))
+            for one in query.inputs
+        ]
+        return replace(query, inputs=tuple(inputs))
+
+    def _beside(self, query: Query) -> Table:
+        if not isinstance(query, Select):
+            raise SqlError("union, except and intersect in a view are not supported yet")
+        _check(query)
+        return self.select(query, None)
+
     def _first_rows(self, query: Select, name: str | None) -> Table:
         if not query.order:
             raise SqlError("a view with limit needs order by: which rows are the first?")
@@ -125,7 +145,7 @@ class _Builder:
             raise SqlError("a view with offset needs limit")
         if count + skip > TOP_ROWS_MAX:
             raise SqlError(f"a view shows at most {TOP_ROWS_MAX:,} first rows")
-        inner = replace(query, limit=None, offset=None)
+        inner = self._with_tables(replace(query, limit=None, offset=None))
         if query.grouped or query.distinct:
             plain = replace(inner, order=(), outputs=(*inner.outputs, *_order_outputs(inner)))
             if query.distinct:
@@ -154,6 +174,7 @@ class _Builder:
             key.append(place)
         outputs = (*query.outputs, *(Output("", value) for value in hidden))
         plan = Planner(replace(query, outputs=outputs)).view()
+        plan = replace(plan, stable=len(query.inputs) == 1 and not query.order)
         behind = [_hidden(value, i) for i, value in enumerate(hidden)]
         if query.order:
             key.insert(0, len(columns) + len(behind))
@@ -280,13 +301,18 @@ def _row_key(planner: Planner) -> list[ColumnRef]:
         others = frozenset(left) - {i}
         if others and _follows(planner, i, others):
             left.remove(i)
-    return [ref for i in left for ref in _primary_key(planner.tables[i], i)]
+    return [
+        replace(ref, nullable=ref.nullable or i in planner.outer)
+        for i in left
+        for ref in _primary_key(planner.tables[i], i)
+    ]
 
 
 def _follows(planner: Planner, i: int, others: frozenset[int]) -> bool:
     """Whether the whole key of an input is equal to values of others."""
     table = planner.tables[i]
-    found = comparisons(planner.where, i, lambda value: sources(value) <= others)
+    said = planner.on[i] if i in planner.outer else planner.where
+    found = comparisons(said, i, lambda value: sources(value) <= others)
     given = {one.place for one in found if one.op == "eq"}
     return {ref.place for ref in _primary_key(table, i)} <= given
 

@@ -13,8 +13,8 @@ from reifydb.sql.programs import Program, compile_program
 
 NONE = 0xFFFFFFFF
 
-GROUPED, DISTINCT, GLOBAL = 1, 2, 4
-LOWER_EXCLUSIVE, UPPER_EXCLUSIVE, DESCENDING, SORTED = 1, 2, 4, 8
+GROUPED, DISTINCT, GLOBAL, STABLE = 1, 2, 4, 8
+LOWER_EXCLUSIVE, UPPER_EXCLUSIVE, DESCENDING, SORTED, OUTER = 1, 2, 4, 8, 16
 
 FUNCTIONS = {
     "count_rows": 0,
@@ -94,6 +94,8 @@ class Plan:
             and filters.
         final, having: Over a group's row: its groups, then its aggregates; as `ColumnRef`s.
         sorts: Descending, nulls first: of the last outputs.
+        outers: Of a view: its left joins, once all other rows are there.
+        stable: Of a view of one input: a row's key is that of the row it is made of.
     """
 
     inputs: tuple[int, ...]
@@ -108,6 +110,8 @@ class Plan:
     distinct: bool = False
     sorts: tuple[tuple[bool, bool], ...] = ()
     parameters: tuple[Kind, ...] = ()
+    stable: bool = False
+    outers: tuple[Step, ...] = ()
 
 
 @dataclass(slots=True)
@@ -143,6 +147,13 @@ class _Encoder:
     def one(self, expression: Expression | None, inputs: Sequence[int]) -> int:
         return NONE if expression is None else self.program((expression,), inputs)
 
+    def steps(self, steps: Sequence[Step]) -> list[int]:
+        words = [len(steps)]
+        for step in steps:
+            words += [step.input, step.index, self.program(step.key, self.inputs)]
+            words += [self.one(step.condition, self.inputs), int(step.outer)]
+        return words
+
 
 def encode(plan: Plan) -> Encoded:
     """The bytes of a plan. O(nodes of its expressions).
@@ -151,7 +162,7 @@ def encode(plan: Plan) -> Encoded:
         SqlError: A program is too large.
     """
     made = _Encoder(plan)
-    flags = GROUPED * plan.grouped | DISTINCT * plan.distinct
+    flags = GROUPED * plan.grouped | DISTINCT * plan.distinct | STABLE * plan.stable
     flags |= GLOBAL * (plan.grouped and plan.groups == 0)
     words = [flags, len(plan.inputs), *plan.inputs]
     words += [made.one(plan.condition, made.inputs), made.program(plan.row, made.inputs)]
@@ -163,14 +174,13 @@ def encode(plan: Plan) -> Encoded:
         words += [one.kind.code, one.result.code, one.scale]
         words.append(NONE if one.values is None else one.values)
     words += [len(plan.sorts), *(d | 2 * n for d, n in plan.sorts)]
+    words += made.steps(plan.outers)
     words.append(len(plan.drivers))
     for driver in plan.drivers:
         words += [driver.input, driver.index]
         words += [made.program(driver.lower, ()), made.program(driver.upper, ())]
-        words += [driver.flags, made.one(driver.condition, made.inputs), len(driver.steps)]
-        for step in driver.steps:
-            words += [step.input, step.index, made.program(step.key, made.inputs)]
-            words += [made.one(step.condition, made.inputs), int(step.outer)]
+        words += [driver.flags, made.one(driver.condition, made.inputs)]
+        words += made.steps(driver.steps)
     parts = [struct.pack("<I", len(made.programs))]
     at = 4
     for program in made.programs:
@@ -180,5 +190,6 @@ def encode(plan: Plan) -> Encoded:
         at += len(head) + len(program.encoded)
     parts.append(struct.pack(f"<{len(words)}I", *words))
     used = {(plan.inputs[d.input], d.index) for d in plan.drivers if d.index}
-    used |= {(plan.inputs[s.input], s.index) for d in plan.drivers for s in d.steps if s.index}
+    steps = [*plan.outers, *(step for driver in plan.drivers for step in driver.steps)]
+    used |= {(plan.inputs[step.input], step.index) for step in steps if step.index}
     return Encoded(b"".join(parts), made.programs, frozenset(used))

@@ -27,9 +27,11 @@ from reifydb.sql.expressions import (
 )
 from reifydb.sql.query import Aggregate, OrderBy, Select
 from reifydb.views.access import Comparison, Path, best_path, comparisons
+from reifydb.views.flattening import flatten
 from reifydb.views.plan import (
     DESCENDING,
     LOWER_EXCLUSIVE,
+    OUTER,
     SORTED,
     UPPER_EXCLUSIVE,
     AggregatePlan,
@@ -54,7 +56,7 @@ class Planner:
     """Plans one select over tables."""
 
     def __init__(self, select: Select) -> None:
-        self.select = select
+        self.select = select = flatten(select)
         if len(select.inputs) > INPUTS_MAX:
             raise SqlError(f"a query reads at most {INPUTS_MAX} tables")
         self.tables: list[Table] = []
@@ -74,14 +76,95 @@ class Planner:
 
     def query(self) -> Plan:
         """A plan that gives the whole answer."""
+        if not self.tables:
+            self._rest = together(self.where)
+            return self._plan((Driver(0),))
         first = self._first()
         return self._plan((self._driver(first, self._way(first), sort=True),))
 
     def view(self) -> Plan:
         """A plan that brings a view up to date whichever of its tables changes."""
-        count = range(len(self.tables))
-        drivers = (self._driver(i, self._scan(i), sort=False) for i in count)
-        return self._plan(tuple(drivers))
+        inner = frozenset(range(len(self.tables))) - self.outer
+        rest = [c for c in self.where if sources(c) & self.outer]
+        where = [c for c in self.where if not sources(c) & self.outer]
+        drivers = []
+        for i, table in enumerate(self.tables):
+            way = best_path(table, ())
+            if i in inner:
+                drivers.append(self._drive(i, way, where, inner))
+            else:
+                self._check_outer(i, inner)
+                # Which rows its changes concern: those that it is joined to.
+                driver = self._drive(i, way, [*self.on[i], *where], inner | {i})
+                drivers.append(replace(driver, flags=OUTER))
+        outers = tuple(self._outer_step(i, inner) for i in sorted(self.outer))
+        self._rest = together(rest)
+        return replace(self._plan(tuple(drivers)), outers=outers)
+
+    def _check_outer(self, i: int, inner: frozenset[int]) -> None:
+        alias = self.select.inputs[i].alias
+        if any(sources(c) - inner - {i} for c in self.on[i]):
+            raise SqlError(
+                f"the left join of {alias} in a view may only look at tables that are not left "
+                "joins themselves",
+                hint="make a view of the inner part",
+            )
+        for j in inner:
+            if j > i and any(sources(c) & self.outer for c in self.on[j]):
+                raise SqlError(
+                    f"a view cannot join {self.select.inputs[j].alias} to the rows of a left join",
+                    hint="an inner join makes the left join one as well",
+                )
+
+    def _outer_step(self, i: int, inner: frozenset[int]) -> Step:
+        found = list(comparisons(self.on[i], i, lambda value: sources(value) <= inner))
+        path = best_path(self.tables[i], found)
+        return self._outer(i, path)
+
+    def _outer(self, i: int, path: Path) -> Step:
+        equal = {id(c.said) for c in path.equal}
+        asked = [c for c in self.on[i] if not (id(c) in path.done and id(c) in equal)]
+        key = tuple(c.value for c in path.equal)
+        return Step(i, path.index, key, together(asked), outer=True)
+
+    def _drive(
+        self, first: int, way: Path, where: list[Expression], among: frozenset[int]
+    ) -> Driver:
+        """One input, and for each of its rows those of the others that are not left joins."""
+        bound = {first}
+        condition = [c for c in where if sources(c) <= bound]
+        left = [c for c in where if sources(c) - bound]
+        steps: list[Step] = []
+        while among - bound:
+            ways = {i: self._found(i, left, bound) for i in among - bound}
+            best = max(ways, key=lambda i: (ways[i].rank, -i))
+            step, left = self._inner_step(best, ways[best], left, bound)
+            steps.append(step)
+            bound.add(best)
+        return Driver(first, way.index, condition=together(condition), steps=tuple(steps))
+
+    def _found(self, i: int, said: Sequence[Expression], bound: set[int]) -> Path:
+        known = frozenset(bound)
+        found = list(comparisons(said, i, lambda value: sources(value) <= known))
+        return best_path(self.tables[i], found)
+
+    def _inner_step(
+        self,
+        i: int,
+        path: Path,
+        left: list[Expression],
+        bound: set[int],
+        withheld: frozenset[int] = frozenset(),
+    ) -> tuple[Step, list[Expression]]:
+        """How an input is found, and the conditions that are left, those about `withheld` in any
+        case.
+        """
+        equal = {id(c.said) for c in path.equal}
+        left = [c for c in left if not (id(c) in path.done and id(c) in equal)]
+        ready = [c for c in left if sources(c) <= bound | {i} and not sources(c) & withheld]
+        asked = {id(c) for c in ready}
+        step = Step(i, path.index, tuple(c.value for c in path.equal), together(ready))
+        return step, [c for c in left if id(c) not in asked]
 
     # ------------------------------------------------------------ the first input
 
@@ -147,21 +230,11 @@ class Planner:
         ]
         possible = inner or possible[:1]
 
-        def way(i: int) -> Path:
-            said = self.on[i] if i in self.outer else left
-            found = list(comparisons(said, i, lambda value: sources(value) <= bound))
-            return best_path(self.tables[i], found)
-
-        best = max(possible, key=lambda i: (way(i).rank, -i))
-        path = way(best)
-        key = tuple(c.value for c in path.equal)
-        equal = {id(c.said) for c in path.equal}
+        ways = {i: self._found(i, self.on[i] if i in self.outer else left, bound) for i in possible}
+        best = max(ways, key=lambda i: (ways[i].rank, -i))
         if best in self.outer:
-            asked = [c for c in self.on[best] if not (id(c) in path.done and id(c) in equal)]
-            return Step(best, path.index, key, together(asked), outer=True), left
-        left = [c for c in left if not (id(c) in path.done and id(c) in equal)]
-        ready, left = self._ready(left, bound | {best})
-        return Step(best, path.index, key, together(ready)), left
+            return self._outer(best, ways[best]), left
+        return self._inner_step(best, ways[best], left, bound, withheld=self.outer)
 
     def _sorted(self, first: int, way: Path) -> int:
         """Whether the rows come in the order that is asked for: forwards, backwards."""

@@ -12,7 +12,7 @@ from reifydb.sql.functions import BY_NAME, EXTRACT_FIELDS, FUNCTIONS
 from reifydb.sql.programs import compile_program
 from reifydb.sql.query import Select
 from reifydb.sql.query_reader import read_query
-from tests.unit.sql.interpreter import evaluate
+from tests.unit.sql.machines import Machine
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "sql.md"
 
@@ -64,13 +64,13 @@ def test_the_page_has_each_aggregate_and_field() -> None:
 
 
 @pytest.mark.parametrize(("expression", "expected"), examples())
-def test_the_examples_of_the_page_hold(expression: str, expected: str) -> None:
+def test_the_examples_of_the_page_hold(machine: Machine, expression: str, expected: str) -> None:
     query = read_query(f"select {expression} as x", lambda _: None)
     [kind] = query.kinds
     if kind == TIMESTAMP or kind.type is Type.FLOAT:
         query = read_query(f"select ({expression})::text as x", lambda _: None)
     assert isinstance(query, Select)
-    [found] = evaluate(compile_program([query.outputs[0].value], []), [])
+    [found] = machine(compile_program([query.outputs[0].value], []))
     assert shown(found, kind) == expected
 
 

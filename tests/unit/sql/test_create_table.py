@@ -273,8 +273,6 @@ def test_a_name_may_be_a_word_of_sql(word: str) -> None:
         ("create or replace table t (a int primary key)", 1, None, "replace"),
         ("create table t as select 1", 1, 1, "write the columns out"),
         ("create table t (like u)", 1, None, "write the columns out"),
-        ("create table t (a int check (a > 0) primary key)", 1, None, "check"),
-        ("create table t (a int primary key, check (a > 0))", 1, None, "check"),
         ("create table t (a int unique primary key)", 1, 17, "unique"),
         ("create table t (a int primary key, unique (a))", 1, None, "unique"),
         ("create table t (a int primary key references u (a))", 1, None, "references"),

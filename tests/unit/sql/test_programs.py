@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,12 +9,24 @@ from hypothesis import strategies as st
 
 from reifydb.engine.catalog import Table, Type
 from reifydb.errors import SqlError
-from reifydb.sql.expressions import Constant, Expression, Kind, Operation, walk
+from reifydb.sql.expressions import (
+    INT,
+    TEXT,
+    ColumnRef,
+    Constant,
+    Expression,
+    Kind,
+    Operation,
+    walk,
+)
 from reifydb.sql.kinds import arithmetic_kind
+from reifydb.sql.opcodes import OPCODES
 from reifydb.sql.programs import Program, compile_program
 from reifydb.sql.query import Select
 from reifydb.sql.query_reader import read_query
-from tests.unit.sql.interpreter import FailureError, cell, evaluate, half_away, instructions
+from tests.unit.engine.programs import OPS
+from tests.unit.sql.interpreter import Cell, FailureError, cell, half_away, instructions
+from tests.unit.sql.machines import KernelMachine, Machine, twin
 
 
 def compiled(sql: str, tables: dict[str, Table]) -> tuple[Select, Program]:
@@ -25,10 +36,10 @@ def compiled(sql: str, tables: dict[str, Table]) -> tuple[Select, Program]:
     return query, compile_program(outputs, range(len(query.inputs)), query.parameters)
 
 
-def value_of(expression: str) -> object:
+def value_of(expression: str, machine: Machine) -> object:
     """The value of an expression without columns."""
     query, program = compiled(f"select {expression}", {})
-    [found], [kind] = evaluate(program, []), query.kinds
+    [found], [kind] = machine(program), query.kinds
     if found is None:
         return None
     if kind.type is Type.BOOL:
@@ -120,8 +131,8 @@ def value_of(expression: str) -> object:
         ("- (- 5)", 5),
     ],
 )
-def test_expressions_have_these_values(expression: str, expected: object) -> None:
-    assert value_of(expression) == expected
+def test_expressions_have_these_values(machine: Machine, expression: str, expected: object) -> None:
+    assert value_of(expression, machine) == expected
 
 
 @pytest.mark.parametrize(
@@ -138,11 +149,11 @@ def test_expressions_have_these_values(expression: str, expected: object) -> Non
         ("100::decimal(2,0)", "OutOfRange", 0),
     ],
 )
-def test_what_fails_knows_its_place(expression: str, name: str, at: int) -> None:
+def test_what_fails_knows_its_place(machine: Machine, expression: str, name: str, at: int) -> None:
     prefix = "select "
     _, program = compiled(prefix + expression, {})
     with pytest.raises(FailureError) as caught:
-        evaluate(program, [])
+        machine(program)
     assert caught.value.name == name
     assert program.places[caught.value.at] == at + len(prefix)
 
@@ -168,43 +179,51 @@ def exact(constant: Constant) -> Fraction:
     return Fraction(constant.value, 10**constant.kind.scale)
 
 
-def as_columns(*constants: Constant) -> tuple[list[Expression], list[Any]]:
+def as_columns(*constants: Constant) -> tuple[list[Expression], list[tuple[Kind, Cell]]]:
     """The same as columns, so that nothing is known of their values."""
-    from reifydb.sql.expressions import ColumnRef
-
     columns: list[Expression] = [
         ColumnRef(0, i, "c", constant.kind, False) for i, constant in enumerate(constants)
     ]
-    return columns, [constant.value for constant in constants]
+    return columns, [(constant.kind, constant.value) for constant in constants]  # type: ignore[misc]
+
+
+def same(kernel: KernelMachine, program: Program, row: list[tuple[Kind, Cell]]) -> Cell:
+    """What both machines compute; None where both fail in the same way."""
+    found: list[object] = []
+    for machine in (twin, kernel):
+        try:
+            found.append(machine(program, [row]))
+        except FailureError as error:
+            found.append((error.name, error.at))
+    assert found[0] == found[1], "the kernel and its twin"
+    return found[0][0] if isinstance(found[0], list) else None
 
 
 @settings(max_examples=500, deadline=None)
 @given(numbers(), numbers(), st.sampled_from(["eq", "ne", "lt", "le", "gt", "ge", "same"]))
-def test_numbers_are_compared_exactly_and_never_fail(a: Constant, b: Constant, op: str) -> None:
+def test_numbers_are_compared_exactly_and_never_fail(
+    kernel_machine: KernelMachine, a: Constant, b: Constant, op: str
+) -> None:
     args, row = as_columns(a, b)
     program = compile_program([Operation(op, tuple(args), Kind(Type.BOOL), False)], [0])
     x, y = exact(a), exact(b)
     expected = {"eq": x == y, "same": x == y, "ne": x != y, "lt": x < y, "le": x <= y}
     expected |= {"gt": x > y, "ge": x >= y}
-    assert evaluate(program, [row]) == [int(expected[op])]
+    assert same(kernel_machine, program, row) == int(expected[op])
 
 
 @settings(max_examples=500, deadline=None)
 @given(decimals(), numbers(), st.sampled_from(["add", "sub", "mul", "div", "mod"]), st.booleans())
-def test_decimals_compute_exactly_or_fail(a: Constant, b: Constant, op: str, turn: bool) -> None:
+def test_decimals_compute_exactly_or_fail(
+    kernel_machine: KernelMachine, a: Constant, b: Constant, op: str, turn: bool
+) -> None:
     a, b = (b, a) if turn else (a, b)
     args, row = as_columns(a, b)
     kind = arithmetic_kind(op, args[0], args[1])
     assert kind is not None
     program = compile_program([Operation(op, tuple(args), kind, False)], [0])
     x, y = exact(a), exact(b)
-    try:
-        [found] = evaluate(program, [row])
-    except FailureError as error:
-        if error.name == "DivisionByZero":
-            assert y == 0
-            return
-        found = None
+    found = same(kernel_machine, program, row)
     if y == 0 and op in ("div", "mod"):
         assert found is None, "scaling may fail first"
         return
@@ -248,15 +267,19 @@ def test_the_columns_that_are_needed_are_counted(tables: dict[str, Table]) -> No
 def test_inputs_are_those_that_are_given(tables: dict[str, Table]) -> None:
     query, _ = compiled("select p.label from item join part as p on true", tables)
     program = compile_program([query.outputs[0].value], [1])
-    assert evaluate(program, [[1, 2, 3, b"x"]]) == [b"x"]
+    assert twin(program, [[(INT, 1), (INT, 2), (INT, 3), (TEXT, b"x")]]) == [b"x"]
 
 
-def test_parameters_are_registers(tables: dict[str, Table]) -> None:
+def test_parameters_are_registers(machine: Machine, tables: dict[str, Table]) -> None:
     query, program = compiled("select name || :x, price > :y from item", tables)
     assert query.parameter_names == ("x", "y")
     assert [kind.sql for kind in query.parameters] == ["text", "decimal(10,2)"]
-    given = [cell("!", query.parameters[0]), cell(Decimal("1.5"), query.parameters[1])]
-    assert evaluate(program, [[1, b"a", 200]], given) == [b"a!", 1]
+    given = [
+        (kind, cell(value, kind))
+        for kind, value in zip(query.parameters, ["!", Decimal("1.5")], strict=True)
+    ]
+    row: list[tuple[Kind, Cell]] = [(INT, 1), (TEXT, b"a"), (query.parameters[1], 200)]
+    assert machine(program, [row], given) == [b"a!", 1]
 
 
 def test_what_is_too_large_is_refused() -> None:
@@ -268,3 +291,7 @@ def test_what_is_too_large_is_refused() -> None:
 def test_a_tree_can_be_walked() -> None:
     query, _ = compiled("select case when 1 = 1 then 'a' else 'b' end", {})
     assert sum(isinstance(node, Constant) for node in walk(query.outputs[0].value)) == 4
+
+
+def test_instructions_have_the_kernels_numbers() -> None:
+    assert OPCODES == OPS

@@ -11,7 +11,8 @@ from reifydb.sql.expressions import BOOL, Kind
 from reifydb.sql.programs import compile_program
 from reifydb.sql.query import Select
 from reifydb.sql.query_reader import read_query
-from tests.unit.sql.interpreter import cell, evaluate
+from tests.unit.sql.interpreter import cell
+from tests.unit.sql.machines import KernelMachine, Machine, twin
 
 [CREATED] = parse_schema(
     "create table t (a int, b int, c int not null, s text, u text not null, p bool,"
@@ -40,11 +41,11 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _ints(depth: int) -> st.SearchStrategy[str]:
+def ints(depth: int) -> st.SearchStrategy[str]:
     leaf = st.sampled_from(["a", "b", "c"]) | small.map(lambda n: f"({n})")
     if depth == 0:
         return leaf
-    i, b, t = _ints(depth - 1), _bools(depth - 1), _texts(depth - 1)
+    i, b, t = ints(depth - 1), bools(depth - 1), texts(depth - 1)
     return st.one_of(
         leaf,
         _join("({} + {})", i, i),
@@ -63,11 +64,11 @@ def _ints(depth: int) -> st.SearchStrategy[str]:
     )
 
 
-def _texts(depth: int) -> st.SearchStrategy[str]:
+def texts(depth: int) -> st.SearchStrategy[str]:
     leaf = st.sampled_from(["s", "u"]) | st.text("abAB ", max_size=3).map(_quoted)
     if depth == 0:
         return leaf
-    i, b, t = _ints(depth - 1), _bools(depth - 1), _texts(depth - 1)
+    i, b, t = ints(depth - 1), bools(depth - 1), texts(depth - 1)
     return st.one_of(
         leaf,
         _join("({} || {})", t, t),
@@ -84,11 +85,11 @@ def _texts(depth: int) -> st.SearchStrategy[str]:
     )
 
 
-def _bools(depth: int) -> st.SearchStrategy[str]:
+def bools(depth: int) -> st.SearchStrategy[str]:
     leaf = st.sampled_from(["p", "true", "false", "a < b", "s = u"])
     if depth == 0:
         return leaf
-    i, b, t = _ints(depth - 1), _bools(depth - 1), _texts(depth - 1)
+    i, b, t = ints(depth - 1), bools(depth - 1), texts(depth - 1)
     compare = st.sampled_from(["=", "<>", "<", "<=", ">", ">=", "is distinct from"])
     return st.one_of(
         leaf,
@@ -116,24 +117,22 @@ def theirs(connection: sqlite3.Connection, sql: str, row: tuple[Any, ...]) -> li
     return list(connection.execute(query, row).fetchone())
 
 
-def ours(sql: str, row: tuple[Any, ...]) -> list[Any]:
+def ours(machine: Machine, sql: str, row: tuple[Any, ...]) -> list[Any]:
     query = read_query(sql, lambda name: TABLE if name == "t" else None)
     assert isinstance(query, Select)
     program = compile_program([output.value for output in query.outputs], [0])
-    cells = [cell(value, kind) for value, kind in zip(row, KINDS, strict=True)]
-    found = evaluate(program, [cells])
+    cells = [(kind, cell(value, kind)) for value, kind in zip(row, KINDS, strict=True)]
+    found = machine(program, [cells])
     return [value.decode() if isinstance(value, bytes) else value for value in found]
 
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.lists(
-        st.one_of(_ints(2), _texts(2), _bools(2), _ints(3), _bools(3)), min_size=1, max_size=4
-    ),
+    st.lists(st.one_of(ints(2), texts(2), bools(2), ints(3), bools(3)), min_size=1, max_size=4),
     ROWS,
 )
 def test_programs_compute_what_sqlite_computes(
-    expressions: list[str], row: tuple[Any, ...]
+    kernel_machine: KernelMachine, expressions: list[str], row: tuple[Any, ...]
 ) -> None:
     sql = f"select {', '.join(expressions)} from t"
     note(sql)
@@ -143,7 +142,8 @@ def test_programs_compute_what_sqlite_computes(
         expected = theirs(connection, sql, row)
     finally:
         connection.close()
-    assert ours(sql, row) == expected
+    assert ours(twin, sql, row) == expected
+    assert ours(kernel_machine, sql, row) == expected
 
 
 def test_the_kinds_of_conditions_are_bool() -> None:
