@@ -365,6 +365,13 @@ export fn last_lsn(number: u32) i64 {
     return @intCast(table.last_lsn);
 }
 
+/// Writes the hash of a table's rows, hidden columns and all, to the output: 16 bytes.
+export fn table_hash(number: u32) i32 {
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    for (table.hash, 0..) |word, i| std.mem.writeInt(u64, layout.output[8 * i ..][0..8], word, .little);
+    return 0;
+}
+
 /// Begins to read a table a little at a time. The walk's number, or a code.
 export fn walk_open(number: u32) i32 {
     const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);

@@ -102,3 +102,18 @@ def test_a_join_without_an_index_is_refused_when_it_takes_too_long(db: Database)
     with pytest.raises(reifydb.LimitError, match="view v: its joins looked at more than"):
         tx.commit()
     assert db.count("a") == db.count("v") == 0
+
+
+def test_a_snapshot_of_a_view_has_keys_that_are_not_shown_and_null(db: Database) -> None:
+    db.execute("create view v as select t, count(*) as n from a group by t")
+    db.execute("create view w as select count(*) as n from a group by t, x")
+    with db.transaction() as tx:
+        tx.insert_many("a", [{"id": i, "x": i % 2, "t": t} for i, t in enumerate("ab")])
+        tx.insert_many("a", [{"id": i, "x": i % 2, "t": None} for i in range(5, 8)])
+    with db.subscribe("v") as one, db.subscribe("w") as other:
+        first, second = one.get(0), other.get(0)
+        assert isinstance(first, reifydb.Snapshot)
+        assert first.keys == ["a", "b", None]
+        assert isinstance(second, reifydb.Snapshot)
+        assert second.keys == [("a", 0), ("b", 1), (None, 0), (None, 1)]
+        assert [row["n"] for row in second.rows] == [1, 1, 1, 2]
