@@ -5,6 +5,8 @@
 //! the old versions of those that changed.
 
 const std = @import("std");
+const key = @import("key.zig");
+const trees = @import("tree.zig");
 const row_format = @import("row.zig");
 const table_format = @import("table.zig");
 const transaction = @import("transaction.zig");
@@ -13,14 +15,53 @@ const Arena = arenas.Arena;
 const Table = table_format.Table;
 const Row = row_format.Row;
 
+var own_key: key.Buffer = undefined;
+
 /// A row before and after, by address; 0: there was none, there is none. Both 0: it came and went.
 pub const Change = struct { old: u64, new: u64 };
+
+/// A row as it was, under its key in an index.
+pub const Old = struct { key: []const u8, at: u64 };
+
+/// All rows as they were, in the order of an index.
+const Olds = struct { tree: *const trees.Tree, rows: []Old };
 
 pub const Window = struct {
     table: *Table,
     changes: arenas.List(Change) = .{},
     /// The number of the change that a version of a row belongs to.
     versions: arenas.Words = .{},
+    /// For each index that was asked: made when it is, once the window is complete.
+    sorted: arenas.List(Olds) = .{},
+
+    /// The rows as they were in the order of an index, from the first on whose key is not below `from`.
+    /// O(log changes), the first time O(changes · log changes).
+    pub fn olds(window: *Window, arena: *Arena, tree: *const trees.Tree, from: []const u8) error{OutOfMemory}![]const Old {
+        const rows = for (window.sorted.items) |one| {
+            if (one.tree == tree) break one.rows;
+        } else try window.sort(arena, tree);
+        return rows[std.sort.lowerBound(Old, rows, from, order)..];
+    }
+
+    fn sort(window: *Window, arena: *Arena, tree: *const trees.Tree) error{OutOfMemory}![]Old {
+        var found: arenas.List(Old) = .{};
+        for (window.changes.items) |change| if (change.old != 0) {
+            const row: Row = .{ .at = change.old };
+            const bytes = try arena.copy(own_key[0..tree.keyOf(row, &own_key)]);
+            try found.add(arena, .{ .key = bytes, .at = row.at });
+        };
+        std.sort.block(Old, found.items, {}, isBefore);
+        try window.sorted.add(arena, .{ .tree = tree, .rows = found.items });
+        return found.items;
+    }
+
+    fn order(from: []const u8, old: Old) std.math.Order {
+        return std.mem.order(u8, from, old.key);
+    }
+
+    fn isBefore(_: void, a: Old, b: Old) bool {
+        return std.mem.order(u8, a.key, b.key) == .lt;
+    }
 
     /// Whether this live row was otherwise, or was not there, before the window.
     pub fn isNew(window: *const Window, row: Row) bool {

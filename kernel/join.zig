@@ -1,9 +1,10 @@
 //! Brings rows together as a plan says: a row of the driver's input, and for each the rows of the others, one input
 //! after the other, found by index.
 //!
-//! With `changed` set, only rows of that input that changed drive; inputs before it are seen as they were, those behind
-//! it as they are. Over all inputs, from the last to the first, that is exactly what the change of all of them together
-//! brings and takes away, also when an input stands there twice.
+//! With `changed` set, only rows of that input that changed drive; of inputs behind it only rows that did not change are
+//! seen, and those before it all as they were, or all as they are. Over all inputs, that is exactly what was there and
+//! has a row that changed in it, or what is there now and has; also when an input stands there twice. So nothing is
+//! computed of rows that never were there together.
 
 const std = @import("std");
 const layout = @import("layout.zig");
@@ -45,9 +46,10 @@ pub fn Join(comptime Sink: type) type {
         left: u64 = layout.query_scanned_max,
         /// Whether the input of a step has found a row.
         met: [plans.inputs_max]bool = undefined,
-        /// The input that changed is seen as it was.
-        before: bool = false,
-        /// Rows that come together are only noted, each once: those of the inputs that are not left joins.
+        /// Rows are brought together as they were before they changed.
+        as_was: bool = false,
+        /// Rows that come together are only noted, each once: those of the inputs that are not left joins, if none of
+        /// them has changed.
         noted: ?*arenas.Strings = null,
         origins: [plans.inputs_max]u64 = @splat(0),
         rows: [plans.inputs_max]Row = undefined,
@@ -138,11 +140,6 @@ pub fn Join(comptime Sink: type) type {
             return self.descend(self.driver.steps.len);
         }
 
-        fn seesOld(self: *const Self, input: u32) bool {
-            if (self.changed == nothing) return false;
-            return input < self.changed or (input == self.changed and self.before);
-        }
-
         fn find(self: *Self, depth: usize) Error!bool {
             const step = self.stepAt(depth);
             const table = self.plan.inputs[step.input];
@@ -154,10 +151,14 @@ pub fn Join(comptime Sink: type) type {
                 len = try plans.encodeKey(runner, table, step.index, buffer) orelse return true;
                 exact = step.index == null and runner.outputs() == table.key_types.len;
             }
-            const window = if (self.seesOld(step.input)) table.window else null;
+            const window = if (self.changed != nothing) table.window else null;
+            const same_only = !step.outer and (self.noted != null or step.input > self.changed);
+            const hides = if (self.as_was or same_only) window else null;
+            const shows = if (self.as_was and !same_only) window else null;
             if (exact) {
+                try self.look();
                 if (table_format.live(table.tree.find(buffer, len))) |row| {
-                    const is_new = if (window) |one| one.isNew(row) else false;
+                    const is_new = if (hides) |one| one.isNew(row) else false;
                     if (!is_new and !try self.meet(depth, row)) return false;
                 }
             } else {
@@ -165,30 +166,28 @@ pub fn Join(comptime Sink: type) type {
                 var it = trees.Iterator(false){ .path = &paths[depth + 1] };
                 var found = if (len == 0) it.first(tree) else it.seek(tree, buffer, len, false);
                 while (found) |row| : (found = it.next()) {
+                    try self.look();
                     if (len > 0) {
                         const own = tree.keyOf(row, &own_key);
                         if (own < len or !std.mem.eql(u8, own_key[0..len], buffer[0..len])) break;
                     }
                     if (row.has(row_format.flag_dead)) continue;
-                    if (window) |one| if (one.isNew(row)) continue;
+                    if (hides) |one| if (one.isNew(row)) continue;
                     if (!try self.meet(depth, row)) return false;
                 }
             }
-            if (window) |one| for (one.changes.items) |change| {
-                if (change.old == 0) continue;
-                const row: Row = .{ .at = change.old };
-                if (len > 0) {
-                    const tree = if (step.index) |index| &index.tree else &table.tree;
-                    const own = tree.keyOf(row, &own_key);
-                    if (own < len or !std.mem.eql(u8, own_key[0..len], buffer[0..len])) continue;
+            if (shows) |one| {
+                const tree = if (step.index) |index| &index.tree else &table.tree;
+                for (try one.olds(self.arena, tree, buffer[0..len])) |old| {
+                    try self.look();
+                    if (!std.mem.startsWith(u8, old.key, buffer[0..len])) break;
+                    if (!try self.meet(depth, .{ .at = old.at })) return false;
                 }
-                if (!try self.meet(depth, row)) return false;
-            };
+            }
             return true;
         }
 
         fn meet(self: *Self, depth: usize, row: Row) Error!bool {
-            try self.look();
             const step = self.stepAt(depth);
             self.origins[step.input] = row.at;
             self.rows[step.input] = try plans.widened(self.arena, self.plan.inputs[step.input], row);

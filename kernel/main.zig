@@ -154,6 +154,7 @@ export fn get(number: u32, length: u64) i64 {
 export fn write(how: u32, number: u32, columns: u32, length: u64) i32 {
     control.operation = .write;
     defer control.operation = .none;
+    control.fault_index = 0;
     const written = writeRows(how, number, columns, length) catch |err| return layout.codeOf(err);
     return @intCast(written);
 }
@@ -175,6 +176,7 @@ fn writeRows(how: u32, number: u32, columns: u32, length: u64) layout.Error!u32 
 export fn delete(number: u32, length: u64) i32 {
     control.operation = .write;
     defer control.operation = .none;
+    control.fault_index = 0;
     const deleted = deleteRows(number, length) catch |err| return layout.codeOf(err);
     return @intCast(deleted);
 }
@@ -214,6 +216,7 @@ export fn generated() i64 {
 export fn scan(number: u32, index: u32, flags: u32, length: u64, limit: u64) i32 {
     control.operation = .scan;
     defer control.operation = .none;
+    control.fault_index = 0;
     const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
     const bounds = given(length) catch |err| return layout.codeOf(err);
     const walked = if (index == 0) null else indexes.find(table, index) orelse return layout.codeOf(error.NoRelation);
@@ -294,7 +297,7 @@ export fn define_view(number: u32, length: u64) i32 {
     control.operation = .write;
     defer control.operation = .none;
     const source = given(length) catch |err| return layout.codeOf(err);
-    views.define(number, source) catch |err| return layout.codeOf(err);
+    views.define(number, source, !batch.host_open) catch |err| return layout.codeOf(err);
     return 0;
 }
 
@@ -374,6 +377,13 @@ export fn watch(number: u32, on: u32) i32 {
 export fn last_lsn(number: u32) i64 {
     const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
     return @intCast(table.last_lsn);
+}
+
+/// Writes the hash of a table's rows, hidden columns and all, to the output: 16 bytes.
+export fn table_hash(number: u32) i32 {
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    for (table.hash, 0..) |word, i| std.mem.writeInt(u64, layout.output[8 * i ..][0..8], word, .little);
+    return 0;
 }
 
 /// Begins to read a table a little at a time. The walk's number, or a code.

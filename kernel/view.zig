@@ -52,8 +52,9 @@ pub fn find(number: u32) ?*View {
     return null;
 }
 
-/// Makes a table that is there, and has no rows, a view, and fills it. `source` is its plan.
-pub fn define(number: u32, source: []const u8) Error!void {
+/// Makes a table that is there, and has no rows, a view, and fills it. `source` is its plan. `anew`: it was there before
+/// recovery, so however long it takes to make, it must be made.
+pub fn define(number: u32, source: []const u8, anew: bool) Error!void {
     const table = table_format.get(number) orelse return error.NoRelation;
     if (!table.derived or table.view != null or table.rows > 0) return error.InvalidRow;
     if (views_len == views.len) return error.LimitReached;
@@ -66,7 +67,8 @@ pub fn define(number: u32, source: []const u8) Error!void {
         heap.destroy(View, view);
     }
     try read(view, source);
-    try fill(view);
+    layout.control.fault_index = 0;
+    try fill(view, if (anew) no_limit else layout.query_scanned_max);
     views[views_len] = view;
     views_len += 1;
     table.view = view;
@@ -107,20 +109,23 @@ pub fn forget(view: *View) void {
     heap.destroy(View, view);
 }
 
-/// Fills an empty view from its inputs. Not logged, not undone: whoever gives the view up gives its tables up.
-fn fill(view: *View) Error!void {
+const no_limit = std.math.maxInt(u64);
+
+/// Fills an empty view from its inputs, looking at `most` rows. Not logged, not undone: whoever gives the view up gives
+/// its tables up.
+fn fill(view: *View, most: u64) Error!void {
     defer arena.reset();
     view.table.last_lsn = layout.control.lsn;
     const plan = view.plan orelse return fillTop(view);
     if (plan.grouped) {
         var sink = group_rows.Sink.init(view.table, plan, &arena, .loading);
-        var join: joins.Join(group_rows.Sink) = .{ .plan = plan, .arena = &arena, .sink = &sink };
+        var join: joins.Join(group_rows.Sink) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most };
         if (plan.global) try sink.addGlobal();
         _ = try join.all(&plan.drivers[0]);
         try sink.finish();
     } else {
         var sink: Loader = .{ .table = view.table, .plan = plan };
-        var join: joins.Join(Loader) = .{ .plan = plan, .arena = &arena, .sink = &sink };
+        var join: joins.Join(Loader) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most };
         _ = try join.all(&plan.drivers[0]);
     }
 }
@@ -149,6 +154,7 @@ pub fn flush() Error!void {
     if (waiting.len == 0) return;
     if (views_len == 0) return transaction.setFlushed();
     const at_start = transaction.mark();
+    layout.control.fault_index = 0;
     var touched: arenas.List(*Table) = .{};
     const done = bring(waiting, &touched);
     for (touched.items) |table| table.window = null;
@@ -191,50 +197,55 @@ fn run(view: *View) Error!void {
     try sink.apply(view.table);
 }
 
-/// Every change of every input, the last input first.
+/// Every change of every input: first what went, then what came.
 fn drive(view: *View, comptime Sink: type, sink: *Sink) Error!void {
+    for (view.plan.?.inputs) |input| if (input.window) |window| {
+        view.rows_in += window.changes.items.len;
+    };
+    try driveOnce(view, Sink, sink, true);
+    try driveOnce(view, Sink, sink, false);
+    if (view.plan.?.outers.len > 0) try driveOuters(view, Sink, sink);
+}
+
+/// What had, or has, a row that changed; those of left joins apart.
+fn driveOnce(view: *View, comptime Sink: type, sink: *Sink, as_was: bool) Error!void {
     const plan = view.plan.?;
-    var join: joins.Join(Sink) = .{ .plan = plan, .arena = &arena, .sink = sink };
-    var i = plan.inputs.len;
-    while (i > 0) {
-        i -= 1;
-        const window = plan.inputs[i].window orelse continue;
+    var join: joins.Join(Sink) = .{ .plan = plan, .arena = &arena, .sink = sink, .as_was = as_was };
+    sink.times = if (as_was) -1 else 1;
+    for (plan.inputs, plan.drivers, 0..) |input, *driver, i| {
+        const window = input.window orelse continue;
+        if (driver.isOuter()) continue;
         join.changed = @intCast(i);
-        join.driver = &plan.drivers[i];
-        if (join.driver.isOuter()) {
-            try driveOuter(view, Sink, sink, &join, window);
-            continue;
-        }
+        join.driver = driver;
         for (window.changes.items) |change| {
-            view.rows_in += 1;
-            sink.times = -1;
-            if (change.old != 0) _ = try join.drive(.{ .at = change.old });
-            sink.times = 1;
-            if (change.new != 0) _ = try join.drive(.{ .at = change.new });
+            const at = if (as_was) change.old else change.new;
+            if (at != 0) _ = try join.drive(.{ .at = at });
         }
     }
 }
 
-/// Changes of a left join's input: the rows that it is or was joined to, each once, go with what they had and come with
-/// what they have.
-fn driveOuter(view: *View, comptime Sink: type, sink: *Sink, join: *joins.Join(Sink), window: *const changes.Window) Error!void {
+/// Changes of left joins' inputs: what did not change itself, and is or was joined to them, each once, goes with what it
+/// had and comes with what it has.
+fn driveOuters(view: *View, comptime Sink: type, sink: *Sink) Error!void {
+    const plan = view.plan.?;
     var noted: arenas.Strings = .{};
-    join.noted = &noted;
-    join.origins = @splat(0);
-    for (window.changes.items) |change| {
-        view.rows_in += 1;
-        for ([_]u64{ change.old, change.new }) |at| {
-            if (at == 0) continue;
-            _ = try join.drive(.{ .at = at });
-        }
+    var join: joins.Join(Sink) = .{ .plan = plan, .arena = &arena, .sink = sink, .noted = &noted };
+    for (plan.inputs, plan.drivers, 0..) |input, *driver, i| {
+        const window = input.window orelse continue;
+        if (!driver.isOuter()) continue;
+        join.changed = @intCast(i);
+        join.driver = driver;
+        join.origins = @splat(0);
+        for (window.changes.items) |change| for ([_]u64{ change.old, change.new }) |at| {
+            if (at != 0) _ = try join.drive(.{ .at = at });
+        };
     }
     join.noted = null;
-    for (0..noted.entries.items.len) |i| for ([_]bool{ true, false }) |before| {
-        sink.times = if (before) -1 else 1;
-        join.before = before;
+    for ([_]bool{ true, false }) |as_was| for (0..noted.entries.items.len) |i| {
+        sink.times = if (as_was) -1 else 1;
+        join.as_was = as_was;
         _ = try join.resumeNoted(noted.get(i));
     };
-    join.before = false;
 }
 
 /// A view of one input: each of its rows is one of the input's, or none.
@@ -480,7 +491,7 @@ fn differs(view: *View) Error!bool {
     for (aggregates, 0..) |one, i| if (one.values) |table| {
         values[i] = setAside(table);
     };
-    const filled = fill(view);
+    const filled = fill(view, no_limit);
     var different = putBack(view.table, own);
     for (aggregates, 0..) |one, i| if (one.values) |table| {
         if (putBack(table, values[i])) different = true;

@@ -190,7 +190,8 @@ query_rows_max = 1 << 20
 """Rows of one answer, and groups of one query."""
 
 query_scanned_max = 1 << 25
-"""Rows that one query looks at before it is given up: a join without an index, mostly."""
+"""Rows that one query, or one change of a view, looks at before it is given up: a join without an
+index, mostly. Takes some 2 s."""
 
 queries_kept_max = 256
 """Queries whose plans the kernel keeps, to run again without parsing."""

@@ -120,8 +120,9 @@ class Feed:
         self._known = Position(self._incarnation, lsn)
         self._items.clear()  # it replaces whatever waits
         self._changes = 0
-        found = [rows.row(gathered[key]) for key in rows.in_order(gathered)]
-        self._put(Snapshot(self._known, found))
+        order = rows.in_order(gathered)
+        found = [rows.row(gathered[key]) for key in order]
+        self._put(Snapshot(self._known, found, [rows.key(key) for key in order]))
 
     def _delta(self, lsn: int, previous_lsn: int, entries: Any) -> bool:
         known = self._known

@@ -13,8 +13,11 @@ from reifydb.errors import (
 )
 from reifydb.views.plan import Encoded
 
-EXPRESSION_FAILED = -16
-"""The kernel's code."""
+EXPRESSION_FAILED, LIMIT_REACHED = -16, -11
+"""The kernel's codes."""
+
+SCANNED = 2
+"""In `fault_index`, which limit it was: of rows looked at."""
 
 _REASONS = {
     1: "division by zero",
@@ -45,26 +48,31 @@ def expression_error(
     return ExpressionError(reason, relation=relation, line=line, column=column)
 
 
+def scanned_error(what: str) -> LimitError:
+    """The error for a query or a view that had to look at too many rows."""
+    return LimitError(
+        f"{what} looked at more than {config.query_scanned_max:,} rows",
+        limit="query_scanned_max",
+        value=config.query_scanned_max,
+        hint="an index on the columns by which tables are joined helps",
+    )
+
+
 def query_refusal(code: int, control: Control, encoded: Encoded, sql: str) -> ReifyDBError:
     """The error for a query that the kernel did not run to its end."""
     if code == EXPRESSION_FAILED:
         if control.fault_table != NONE:
             return ExpressionError(_REASONS.get(control.fault_column, "an expression failed"))
         return expression_error(control, encoded, sql)
-    if code == -11 and control.fault_index == 1:
+    if code == LIMIT_REACHED and control.fault_index == 1:
         return LimitError(
             f"the query's answer has more than {config.query_rows_max:,} rows",
             limit="query_rows_max",
             value=config.query_rows_max,
             hint="ask for fewer: where …, limit …",
         )
-    if code == -11:
-        return LimitError(
-            f"the query looked at more than {config.query_scanned_max:,} rows",
-            limit="query_scanned_max",
-            value=config.query_scanned_max,
-            hint="an index on the columns by which tables are joined helps",
-        )
+    if code == LIMIT_REACHED:
+        return scanned_error("the query")
     if code == -8:
         return TransactionLimitError(
             "a value that is sorted or grouped by, or looked for, is too long",

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reifydb.config import checks_max, indexes_max, tables_max
+from reifydb.database.expressions import EXPRESSION_FAILED, LIMIT_REACHED, SCANNED
+from reifydb.database.made_views import Made, view_refusal
 from reifydb.database.refusals import refusal
 from reifydb.database.scans import Scan
 from reifydb.database.table_memory import TableMemory
@@ -16,7 +18,7 @@ from reifydb.engine.catalog import Index, Table
 from reifydb.engine.descriptors import index_descriptor, table_descriptor
 from reifydb.engine.kernel import INPUT_BYTES_MAX, Kernel
 from reifydb.engine.table_json import table_from_json, table_to_json
-from reifydb.errors import DuplicateKeyError, KernelError, LimitError, SchemaError
+from reifydb.errors import DuplicateKeyError, KernelError, LimitError, ReifyDBError, SchemaError
 
 Row = dict[str, object]
 
@@ -32,10 +34,12 @@ class State:
 
     Attributes:
         catalog: The tables by name; replaced as a whole when the schema changes.
+        made_views: What is known of views, by the numbers of their tables.
     """
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel, self.catalog = kernel, Catalog()
+        self.made_views: dict[int, Made] = {}
         for table, descriptor in _SYSTEM_TABLES:
             self.create_in_kernel(table, descriptor)
 
@@ -60,12 +64,15 @@ class State:
         if at == -2:
             return None
         if at < 0:
-            raise refusal(at, kernel.control, self.catalog, table, key)
+            raise self.read_refusal(at, table, key)
         return handle.rows.decode_mapping(kernel.row_at(at))
 
     def count(self, table: str) -> int:
         """Number of rows of a table."""
-        return self.kernel.call["count"](self.catalog.get(table).number)
+        count = self.kernel.call["count"](self.catalog.get(table).number)
+        if count < 0:
+            raise self.read_refusal(count, table, None)
+        return count
 
     def memory(self, table: str) -> TableMemory:
         """What a table takes of the memory for state."""
@@ -93,7 +100,7 @@ class State:
             kernel.call["begin"](0, 1)
             cursor = self.open_cursor(handle, scan)
             if cursor < 0:
-                raise refusal(cursor, kernel.control, self.catalog, handle.name, None)
+                raise self.read_refusal(cursor, handle.name, None)
             pages = []
             while page := self.page(handle, cursor, 1 << 20):
                 pages.append(page)
@@ -231,6 +238,18 @@ class State:
         row = {"number": table.number, "name": table.name, "definition": definition}
         self.write_system(TABLES, row)
         self.catalog = self.catalog.with_table(table)
+
+    def read_refusal(self, code: int, table: str, key: object) -> ReifyDBError:
+        """The error for a refused operation on a table, or on a view that could not be brought up
+        to date for it.
+        """
+        control = self.kernel.control
+        scanned = code == LIMIT_REACHED and control.fault_index == SCANNED
+        if scanned or code == EXPRESSION_FAILED:
+            fault = self.catalog.by_number.get(control.fault_table)
+            if fault is not None and fault.table.derived:
+                return view_refusal(code, control, self.catalog, self.made_views)
+        return refusal(code, self.kernel.control, self.catalog, table, key)
 
     def _expect(self, code: int, table: Table) -> None:
         if code in (-12, -13):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
 
 from reifydb.config import cursors_max
 from reifydb.database.queries import Values
-from reifydb.database.refusals import refusal
 from reifydb.database.rows import Rows
 from reifydb.database.scans import scan_request
 from reifydb.database.tables import TableHandle
@@ -276,7 +275,7 @@ class Transaction:
                 return iter(())
             self._close_abandoned()
             number = self._db._state.open_cursor(handle, request)
-            if number == _LIMIT_REACHED:
+            if number == _LIMIT_REACHED and self._db._kernel.control.fault_index == 0:
                 raise TransactionLimitError(
                     "too many scans are open", limit="cursors_max", value=cursors_max
                 )
@@ -426,8 +425,7 @@ class Transaction:
             raise self._refusal(code, handle, key)
 
     def _refusal(self, code: int, handle: TableHandle, key: object) -> Exception:
-        control = self._db._kernel.control
-        return refusal(code, control, self._db._state.catalog, handle.name, key)
+        return self._db._state.read_refusal(code, handle.name, key)
 
     def _savepoint(self) -> None:
         if self._db._kernel.call["savepoint"]() < 0:

@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reifydb.config import top_rows_max
+from reifydb.config import columns_max, top_rows_max
 from reifydb.engine.catalog import Column, Table, Type
 from reifydb.errors import SqlError
 from reifydb.sql.expressions import (
@@ -77,6 +77,12 @@ def build(name: str, query: Query, number: int) -> list[Part]:
             raise SqlError(f"column {one} is there twice", hint=f"… as {one}_2")
     builder = _Builder(name, number)
     builder.select(query, name)
+    widest = max(len(part.table.columns) + len(part.table.hidden) for part in builder.parts)
+    if widest > columns_max:
+        raise SqlError(
+            f"the view needs {widest} columns, with what is kept to bring it up to date: "
+            f"columns_max is {columns_max}"
+        )
     return builder.parts
 
 
@@ -94,23 +100,20 @@ class _Builder:
         self.number += 1
         return self.number - 1
 
-    def beside(self) -> str:
-        return f"{BESIDE}{self.number}"
-
     # ------------------------------------------------------------ shapes
 
-    def select(self, query: Select, name: str) -> Table:
-        """The parts of a select; the table of the last."""
+    def select(self, query: Select, name: str | None) -> Table:
+        """The parts of a select; the table of the last. Without a name it is one beside."""
         if query.limit is not None or query.offset is not None:
             return self._first_rows(query, name)
         query = self._with_tables(replace(query, order=()))  # a table has its key's order
         if query.distinct:
             if query.grouped:
-                inner = self.select(replace(query, distinct=False), self.beside())
+                inner = self.select(replace(query, distinct=False), None)
                 query = replace(_all_of(inner), distinct=True)
             query = _as_groups(query)
         if query.having is not None:
-            inner = self.select(_groups_alone(query), self.beside())
+            inner = self.select(_groups_alone(query), None)
             return self._rows(_above(query, inner), name)
         return self._groups(query, name) if query.grouped else self._rows(query, name)
 
@@ -129,9 +132,9 @@ class _Builder:
         if not isinstance(query, Select):
             raise SqlError("union, except and intersect in a view are not supported yet")
         _check(query)
-        return self.select(query, self.beside())
+        return self.select(query, None)
 
-    def _first_rows(self, query: Select, name: str) -> Table:
+    def _first_rows(self, query: Select, name: str | None) -> Table:
         if not query.order:
             raise SqlError("a view with limit needs order by: which rows are the first?")
         count, skip = _number(query.limit, "limit"), _number(query.offset, "offset") or 0
@@ -144,17 +147,18 @@ class _Builder:
             plain = replace(inner, order=(), outputs=(*inner.outputs, *_order_outputs(inner)))
             if query.distinct:
                 plain = replace(plain, outputs=inner.outputs)
-            below = self.select(plain, self.beside())
+            below = self.select(plain, None)
             inner = _ordered(below, inner)
-        ordered = self._rows(inner, self.beside())
-        table = replace(ordered, name=name, number=self.take_number(), key=ordered.key[1:])
+        ordered = self._rows(inner, None)
+        number = self.take_number()
+        table = replace(ordered, name=name or _beside(number), number=number, key=ordered.key[1:])
         source = struct.pack("<IIQQ", 1, ordered.number, count, skip)
         self.parts.append(Part(table, source))
         return table
 
     # ------------------------------------------------------------ rows
 
-    def _rows(self, query: Select, name: str) -> Table:
+    def _rows(self, query: Select, name: str | None) -> Table:
         planner = Planner(query)
         columns = [_column(output) for output in query.outputs]
         hidden: list[Expression] = []
@@ -172,11 +176,12 @@ class _Builder:
         if query.order:
             key.insert(0, len(columns) + len(behind))
             behind.append(Column("order", Type.BYTES, nullable=False))
+        number = self.take_number()
         table = Table(
-            name,
+            name or _beside(number),
             tuple(columns),
             tuple(key),
-            number=self.take_number(),
+            number=number,
             derived=True,
             hidden=tuple(behind),
         )
@@ -189,7 +194,7 @@ class _Builder:
 
     # ------------------------------------------------------------ groups
 
-    def _groups(self, query: Select, name: str) -> Table:
+    def _groups(self, query: Select, name: str | None) -> Table:
         columns = [_column(output) for output in query.outputs]
         hidden: list[Output] = []
         key: list[int] = []
@@ -210,11 +215,12 @@ class _Builder:
         behind += [
             Column(f"state_{i}", kind, nullable=False) for i, kind in enumerate(_states(plan))
         ]
+        number = self.take_number()
         table = Table(
-            name,
+            name or _beside(number),
             tuple(columns),
             tuple(key),
-            number=self.take_number(),
+            number=number,
             derived=True,
             hidden=tuple(behind),
         )
@@ -233,7 +239,7 @@ class _Builder:
         value = one.kind.column("value", nullable=False)
         times = Column("times", Type.INT, nullable=False)
         table = Table(
-            f"{BESIDE}{number}",
+            _beside(number),
             (*columns, value, times),
             tuple(range(len(columns) + 1)),
             number=number,
@@ -253,6 +259,10 @@ def _states(plan: Plan) -> Iterator[Type]:
             yield Type.INT
         elif one.function in _FLOATS:
             yield Type.BYTES
+
+
+def _beside(number: int) -> str:
+    return f"{BESIDE}{number}"
 
 
 def _column(output: Output) -> Column:
