@@ -58,7 +58,7 @@ class Views:
         reads = tuple(
             (name, tuple(column.name for column in table.columns)) for name, table in named.items()
         )
-        view = View(statement.sql, reads, len(parts))
+        view = View(statement.sql, reads, len({part.table.number for part in parts}))
         self._make(parts, text)
         self._state.describe(replace(parts[-1].table, view=view))
 
@@ -119,10 +119,13 @@ class Views:
         state = self._state
         encoded: dict[int, Encoded] = {}
         indexes: set[tuple[int, int]] = set()
+        there: set[int] = set()
         name = parts[-1].table.name
         for part in parts:
             table = part.table
-            state.create_in_kernel(table, table_descriptor(table))
+            if table.number not in there:
+                state.create_in_kernel(table, table_descriptor(table))
+                there.add(table.number)
             if part.encoded is not None:
                 encoded[table.number] = part.encoded
                 indexes |= part.encoded.indexes
