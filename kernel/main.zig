@@ -252,6 +252,30 @@ export fn create_table(length: u64) i32 {
     return 0;
 }
 
+/// A derived table for the length of one query, also while a transaction is open: nothing undoes it. One of the same
+/// number that was left over goes.
+export fn create_temporary(length: u64) i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    const source = given(length) catch |err| return layout.codeOf(err);
+    if (source.len >= 4) discard_temporary(std.mem.readInt(u32, source[0..4], .little));
+    const table = table_format.create(source) catch |err| return layout.codeOf(err);
+    if (table.derived) return 0;
+    discard(table);
+    return layout.codeOf(error.InvalidRow);
+}
+
+/// Takes such a table away, and what makes it; nothing happens when it is not there.
+export fn discard_temporary(number: u32) void {
+    const table = table_format.get(number) orelse return;
+    if (table.derived) discard(table);
+}
+
+fn discard(table: *table_format.Table) void {
+    table_format.unhook(table);
+    table_format.destroy(table);
+}
+
 /// The input: the table's new descriptor.
 export fn alter_table(length: u64) i32 {
     const source = given(length) catch |err| return layout.codeOf(err);

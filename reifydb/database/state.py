@@ -154,6 +154,12 @@ class State:
             raise LimitError("too many tables", limit="tables_max", value=tables_max)
         self._expect(code, table)
 
+    def create_temporary(self, table: Table) -> None:
+        """Makes a derived table for the length of one query; nothing undoes it."""
+        descriptor = table_descriptor(table)
+        self.put(descriptor)
+        self._expect(self.kernel.call["create_temporary"](len(descriptor)), table)
+
     def create_table(self, table: Table) -> None:
         """Makes a table and its indexes inside the open transaction."""
         self.create_in_kernel(table, table_descriptor(table))

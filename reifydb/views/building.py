@@ -86,6 +86,22 @@ def build(name: str, query: Query, number: int) -> list[Part]:
     return builder.parts
 
 
+def assemble(query: Query, number: int) -> tuple[list[Part], Select]:
+    """What a query needs beside, to be made for its length, and the select that is left.
+
+    Raises:
+        SqlError: It is not supported.
+    """
+    builder = _Builder("the query", number)
+    if isinstance(query, Select):
+        return builder.parts, builder.with_tables(query)
+    below = builder.query(replace(query, order=(), limit=None, offset=None), None)
+    select = replace(_all_of(below), order=query.order, limit=query.limit, offset=query.offset)
+    names = zip(select.outputs, query.columns, strict=True)
+    outputs = tuple(replace(output, name=column.name) for output, column in names)
+    return builder.parts, replace(select, outputs=outputs)
+
+
 def _check(query: Select) -> None:
     if not query.inputs:
         raise SqlError("a view is made of tables: it needs from")
@@ -113,7 +129,7 @@ class _Builder:
         """The parts of a select; the table of the last. Without a name it is one beside."""
         if query.limit is not None or query.offset is not None:
             return self._first_rows(query, name)
-        query = self._with_tables(replace(query, order=()))  # a table has its key's order
+        query = self.with_tables(replace(query, order=()))  # a table has its key's order
         if query.distinct:
             if query.grouped:
                 inner = self.select(replace(query, distinct=False), None)
@@ -124,8 +140,8 @@ class _Builder:
             return self._rows(_above(query, inner), name)
         return self._groups(query, name) if query.grouped else self._rows(query, name)
 
-    def _with_tables(self, query: Select) -> Select:
-        """Queries in `from` that are more than filters become views beside."""
+    def with_tables(self, query: Select) -> Select:
+        """The same without queries in `from`: those that are more than filters become views."""
         query = flatten(query)
         inputs = [
             one
@@ -199,7 +215,7 @@ class _Builder:
             raise SqlError("a view with offset needs limit")
         if count + skip > top_rows_max:
             raise SqlError(f"top_rows_max is {top_rows_max:,}: a view shows no more first rows")
-        inner = self._with_tables(replace(query, limit=None, offset=None))
+        inner = self.with_tables(replace(query, limit=None, offset=None))
         if query.grouped or query.distinct:
             plain = replace(inner, order=(), outputs=(*inner.outputs, *_order_outputs(inner)))
             if query.distinct:
