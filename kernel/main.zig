@@ -346,8 +346,8 @@ export fn forget_query(number: u32) void {
     queries.forget(number);
 }
 
-/// Runs a query. The input: the row of its parameters. The first page of its answer goes to the output: its length, or a
-/// code.
+/// Runs a query. The input: the row of its parameters. The first page of its answer goes to the output: its length, with
+/// `more_follows` when there are further ones; or a code.
 export fn run_query(number: u32, length: u64, limit: u64, offset: u64) i64 {
     control.operation = .scan;
     defer control.operation = .none;
@@ -364,13 +364,13 @@ export fn query_page() i64 {
 }
 
 fn nextPage() i64 {
-    return @intCast(queries.page(&layout.output) catch |err| return layout.codeOf(err));
+    const length: i64 = @intCast(queries.page(&layout.output) catch |err| return layout.codeOf(err));
+    if (queries.left() > 0) return length | more_follows;
+    queries.end();
+    return length;
 }
 
-/// So many rows of the answer have not been handed out yet.
-export fn query_left() u64 {
-    return queries.left();
-}
+const more_follows: i64 = 1 << 40;
 
 export fn end_query() void {
     queries.end();

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from reifydb.views.plan import Encoded
 
 NO_LIMIT = 1 << 62
+MORE_FOLLOWS = 1 << 40
+"""Beside the length of a page of an answer: it is not the last."""
+
 NO_PARAMETERS = (8).to_bytes(8, "little")
 """A row of no columns."""
 
@@ -61,13 +64,15 @@ class Prepared:
 
         return with_values(self.query, self._kinds, packed)
 
-    def given(self, params: Values | None) -> list[object]:
+    def given(self, params: Values | None) -> Sequence[object]:
         """The values in the parameters' order.
 
         Raises:
             RequestError: Too few, too many, or others.
         """
         names = self.names
+        if type(params) is tuple and len(params) == len(names):
+            return params
         if params is None:
             params = ()
         if isinstance(params, Mapping):
@@ -206,16 +211,17 @@ class Queries:
         kernel = self._kernel
         kernel.input[: len(packed)] = packed
         length = kernel.call["run_query"](number, len(packed), limit, offset)
-        decode = prepared.rows.decode_many
         found: list[tuple[object, ...]] = []
         try:
-            while length > 0:
-                found += decode(bytes(kernel.output[:length]))
-                length = kernel.call["query_page"]() if kernel.call["query_left"]() else 0
-        finally:
-            if length:
-                kernel.call["end_query"]()
-        if length < 0:
+            while length & MORE_FOLLOWS and length > 0:
+                found += prepared.rows.decode_many(bytes(kernel.output[: length ^ MORE_FOLLOWS]))
+                length = kernel.call["query_page"]()
+        except BaseException:
+            kernel.call["end_query"]()
+            raise
+        if length > 0:
+            found += prepared.rows.decode_many(kernel.output[:length])
+        elif length < 0:
             raise query_refusal(length, kernel.control, encoded, prepared.sql)
         return found
 
