@@ -17,6 +17,7 @@ const delta = @import("delta.zig");
 const redo = @import("redo.zig");
 const registry = @import("registry.zig");
 const batch = @import("batch.zig");
+const calls = @import("calls.zig");
 const verification = @import("verify.zig");
 const guest = @import("guest.zig");
 const views = @import("view.zig");
@@ -76,6 +77,17 @@ export fn abandon(reason: i32) u32 {
 
 export fn retry() u32 {
     return batch.retry();
+}
+
+/// Reads a frame of calls (calls.zig): the length of what lies in the output then, 0 when the host must read it.
+export fn read_calls(length: u64) u64 {
+    const frame = given(length) catch return 0;
+    return calls.read(frame.len) orelse 0;
+}
+
+/// Makes outcomes of such calls messages: the length of what lies in the output then.
+export fn reply_to_calls(heads: u64, length: u64) u64 {
+    return calls.reply(@intCast(heads), @intCast(length));
 }
 
 // ---------------------------------------------------------------- a transaction of the host's
@@ -465,6 +477,7 @@ test {
     _ = @import("heap.zig");
     _ = @import("row.zig");
     _ = @import("json.zig");
+    _ = @import("msgpack.zig");
     _ = @import("key.zig");
     _ = @import("cell.zig");
     _ = @import("scratch.zig");

@@ -360,6 +360,7 @@ def define_transition(registry: Registry, transition: Transition, limits: Module
     """Tells the kernel a transition's types and limits."""
     params, result = transition.params, transition.result
     flags = int(transition.query) | (2 if any(c.secret for c in params) else 0)
+    flags |= 4 if transition.result_is_row else 0
     head = struct.pack(
         "<IHHQQQ",
         flags,
@@ -369,7 +370,8 @@ def define_transition(registry: Registry, transition: Transition, limits: Module
         limits.rows_scanned_max,
         limits.result_bytes_max,
     )
-    source = head + _columns(params) + _columns(result)
+    name = f"{transition.module}.{transition.name}".encode()
+    source = head + _columns(params) + _columns(result) + name
     _define(registry, "define_transition", transition.number, source)
 
 

@@ -28,26 +28,13 @@ PREPARED_MAX = 256
 
 
 class _Outbox(Outbox):
-    """An outbox that says when something has come."""
+    """An outbox that says when something has come, or its phase is another one. Nobody waits."""
 
     def __init__(self, db: Database, tell: Callable[[], None]) -> None:
         super().__init__(db.options)
         self._tell = tell
 
-    def put(self, chunk: Chunk) -> bool:
-        """See `Outbox`."""
-        kept = super().put(chunk)
-        self._tell()
-        return kept
-
-    def restart(self) -> None:
-        """See `Outbox`."""
-        super().restart()
-        self._tell()
-
-    def end(self, error: ReifyDBError | None) -> None:
-        """See `Outbox`."""
-        super().end(error)
+    def _notify(self) -> None:
         self._tell()
 
 
@@ -59,6 +46,7 @@ class _Feed:
         self.shape, self.outbox = shape, outbox
         self.started = False  # the client has been told that pages come
         self.waiting: Chunk | None = None  # taken, and not yet to be told
+        self.delta = peer.session.codec.begin("delta", id_, 3)
 
 
 class Feeds:
@@ -76,7 +64,7 @@ class Feeds:
         self._due: dict[_Feed, None] = {}
         self.stalled = False
         self._stuck: dict[_Feed, float] = {}  # hold a walk and do not read, and since when
-        self._prepared: dict[tuple[str, int], tuple[bytes, Any]] = {}
+        self._prepared: dict[tuple[str, int, int], tuple[bytes, Any]] = {}
 
     @property
     def busy(self) -> bool:
@@ -191,7 +179,7 @@ class Feeds:
     def _next(feed: _Feed) -> Chunk | None:
         waiting, feed.waiting = feed.waiting, None
         outbox = feed.outbox
-        with outbox.changed:
+        with outbox.lock:
             if outbox.phase in (Phase.NEEDS_SNAPSHOT, Phase.ENDED):
                 return None
             return waiting if waiting is not None else outbox.take()
@@ -260,29 +248,26 @@ class Feeds:
 
     def _messages(self, feed: _Feed, chunk: Chunk) -> list[Any]:
         codec, id_ = feed.peer.session.codec, feed.id
-        entries = self._entries(codec, feed, chunk)
         if chunk.kind is ChunkKind.DELTA:
-            if feed.outbox.phase is Phase.FOLLOWING:
-                head = ["delta", id_, chunk.lsn, chunk.previous]
-            else:
-                head = ["delta", id_, chunk.lsn, 0]
-            return [codec.stream(head, entries)]
-        page = codec.stream(["page", id_], entries)
-        return [page, ["ready", id_, chunk.lsn]] if chunk.kind is ChunkKind.LAST_PAGE else [page]
+            return [codec.join(feed.delta, self._delta(codec, feed, chunk))]
+        page = codec.end([], self._made(codec, feed, chunk))
+        message = codec.join(codec.begin("page", id_, 1), page)
+        last = chunk.kind is ChunkKind.LAST_PAGE
+        return [message, ["ready", id_, chunk.lsn]] if last else [message]
 
-    def _entries(self, codec: Codec, feed: _Feed, chunk: Chunk) -> Any:
-        """The entries of a chunk in a codec. Those of a delta are made ready once for all who
-        listen; a page is one reader's.
+    def _delta(self, codec: Codec, feed: _Feed, chunk: Chunk) -> Any:
+        """What a delta says, in a codec: made ready once for all who listen. Who still reads pages
+        is not told what came before.
         """
-        if chunk.kind is not ChunkKind.DELTA:
-            return self._made(codec, feed, chunk)
-        key = codec.subprotocol, id(chunk.body)
+        previous = chunk.previous if feed.outbox.phase is Phase.FOLLOWING else 0
+        key = codec.subprotocol, id(chunk.body), previous
         kept = self._prepared.get(key)
         if kept is None:
             if len(self._prepared) >= PREPARED_MAX:
                 self._prepared.clear()
+            made = codec.end([chunk.lsn, previous], self._made(codec, feed, chunk))
             # The body goes along: while it is there, no other has its identity.
-            kept = self._prepared[key] = chunk.body, self._made(codec, feed, chunk)
+            kept = self._prepared[key] = chunk.body, made
         return kept[1]
 
     @staticmethod

@@ -42,9 +42,19 @@ class _Unencoded:
         del chunk, convert
         raise AssertionError("HTTP has no subscriptions")
 
-    def stream(self, head: Sequence[Any], entries: Any) -> Any:
+    def begin(self, kind: str, id_: int | str, following: int) -> Any:
         """See `Codec`; HTTP has no subscriptions."""
-        del head, entries
+        del kind, id_, following
+        raise AssertionError("HTTP has no subscriptions")
+
+    def end(self, values: Sequence[Any], entries: Any) -> Any:
+        """See `Codec`; HTTP has no subscriptions."""
+        del values, entries
+        raise AssertionError("HTTP has no subscriptions")
+
+    def join(self, begin: Any, end: Any) -> Any:
+        """See `Codec`; HTTP has no subscriptions."""
+        del begin, end
         raise AssertionError("HTTP has no subscriptions")
 
 
