@@ -7,10 +7,12 @@ several operands those that have one are read first.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from sqlglot import exp
 
+from reifydb.engine.values import INT_MIN
 from reifydb.sql import calls, constants, forms
 from reifydb.sql.expressions import (
     BOOL,
@@ -308,6 +310,9 @@ class ExpressionReader(Reader):
         arg = self.read(node.this, wanted)
         if not (is_number(arg.kind) or arg.kind.interval):
             self.refuse(f"there is no - {arg.kind.sql}", arg.at)
+        value = arg.value if isinstance(arg, Constant) else None
+        if isinstance(arg, Constant) and isinstance(value, int | float) and value != INT_MIN:
+            return replace(arg, value=0 - value, at=at)
         return Operation("neg", (arg,), arg.kind, arg.nullable, at=arg.at)
 
     def arithmetic(self, node: exp.Expression, wanted: Kind | None) -> Expression:

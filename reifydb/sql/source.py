@@ -65,6 +65,7 @@ class _Parser(PostgresParser):
         for name, parser in PostgresParser.FUNCTION_PARSERS.items()
         if name in ("CAST", "EXTRACT", "POSITION", "SUBSTRING", "TRIM")
     }
+    LAMBDAS: ClassVar[dict[TokenType, Any]] = {}  # `f(a -> 'b')` is about JSON
     JSON_OPERATORS: ClassVar[dict[TokenType, Any]] = {
         TokenType.ARROW: lambda self, this, key: self.expression(
             exp.JSONExtract(this=this, expression=key)
