@@ -322,7 +322,7 @@ class ExpressionReader(Reader):
         if op in ("add", "sub") and isinstance(bare(second), exp.Interval):
             return self.moved(first, bare(second), op, sign)
         if op == "add" and isinstance(bare(first), exp.Interval):
-            return self.moved(second, bare(first), op, sign)
+            return self.moved(second, bare(first), op, sign, turned=True)
         left, right = self.together([first, second], wanted)
         return self.computed(op, sign, left, right)
 
@@ -335,7 +335,9 @@ class ExpressionReader(Reader):
             left, right = cast(left, FLOAT), cast(right, FLOAT)
         return Operation(op, (left, right), kind, left.nullable or right.nullable, at=left.at)
 
-    def moved(self, other: Any, interval: exp.Interval, op: str, sign: str) -> Expression:
+    def moved(
+        self, other: Any, interval: exp.Interval, op: str, sign: str, *, turned: bool = False
+    ) -> Expression:
         """`x + interval '…'`: months are added first, by the calendar, then the rest."""
         months, microseconds, at = forms.interval_parts(self, interval)
         left = self.read(other, TIMESTAMP)
@@ -346,7 +348,9 @@ class ExpressionReader(Reader):
             left = Operation("add_months", (left, count), TIMESTAMP, left.nullable, at=left.at)
             if not microseconds:
                 return left
-        return self.computed(op, sign, left, Constant(microseconds, INTERVAL, at))
+        length = Constant(microseconds, INTERVAL, at)
+        first, second = (length, left) if turned and not months else (left, length)
+        return self.computed(op, sign, first, second)
 
     # -------------------------------------------------------------- what is refused
 
