@@ -56,7 +56,10 @@ def compile_program(
         SqlError: It needs more registers, constants or instructions than a program has.
     """
     emitter = Emitter(inputs)
-    registers = [emitter.emit(output) for output in outputs]
+    try:
+        registers = [emitter.emit(output) for output in outputs]
+    except RecursionError:
+        raise SqlError("the expressions are nested too deep for the stack that is left") from None
     constants = emitter.constants
     _check(emitter, len(parameters))
     numbers = _Numbers(len(constants), len(parameters))

@@ -343,7 +343,7 @@ def test_kinds_may_be_given(tables: dict[str, Table]) -> None:
         ("select id from item limit 1, 2", None, "expected offset"),
         ("select lower(a => 'x')", None, ""),
         ("select id in () from item", 8, "at least one value"),
-        ("select " + "1 || " * 200 + "1", None, "sql_depth_max is 150"),
+        ("select " + "1 || " * 200 + "1", None, "sql_depth_max is 100"),
     ],
 )
 def test_what_is_refused(read: Read, sql: str, column: int | None, said: str) -> None:
