@@ -15,6 +15,7 @@ from reifydb.database.state import State
 from reifydb.database.tables import TableHandle
 from reifydb.engine.catalog import Table
 from reifydb.errors import LimitError, SchemaError, UnknownNameError
+from reifydb.sql.checks import checks_of_column, renamed_checks
 from reifydb.sql.create_table import index_of
 from reifydb.sql.statements import (
     AddColumn,
@@ -112,8 +113,10 @@ class SchemaChange:
             self._refuse_taken(f"column in table {table.name}:", statement.name)
         columns = list(table.columns)
         columns[position] = replace(columns[position], name=statement.name)
+        renamed = replace(table, columns=tuple(columns))
+        renamed = replace(renamed, checks=renamed_checks(table, renamed))
         # Names are not the kernel's, but subscribers must learn that these have changed.
-        self._state.alter_table(replace(table, columns=tuple(columns)))
+        self._state.alter_table(renamed)
 
     @_apply.register
     def _drop_column(self, statement: DropColumn) -> None:
@@ -122,6 +125,7 @@ class SchemaChange:
         place = table.places[position]
         problems = ["it is in the primary key"] if position in table.key else []
         problems += [f"index {i.name} has it" for i in table.indexes if position in i.columns]
+        problems += [f"check {name} has it" for name in checks_of_column(table, statement.column)]
         what = f"column {table.name}.{statement.column}"
         if problems:
             self._refuse(f"{what} cannot be dropped", problems)
