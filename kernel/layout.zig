@@ -29,10 +29,10 @@ pub const json_bytes_max = 1 * MiB;
 pub const json_nesting_max = 64;
 pub const json_number_digits_max = 1000;
 pub const indexes_max = 32;
-pub const instructions_max = 65_535;
-pub const registers_max = 1024;
+pub const program_instructions_max = 65_535;
+pub const program_registers_max = 1024;
 /// Texts that programs make while they look at one row.
-pub const scratch_bytes_max = 16 * MiB;
+pub const program_text_bytes_max = 16 * MiB;
 
 /// Beyond these marks a batch gives way to the host, so that one more transaction always has room.
 pub const redo_mark = 1 * MiB;

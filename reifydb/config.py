@@ -51,6 +51,15 @@ transitions_max = 16_384
 bindings_max = 16_384
 """Relations bound by all installed modules together."""
 
+program_instructions_max = 65_535
+"""Instructions of a program (docs/formats.md), which is what expressions of SQL become."""
+
+program_registers_max = 1024
+"""Registers of a program: its constants, its parameters, and what it works with."""
+
+program_text_bytes_max = 16 * MIB
+"""All texts together that a program makes for one row: they share a region that is used again."""
+
 cursors_max = 64
 """Cursors open at a time in one transaction."""
 
