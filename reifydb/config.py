@@ -205,7 +205,7 @@ top_rows_max = 100_000
 sql_nesting_max = 32
 """Parentheses within parentheses in SQL. People need ten; more only uses up the stack."""
 
-sql_depth_max = 150
+sql_depth_max = 100
 """Expressions within expressions: `a || b || c` counts two, a chain of `and` or `or` one. Reading
 one takes about four levels of Python's stack, which has 1,000."""
 
