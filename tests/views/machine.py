@@ -32,6 +32,10 @@ ROWS_MAX = 300
 """A view with more rows is dropped: joins of joins of it would take all the time."""
 
 
+HEADER_BYTES = 64
+"""Of a segment of the log, which is written before anything is in it."""
+
+
 class Abort(Exception):
     """A transaction that gives up."""
 
@@ -436,16 +440,13 @@ class Machine:
         self.figures["killed"] += 1
         copy = Path(self.holder.name) / "killed"
         shutil.copytree(self.path, copy)
-        logs = sorted(copy.rglob("*.log")) or sorted(
-            (path for path in copy.rglob("*") if path.is_file() and "lock" not in path.name),
-            key=lambda path: path.stat().st_mtime,
-        )
+        logs = sorted(copy.rglob("*.seg"))
         with contextlib.suppress(FileNotFoundError):
             (copy / "lock").unlink()
         cut = logs[-1]
         size = cut.stat().st_size
         with cut.open("r+b") as file:
-            file.truncate(max(size - self.rng.randrange(2000), size // 2))
+            file.truncate(max(size - self.rng.randrange(2000), min(size, HEADER_BYTES)))
         try:
             with reifydb.open(str(copy), options=OPTIONS) as db:
                 db.verify()
