@@ -9,9 +9,23 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import fresh, growth, lag, machine, memory, recovery, report, start, transfers
+from bench import (
+    fresh,
+    growth,
+    http_calls,
+    lag,
+    machine,
+    memory,
+    recovery,
+    report,
+    start,
+    transfers,
+)
 from bench.bank import bank_wasm
 from bench.measure import QUICK, ROOT, Result, Sizes
+from bench.served import connections
+from bench.served import transfers as served
+from bench.served.hosts import install_peers
 
 MEASURED = {
     "transfers": transfers,
@@ -21,6 +35,9 @@ MEASURED = {
     "growth": growth,
     "start": start,
     "fresh": fresh,
+    "served": served,
+    "connections": connections,
+    "http": http_calls,
 }
 
 
@@ -31,10 +48,13 @@ def main() -> None:
     unknown = sorted(set(names) - set(MEASURED))
     if unknown:
         raise SystemExit(f"nothing is called {unknown[0]!r}; there are {', '.join(MEASURED)}")
+    if given.install_peers:
+        install_peers()
     # Not the system's temporary folder, which may be memory: a flush there costs nothing.
     place = given.folder or ROOT / "build"
     place.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=place))
+    folder.chmod(0o711)  # PostgreSQL runs as another user when this is root
     try:
         run(names, QUICK if given.quick else Sizes(), folder, save=not given.quick)
     finally:
@@ -66,11 +86,17 @@ def run(names: list[str], sizes: Sizes, folder: Path, *, save: bool) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m bench", description="Measures ReifyDB, beside sqlite3 where that compares."
+        prog="python -m bench",
+        description="Measures ReifyDB, beside sqlite3, Redis and PostgreSQL.",
     )
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(MEASURED)}; else all")
     parser.add_argument("--quick", action="store_true", help="smaller and rougher; saves nothing")
     parser.add_argument("--only", help="the same, with commas between")
+    parser.add_argument(
+        "--install-peers",
+        action="store_true",
+        help="install Redis and PostgreSQL first, with apt-get, for `served`",
+    )
     parser.add_argument("--folder", type=Path, help="on which disk; by default the repository's")
     return parser
 

@@ -42,6 +42,7 @@ class Sizes:
         tries: Of what is measured best of a few.
         growth: Accounts of the banks whose costs are compared.
         tests: Tests of a run of pytest.
+        served_s: How long each turn over the network is; `served_rounds` turns of everybody.
     """
 
     accounts: int = 100_000
@@ -56,6 +57,8 @@ class Sizes:
     tries: int = 3
     growth: tuple[int, ...] = (10_000, 1_000_000, 10_000_000)
     tests: int = 1000
+    served_s: float = 2.0
+    served_rounds: int = 2
 
 
 QUICK = Sizes(
@@ -71,6 +74,8 @@ QUICK = Sizes(
     tries=1,
     growth=(1_000, 10_000, 100_000),
     tests=100,
+    served_s=0.5,
+    served_rounds=1,
 )
 
 

@@ -165,7 +165,76 @@ def _show_fresh(console: Console, found: Result) -> None:
     console.print(table)
 
 
+def _show_served(console: Console, found: Result) -> None:
+    for peer in found["skipped"]:
+        console.print(f"skipped: {peer} is not there (--install-peers)", style="bold red")
+    columns = ("", "mode", "per s", "of\nRedis", "of\nPG", "CPU", "gen.\nCPU")
+    for alpha in (name for name in found if name.startswith("alpha")):
+        table = _table(
+            f"\nTransfers over the network, {alpha}, {found['accounts']:,} accounts",
+            *(*columns, "p50\nms", "p99\nms", "lag\np99"),
+        )
+        for row in found[alpha]["contenders"]:
+            lag = row.get("lag_p99_ms")
+            table.add_row(
+                row["name"],
+                f"{row['mode']} {row['connections']}×{row['under_way']}",
+                f"{row['per_s']:,}",
+                *("" if of not in row else _short(row[of]) for of in ("to_redis", "to_postgres")),
+                *(_short(row[of]) for of in ("server_cpu_us", "generator_cpu_us")),
+                *(_short(row["latency_ms"][of]) for of in ("p50", "p99")),
+                "" if lag is None else _short(lag),
+            )
+        console.print(table)
+    console.print(
+        "mode: connections × calls under way on each; per s: best turn; of Redis: everysec, the"
+        "\nsame mode; of PG: PostgreSQL, synchronous_commit off, mode B; CPU: µs of a transfer, the"
+        "\nserver's and the generator's; lag: ms, as a client sees it; the money was all there",
+        style="dim",
+        highlight=False,
+    )
+
+
+def _show_connections(console: Console, found: Result) -> None:
+    table = _table("\nConnections, CPU of the server in µs", "", "", "to an echo")
+    for name in (name for name in found if name.startswith("calls")):
+        row, count = found[name], name.rpartition(" ")[2]
+        for kind in ("echo", "memory", "committed", "durable"):
+            what = kind if kind == "echo" else f"call, {kind}"
+            shown = f"{row[f'{kind}_ratio']:.2f}"
+            table.add_row(f"{what}, {count} connections", _short(row[f"{kind}_us"]), shown)
+    for name in (name for name in found if name.startswith("deliveries")):
+        row = found[name]
+        what = f"delivery to one of {row['subscribers']}, {row['commits_at_once']} commits a tick"
+        table.add_row(what, _short(row["delivery_us"]), "")
+    console.print(table)
+    idle = found["idle"]
+    console.print(f"{idle['connections']:,} idle connections: {idle['kib_each']} KiB each")
+
+
+def _show_http(console: Console, found: Result) -> None:
+    loop = "uvloop" if found["uvloop"] else "asyncio"
+    loads = found["load_average"]
+    for connections, contenders in found["connections"].items():
+        table = _table(
+            f"\nHTTP calls, {connections} connections, {loop},"
+            f" load average {min(loads)} to {max(loads)}",
+            *("", "CPU µs", "ratio", "per s", "CPU µs of the load"),
+        )
+        for name, row in contenders.items():
+            table.add_row(
+                name,
+                _short(row["cpu_us"]),
+                f"{row['ratio']:.2f}",
+                f"{row['per_s']:,}",
+                _short(row["load_cpu_us"]),
+            )
+        console.print(table)
+
+
 _SHOW = {
+    "served": _show_served,
+    "connections": _show_connections,
     "transfers": _show_transfers,
     "lag": _show_lag,
     "recovery": _show_recovery,
@@ -173,4 +242,5 @@ _SHOW = {
     "growth": _show_growth,
     "start": _show_start,
     "fresh": _show_fresh,
+    "http": _show_http,
 }

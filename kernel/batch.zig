@@ -24,7 +24,7 @@ pub const Status = enum(u32) { committed = 0, aborted = 1, trapped = 2, refused 
 /// `code` of a trapped call: the host gives others for traps.
 const reason_no_result = -1;
 
-const Outcome = extern struct { status: Status, code: i32, lsn: u64, length: u32, reserved: u32 };
+pub const Outcome = extern struct { status: Status, code: i32, lsn: u64, length: u32, reserved: u32 };
 
 /// What `execute` and `resume` say.
 pub const Progress = enum(u32) { done = 0, yielded = 1, malformed = 2, unknown_transition = 3, busy = 4 };

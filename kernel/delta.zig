@@ -10,6 +10,7 @@
 const std = @import("std");
 const layout = @import("layout.zig");
 const key = @import("key.zig");
+const msgpack = @import("msgpack.zig");
 const row_format = @import("row.zig");
 const table_format = @import("table.zig");
 const trees = @import("tree.zig");
@@ -63,7 +64,7 @@ pub const Change = struct { operation: Operation, row: Row };
 
 const Chunk = struct {
     head: *Head,
-    out: Out,
+    out: msgpack.Writer,
 
     /// Null: not even the head fits.
     fn begin(kind: Kind, stream: u32, previous: u64) ?Chunk {
@@ -76,7 +77,7 @@ const Chunk = struct {
         head.* = .{ .kind = kind, .stream = stream, .lsn = control.lsn, .previous = previous, .changes = 0, .length = 0 };
         // Heads always fit, whatever else does.
         const room_end = layout.delta.len - layout.delta_heads_bytes;
-        return .{ .head = head, .out = .{ .at = at + @sizeOf(Head), .end = @max(room_end, at + @sizeOf(Head)) } };
+        return .{ .head = head, .out = .{ .to = &layout.delta, .at = at + @sizeOf(Head), .end = @max(room_end, at + @sizeOf(Head)) } };
     }
 
     fn add(chunk: *Chunk, table: *const Table, change: Change) bool {
@@ -121,75 +122,6 @@ fn entryBytesMax(table: *const Table, row: Row) usize {
     const columns = @as(usize, table.layout.columns) + table.key_types.len;
     return 16 + 9 * columns + 2 * row.length() + table.layout.defaults.length();
 }
-
-/// msgpack (github.com/msgpack/msgpack/blob/master/spec.md), each value in its shortest form.
-const Out = struct {
-    at: usize,
-    end: usize,
-
-    fn fits(out: *const Out, bytes: usize) bool {
-        return bytes <= out.end - @min(out.at, out.end);
-    }
-    inline fn byte(out: *Out, value_: u8) void {
-        layout.delta[out.at] = value_;
-        out.at += 1;
-    }
-    inline fn big(out: *Out, comptime T: type, mark: u8, number: T) void {
-        out.byte(mark);
-        std.mem.writeInt(T, layout.delta[out.at..][0..@sizeOf(T)], number, .big);
-        out.at += @sizeOf(T);
-    }
-    fn array(out: *Out, count: usize) void {
-        if (count < 16) return out.byte(0x90 | @as(u8, @intCast(count)));
-        out.big(u16, 0xdc, @intCast(count));
-    }
-    fn int(out: *Out, number: i64) void {
-        if (number >= 0) {
-            const unsigned: u64 = @intCast(number);
-            if (unsigned < 0x80) return out.byte(@intCast(unsigned));
-            if (unsigned <= 0xff) return out.big(u8, 0xcc, @intCast(unsigned));
-            if (unsigned <= 0xffff) return out.big(u16, 0xcd, @intCast(unsigned));
-            if (unsigned <= 0xffff_ffff) return out.big(u32, 0xce, @intCast(unsigned));
-            return out.big(u64, 0xcf, unsigned);
-        }
-        if (number >= -32) return out.byte(@bitCast(@as(i8, @intCast(number))));
-        if (number >= std.math.minInt(i8)) return out.big(u8, 0xd0, @bitCast(@as(i8, @intCast(number))));
-        if (number >= std.math.minInt(i16)) return out.big(u16, 0xd1, @bitCast(@as(i16, @intCast(number))));
-        if (number >= std.math.minInt(i32)) return out.big(u32, 0xd2, @bitCast(@as(i32, @intCast(number))));
-        out.big(u64, 0xd3, @bitCast(number));
-    }
-    fn text(out: *Out, bytes: []const u8) void {
-        if (bytes.len < 32) out.byte(0xa0 | @as(u8, @intCast(bytes.len))) else if (bytes.len <= 0xff)
-            out.big(u8, 0xd9, @intCast(bytes.len))
-        else if (bytes.len <= 0xffff)
-            out.big(u16, 0xda, @intCast(bytes.len))
-        else
-            out.big(u32, 0xdb, @intCast(bytes.len));
-        out.raw(bytes);
-    }
-    fn binary(out: *Out, bytes: []const u8) void {
-        if (bytes.len <= 0xff) out.big(u8, 0xc4, @intCast(bytes.len)) else if (bytes.len <= 0xffff)
-            out.big(u16, 0xc5, @intCast(bytes.len))
-        else
-            out.big(u32, 0xc6, @intCast(bytes.len));
-        out.raw(bytes);
-    }
-    fn raw(out: *Out, bytes: []const u8) void {
-        @memcpy(layout.delta[out.at..][0..bytes.len], bytes);
-        out.at += bytes.len;
-    }
-    fn value(out: *Out, kind: row_format.Type, row: Row, position: usize) void {
-        if (row.isNull(position)) return out.byte(0xc0);
-        const slot = row.slot(position).*;
-        switch (kind) {
-            .bool => out.byte(if (slot != 0) 0xc3 else 0xc2),
-            .int, .timestamp, _ => out.int(@bitCast(slot)), // and decimals, in their unit
-            .float => out.big(u64, 0xcb, slot),
-            .text, .json => out.text(row.tail(position)),
-            .bytes, .uuid => out.binary(row.tail(position)),
-        }
-    }
-};
 
 // ---------------------------------------------------------------- commits
 

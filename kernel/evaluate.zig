@@ -295,7 +295,7 @@ pub fn row(program: *const Program, registers: []const Cell) layout.Error!Row {
 
 // ---------------------------------------------------------------- one evaluation, for the host
 
-var host_registers: [layout.registers_max]Cell = undefined;
+var host_registers: [layout.program_registers_max]Cell = undefined;
 
 /// In the input: a program, a row of parameters, a row of each input. The row of outputs goes to the output: its length,
 /// or a code of layout.zig, or −100 and less: a failure, whose instruction is in `control.fault_row`.

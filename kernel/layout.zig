@@ -29,7 +29,7 @@ pub const json_bytes_max = 1 * MiB;
 pub const json_nesting_max = 64;
 pub const json_number_digits_max = 1000;
 pub const indexes_max = 32;
-pub const checks_max = 64;
+pub const checks_max = 32;
 pub const views_max = 256;
 pub const queries_max = 256;
 /// Rows that a view with a limit skips and shows.
@@ -37,10 +37,10 @@ pub const top_rows_max = 100_000;
 /// Rows of one query's answer that are kept, and rows that are looked at for it.
 pub const query_rows_max = 1 << 20;
 pub const query_scanned_max = 1 << 25;
-pub const instructions_max = 65_535;
-pub const registers_max = 1024;
+pub const program_instructions_max = 65_535;
+pub const program_registers_max = 1024;
 /// Texts that programs make while they look at one row.
-pub const scratch_bytes_max = 16 * MiB;
+pub const program_text_bytes_max = 16 * MiB;
 
 /// Beyond these marks a batch gives way to the host, so that one more transaction always has room.
 pub const redo_mark = 1 * MiB;

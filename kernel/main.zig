@@ -17,6 +17,7 @@ const delta = @import("delta.zig");
 const redo = @import("redo.zig");
 const registry = @import("registry.zig");
 const batch = @import("batch.zig");
+const calls = @import("calls.zig");
 const verification = @import("verify.zig");
 const guest = @import("guest.zig");
 const views = @import("view.zig");
@@ -76,6 +77,17 @@ export fn abandon(reason: i32) u32 {
 
 export fn retry() u32 {
     return batch.retry();
+}
+
+/// Reads a frame of calls (calls.zig): the length of what lies in the output then, 0 when the host must read it.
+export fn read_calls(length: u64) u64 {
+    const frame = given(length) catch return 0;
+    return calls.read(frame.len) orelse 0;
+}
+
+/// Makes outcomes of such calls messages: the length of what lies in the output then.
+export fn reply_to_calls(heads: u64, length: u64) u64 {
+    return calls.reply(@intCast(heads), @intCast(length));
 }
 
 // ---------------------------------------------------------------- a transaction of the host's
@@ -194,6 +206,20 @@ export fn count(number: u32) i64 {
     return @intCast(table.rows);
 }
 
+/// Bytes of the heap that the rows of a table take.
+export fn row_bytes(number: u32) i64 {
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    return @intCast(table.row_bytes);
+}
+
+/// Bytes of the heap that an index takes besides the rows. `index`: its number, 0 for the primary key.
+export fn index_bytes(number: u32, index: u32) i64 {
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    if (index == 0) return @intCast(table.tree.node_bytes);
+    const found = indexes.find(table, index) orelse return layout.codeOf(error.NoRelation);
+    return @intCast(found.tree.node_bytes);
+}
+
 export fn generated() i64 {
     return transaction.generated;
 }
@@ -236,6 +262,30 @@ export fn create_table(length: u64) i32 {
         transaction.createTable(source) catch |err| return layout.codeOf(err);
     } else table_format.enter(table_format.create(source) catch |err| return layout.codeOf(err));
     return 0;
+}
+
+/// A derived table for the length of one query, also while a transaction is open: nothing undoes it. One of the same
+/// number that was left over goes.
+export fn create_temporary(length: u64) i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    const source = given(length) catch |err| return layout.codeOf(err);
+    if (source.len >= 4) discard_temporary(std.mem.readInt(u32, source[0..4], .little));
+    const table = table_format.create(source) catch |err| return layout.codeOf(err);
+    if (table.derived) return 0;
+    discard(table);
+    return layout.codeOf(error.InvalidRow);
+}
+
+/// Takes such a table away, and what makes it; nothing happens when it is not there.
+export fn discard_temporary(number: u32) void {
+    const table = table_format.get(number) orelse return;
+    if (table.derived) discard(table);
+}
+
+fn discard(table: *table_format.Table) void {
+    table_format.unhook(table);
+    table_format.destroy(table);
 }
 
 /// The input: the table's new descriptor.
@@ -308,8 +358,8 @@ export fn forget_query(number: u32) void {
     queries.forget(number);
 }
 
-/// Runs a query. The input: the row of its parameters. The first page of its answer goes to the output: its length, or a
-/// code.
+/// Runs a query. The input: the row of its parameters. The first page of its answer goes to the output: its length, with
+/// `more_follows` when there are further ones; or a code.
 export fn run_query(number: u32, length: u64, limit: u64, offset: u64) i64 {
     control.operation = .scan;
     defer control.operation = .none;
@@ -326,13 +376,13 @@ export fn query_page() i64 {
 }
 
 fn nextPage() i64 {
-    return @intCast(queries.page(&layout.output) catch |err| return layout.codeOf(err));
+    const length: i64 = @intCast(queries.page(&layout.output) catch |err| return layout.codeOf(err));
+    if (queries.left() > 0) return length | more_follows;
+    queries.end();
+    return length;
 }
 
-/// So many rows of the answer have not been handed out yet.
-export fn query_left() u64 {
-    return queries.left();
-}
+const more_follows: i64 = 1 << 40;
 
 export fn end_query() void {
     queries.end();
@@ -427,6 +477,7 @@ test {
     _ = @import("heap.zig");
     _ = @import("row.zig");
     _ = @import("json.zig");
+    _ = @import("msgpack.zig");
     _ = @import("key.zig");
     _ = @import("cell.zig");
     _ = @import("scratch.zig");

@@ -324,6 +324,7 @@ pub const Program = struct {
     pub fn prepare(program: *const Program, registers: []Cell, parameters: Row) void {
         const constants = program.constants.len;
         const temporaries = constants + program.parameter_types.len;
+        std.debug.assert(registers.len >= program.registers);
         @memcpy(registers[0..constants], program.constants);
         fill(registers[constants..temporaries], program.parameter_types, parameters);
         @memset(registers[temporaries..program.registers], Cell.none);
@@ -382,7 +383,7 @@ const Parts = struct {
 
     fn check(parts: *const Parts) error{InvalidRow}!void {
         const head = parts.head;
-        if (head.instructions > layout.instructions_max or head.registers > layout.registers_max) return error.InvalidRow;
+        if (head.instructions > layout.program_instructions_max or head.registers > layout.program_registers_max) return error.InvalidRow;
         if (head.outputs > layout.columns_max or head.reserved != 0) return error.InvalidRow;
         if (@as(usize, head.constants) + head.parameters > head.registers) return error.InvalidRow;
         for (parts.outputs) |output| {

@@ -356,9 +356,10 @@ fn replayPut(table: *Table, row: Row) ReplayError!void {
     if (try table.tree.insert(&own_key, len, row)) |slot| {
         const old: Row = .{ .at = slot.* & ~@as(u64, 1) };
         table.subtractHash(old);
-        heap.free(old.at, old.length());
+        table.giveBack(old);
         slot.* = tree.leafOf(row);
     } else table.rows += 1;
+    table.takeIn(row);
     table.addHash(row);
 }
 
@@ -369,6 +370,6 @@ fn replayDelete(table: *Table, key_row: Row) ReplayError!void {
     const old: Row = .{ .at = slot.* & ~@as(u64, 1) };
     table.subtractHash(old);
     table.tree.remove(&own_key, len);
-    heap.free(old.at, old.length());
+    table.giveBack(old);
     table.rows -= 1;
 }

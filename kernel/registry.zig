@@ -13,8 +13,11 @@ const Type = row_format.Type;
 
 pub const Transition = struct {
     number: u32,
+    /// `module.transition`, as clients call it.
+    name: []const u8,
     query: bool,
     secret: bool,
+    result_is_row: bool,
     params: row_format.Columns,
     params_nullable: []bool,
     results: row_format.Columns,
@@ -94,7 +97,7 @@ fn bindIndexes(table: *table_format.Table, numbers: []const u8) layout.Error![]c
 }
 
 const Head = extern struct {
-    flags: u32, // 1 query, 2 secret
+    flags: u32, // 1 query, 2 secret, 4 the result is a row
     params: u16,
     results: u16,
     rows_written_max: u64,
@@ -102,7 +105,8 @@ const Head = extern struct {
     result_bytes_max: u64,
 };
 
-/// `source`: a `Head`, then types and nullable flags of the parameters, then of the results. Empty: forgets it.
+/// `source`: a `Head`, then types and nullable flags of the parameters, then of the results, then the name. Empty:
+/// forgets it.
 pub fn defineTransition(number: u32, source: []const u8) layout.Error!void {
     if (number == 0 or number >= layout.transitions_max) return error.LimitReached;
     var transition: ?*Transition = null;
@@ -115,6 +119,7 @@ pub fn defineTransition(number: u32, source: []const u8) layout.Error!void {
     }
     if (transitions[number]) |old| freeTransition(old);
     transitions[number] = transition;
+    names_known = false;
 }
 
 fn makeTransition(number: u32, head: *const Head, columns: []const u8) layout.Error!*Transition {
@@ -129,6 +134,9 @@ fn makeTransition(number: u32, head: *const Head, columns: []const u8) layout.Er
     const results_nullable = try heap.allocateSlice(bool, head.results);
     errdefer heap.freeSlice(bool, results_nullable);
     const second = 2 * @as(usize, head.params);
+    const name = try heap.allocateSlice(u8, columns.len - second - 2 * @as(usize, head.results));
+    errdefer heap.freeSlice(u8, name);
+    @memcpy(name, columns[second + 2 * @as(usize, head.results) ..]);
     for (params, columns[0..head.params]) |*kind, number_| kind.* = @fromBackingInt(@intCast(number_));
     for (params_nullable, columns[head.params..second]) |*nullable, flag| nullable.* = flag & 1 != 0;
     for (results, columns[second..][0..head.results]) |*kind, number_| kind.* = @fromBackingInt(@intCast(number_));
@@ -136,8 +144,10 @@ fn makeTransition(number: u32, head: *const Head, columns: []const u8) layout.Er
     for ([_][]Type{ params, results }) |types| for (types) |kind| if (!row_format.isKnown(kind)) return error.InvalidRow;
     made.* = .{
         .number = number,
+        .name = name,
         .query = head.flags & 1 != 0,
         .secret = head.flags & 2 != 0,
+        .result_is_row = head.flags & 4 != 0,
         .params = row_format.Columns.init(params),
         .params_nullable = params_nullable,
         .results = row_format.Columns.init(results),
@@ -150,9 +160,43 @@ fn makeTransition(number: u32, head: *const Head, columns: []const u8) layout.Er
 }
 
 fn freeTransition(transition: *Transition) void {
+    heap.freeSlice(u8, @constCast(transition.name));
     heap.freeSlice(bool, transition.results_nullable);
     heap.freeSlice(Type, @constCast(transition.results.types));
     heap.freeSlice(bool, transition.params_nullable);
     heap.freeSlice(Type, @constCast(transition.params.types));
     heap.destroy(Transition, transition);
+}
+
+// ---------------------------------------------------------------- names
+
+/// Numbers of transitions by the hash of their names, with open addressing; 0 is none. Half of it stays empty.
+var names: [2 * layout.transitions_max]u16 = undefined;
+
+/// Made when it is next needed, for modules are installed seldom and many transitions at once.
+var names_known = false;
+
+/// The transition of this name.
+pub fn named(name: []const u8) ?*const Transition {
+    if (!names_known) gatherNames();
+    var at = placeOf(name);
+    while (names[at] != 0) : (at = (at + 1) % names.len) {
+        const found = transitions[names[at]].?;
+        if (std.mem.eql(u8, found.name, name)) return found;
+    }
+    return null;
+}
+
+fn gatherNames() void {
+    @memset(&names, 0);
+    for (transitions, 0..) |transition, number| if (transition) |one| {
+        var at = placeOf(one.name);
+        while (names[at] != 0) at = (at + 1) % names.len;
+        names[at] = @intCast(number);
+    };
+    names_known = true;
+}
+
+fn placeOf(name: []const u8) usize {
+    return @intCast(std.hash.Wyhash.hash(0, name) % names.len);
 }

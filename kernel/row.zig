@@ -51,7 +51,7 @@ pub fn fits(kind: Type, slot: u64) bool {
 }
 
 /// Of a type that is known and is a decimal.
-fn fitsDecimal(kind: Type, slot: u64) bool {
+pub fn fitsDecimal(kind: Type, slot: u64) bool {
     return @abs(@as(i64, @bitCast(slot))) < decimal_bounds[@backingInt(kind) - decimal_base];
 }
 
@@ -83,6 +83,9 @@ pub const Row = struct {
     }
     pub inline fn length(row: Row) u32 {
         return row.head().length;
+    }
+    pub inline fn setLength(row: Row, bytes_: u32) void {
+        row.head().length = bytes_;
     }
     pub inline fn columns(row: Row) u16 {
         return row.head().columns;
@@ -267,7 +270,7 @@ noinline fn isLoose(text: []const u8) layout.Error!bool {
     return !std.mem.eql(u8, try json.canonical(text), text);
 }
 
-fn isUtf8(text: []const u8) bool {
+pub fn isUtf8(text: []const u8) bool {
     var at: usize = 0;
     while (at + 8 <= text.len) : (at += 8) {
         const word = std.mem.readInt(u64, text[at..][0..8], .little);

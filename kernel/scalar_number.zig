@@ -72,7 +72,7 @@ pub const Rounding = enum { half_away, trunc, floor, ceil };
 pub fn scaleDown(a: i64, k: i64, comptime rounding: Rounding) i64 {
     const unit = power10(k);
     const quotient = @divTrunc(a, unit);
-    const rest = @rem(a, unit);
+    const rest = a - quotient * unit;
     const sign: i64 = if (a < 0) -1 else 1;
     return switch (rounding) {
         .trunc => quotient,
@@ -102,6 +102,7 @@ fn roundedQuotient(comptime T: type, a: T, b: T) T {
 /// a·10^k / b, half away from zero. −18 ≤ k ≤ 36. As one learns it at school, 18 digits at a time.
 pub fn divDecimal(a: i64, b: i64, k: i64) Failure!i64 {
     if (b == 0) return error.DivisionByZero;
+    if (k >= 0 and k <= precision_max) if (mul(a, power10(k))) |scaled| return divRounded(scaled, b) else |_| {};
     const divisor: u128 = if (k < 0) @as(u128, @abs(b)) * @abs(power10(-k)) else @abs(b);
     var quotient: u128 = @abs(a) / divisor;
     var rest: u128 = @abs(a) % divisor;
@@ -118,6 +119,13 @@ pub fn divDecimal(a: i64, b: i64, k: i64) Failure!i64 {
     if (quotient > 1 << 63) return error.OutOfRange;
     const value: i128 = @intCast(quotient);
     return narrow(if ((a < 0) == (b < 0)) value else -value);
+}
+
+fn divRounded(a: i64, b: i64) Failure!i64 {
+    const quotient = try div(a, b);
+    const rest = @abs(a -% quotient *% b);
+    if (rest < @abs(b) - rest) return quotient;
+    return if ((a < 0) == (b < 0)) quotient + 1 else quotient - 1;
 }
 
 // ---------------------------------------------------------------- floats

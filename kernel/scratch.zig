@@ -5,7 +5,7 @@
 const std = @import("std");
 const layout = @import("layout.zig");
 
-var region: [layout.scratch_bytes_max]u8 align(16) = undefined;
+var region: [layout.program_text_bytes_max]u8 align(16) = undefined;
 var used: usize = 0;
 
 /// `count` bytes, not cleared, good until `reset`.
@@ -47,7 +47,7 @@ pub fn reset() void {
 test "the region ends, and begins anew" {
     reset();
     defer reset();
-    const all = try take(layout.scratch_bytes_max);
+    const all = try take(layout.program_text_bytes_max);
     try std.testing.expectError(error.TextTooLong, take(1));
     try std.testing.expectEqual(0, (try take(0)).len);
     giveBack(8);

@@ -69,6 +69,8 @@ pub const Table = struct {
     indexes: [layout.indexes_max]*Index,
     indexes_len: usize,
     rows: u64,
+    /// What its rows take in the heap, those included that the open transaction has replaced.
+    row_bytes: u64,
     hash: [2]u64,
     /// The highest auto-increment value given out or seen.
     mark: i64,
@@ -99,6 +101,17 @@ pub const Table = struct {
         if (table.last_lsn == lsn) return;
         table.previous_lsn = table.last_lsn;
         table.last_lsn = lsn;
+    }
+
+    /// A row hangs here from now on.
+    pub inline fn takeIn(table: *Table, row: Row) void {
+        table.row_bytes += heap.blockBytes(row.length());
+    }
+
+    /// Frees a row that does not hang here any more.
+    pub inline fn giveBack(table: *Table, row: Row) void {
+        table.row_bytes -= heap.blockBytes(row.length());
+        heap.free(row.at, row.length());
     }
 
     /// The key columns of a row of the table.
@@ -303,6 +316,7 @@ pub fn create(source: []const u8) layout.Error!*Table {
         .indexes = undefined,
         .indexes_len = 0,
         .rows = 0,
+        .row_bytes = 0,
         .hash = .{ 0, 0 },
         .mark = 0,
         .committed_mark = 0,

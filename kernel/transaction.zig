@@ -271,6 +271,7 @@ fn newRow(binding: *const Binding, checked: row_format.Checked) Error!Row {
     }
     const replaced = try hang(table, row, len);
     remember(.{ .subject = .{ .table = table }, .kind = .insert, .old = replaced, .new = row.at }, row.length());
+    table.takeIn(row);
     table.rows += 1;
     rows_written += 1;
     if (new_mark != old_mark) {
@@ -346,6 +347,7 @@ fn updateRow(binding: *const Binding, checked: row_format.Checked, slot: *u64) E
     };
     swap(slot, old, row);
     remember(.{ .subject = .{ .table = table }, .kind = .update, .old = old.at, .new = row.at }, row.length());
+    table.takeIn(row);
     rows_written += 1;
     if (table.indexes_len > 0) try move(table, old, row);
 }
@@ -431,12 +433,18 @@ fn deleteOne(table: *Table, source: []const u8, count: *u32) Error!usize {
 
 /// A row of a view that is being made: nobody has seen it, and nothing is remembered.
 pub fn loadDerived(table: *Table, row: Row) Error!void {
-    errdefer heap.free(row.at, row.length());
+    hangDerived(table, row) catch |err| {
+        heap.free(row.at, row.length());
+        return err;
+    };
+    table.rows += 1;
+    table.takeIn(row);
+    for (table.all()) |index| _ = try index.add(row);
+}
+
+fn hangDerived(table: *Table, row: Row) Error!void {
     const len = try key.encode(table.shape(), table.key_types.len, row, &own_key);
     if (try table.tree.insert(&own_key, len, row) != null) return duplicate(table);
-    table.rows += 1;
-    table.addHash(row);
-    for (table.all()) |index| _ = try index.add(row);
 }
 
 /// A view's row as it is now, in a block that is the transaction's from here on.
@@ -452,6 +460,7 @@ pub fn putDerived(table: *Table, row: Row) Error!void {
         return err;
     };
     rememberDerived(.{ .subject = .{ .table = table }, .kind = .insert, .old = replaced, .new = row.at });
+    table.takeIn(row);
     table.rows += 1;
     for (table.all()) |index| try hangIn(index, row);
 }
@@ -476,6 +485,7 @@ pub fn replaceDerived(table: *Table, old: Row, row: Row, slot: ?*u64) Error!void
     };
     swap(slot orelse table.findRow(old).?, old, row);
     rememberDerived(.{ .subject = .{ .table = table }, .kind = .update, .old = old.at, .new = row.at });
+    table.takeIn(row);
     if (table.indexes_len > 0) try move(table, old, row);
 }
 
@@ -593,13 +603,13 @@ fn takeBack(entry: Undo) void {
         .insert => {
             if (entry.old != 0) table.findRow(new).?.* = tree.leafOf(old) else table.tree.removeRow(new);
             table.rows -= 1;
-            heap.free(new.at, new.length());
+            table.giveBack(new);
         },
         .update => {
             table.findRow(new).?.* = tree.leafOf(old);
             for (table.all()) |index| if (index.sameKey(old, new)) index.replace(old);
             old.clear(row_format.flag_dead);
-            heap.free(new.at, new.length());
+            table.giveBack(new);
         },
         .delete => {
             old.clear(row_format.flag_dead);
@@ -777,7 +787,7 @@ fn sweep() void {
                 const old: Row = .{ .at = entry.old };
                 new.clear(row_format.flag_fresh | row_format.flag_new_key);
                 if (table.indexes_len > 0) sweepMoves(table, old, new);
-                heap.free(old.at, old.length());
+                table.giveBack(old);
             },
             .delete => {
                 const old: Row = .{ .at = entry.old };
@@ -785,7 +795,7 @@ fn sweep() void {
                 if (table.findRow(old)) |slot| {
                     if (slot.* == tree.leafOf(old)) table.tree.removeRow(old);
                 }
-                heap.free(old.at, old.length());
+                table.giveBack(old);
             },
             .counter, .index, .create, .create_index => {},
             .alter => {

@@ -63,10 +63,6 @@ fn sizeOf(kind: Kind) usize {
     };
 }
 
-fn release(node: *Node) void {
-    heap.free(@intFromPtr(node), sizeOf(node.kind));
-}
-
 const ones: u64 = 0x0101_0101_0101_0101;
 const highs: u64 = 0x8080_8080_8080_8080;
 
@@ -164,6 +160,8 @@ var row_key: key.Buffer = undefined; // key of the row that is looked for
 
 pub const Tree = struct {
     root: u64 = 0,
+    /// What its nodes take in the heap.
+    node_bytes: u64 = 0,
     shape: key.Shape,
     word: bool, // shape.isWord()
 
@@ -273,7 +271,7 @@ pub const Tree = struct {
                 while (same < end and scratch[same] == bytes[same]) same += 1;
                 if (same == len and same == other_len) return slot;
                 std.debug.assert(same < end); // prefix-free
-                const node = try newNode4(same - depth, wordAt(bytes, depth));
+                const node = try newNode4(tree, same - depth, wordAt(bytes, depth));
                 put4(node, scratch[same], at);
                 put4(node, bytes[same], leafOf(row));
                 slot.* = @intFromPtr(node);
@@ -283,7 +281,7 @@ pub const Tree = struct {
             if (node.prefix_len != 0) {
                 const same = tree.agreement(node, bytes, depth);
                 if (same < node.prefix_len) {
-                    const above = try newNode4(same, wordAt(bytes, depth));
+                    const above = try newNode4(tree, same, wordAt(bytes, depth));
                     const rest = tree.prefixFrom(node, depth, same);
                     node.prefix_len -= @intCast(same + 1);
                     node.prefix = firstBytes(rest.after, @min(node.prefix_len, 8));
@@ -299,7 +297,7 @@ pub const Tree = struct {
                 depth += 1;
                 continue;
             }
-            try addChild(slot, node, bytes[depth], leafOf(row));
+            try addChild(tree, slot, node, bytes[depth], leafOf(row));
             return null;
         }
     }
@@ -319,7 +317,7 @@ pub const Tree = struct {
             const byte = bytes[depth];
             const child = findChild(node, byte).?;
             if (isLeaf(child.*)) {
-                removeChild(slot, node, byte);
+                removeChild(tree, slot, node, byte);
                 return;
             }
             slot = child;
@@ -347,7 +345,7 @@ pub const Tree = struct {
         while (depth > 0) {
             const top = &walked[depth - 1];
             const found = childFrom(as(Node, top.node), top.byte + 1, false) orelse {
-                release(as(Node, top.node));
+                tree.release(as(Node, top.node));
                 depth -= 1;
                 continue;
             };
@@ -365,6 +363,17 @@ pub const Tree = struct {
         const row = rowOf(leaf);
         heap.free(row.at, row.length());
     }
+
+    fn allocate(tree: *Tree, kind: Kind) error{OutOfMemory}!u64 {
+        const node = try heap.allocate(sizeOf(kind));
+        tree.node_bytes += heap.blockBytes(sizeOf(kind));
+        return node;
+    }
+
+    fn release(tree: *Tree, node: *Node) void {
+        tree.node_bytes -= heap.blockBytes(sizeOf(node.kind));
+        heap.free(@intFromPtr(node), sizeOf(node.kind));
+    }
 };
 
 /// A node on a path, and the byte of the child that the path goes on with.
@@ -375,8 +384,8 @@ var walked: [@sizeOf(key.Buffer)]Step = undefined;
 
 // ---------------------------------------------------------------- nodes
 
-fn newNode4(prefix_len: usize, prefix: u64) error{OutOfMemory}!*Node4 {
-    const node = as(Node4, try heap.allocate(@sizeOf(Node4)));
+fn newNode4(tree: *Tree, prefix_len: usize, prefix: u64) error{OutOfMemory}!*Node4 {
+    const node = as(Node4, try tree.allocate(.node4));
     node.node = .{
         .kind = .node4,
         .unused = 0,
@@ -414,19 +423,19 @@ fn takeSorted(node: *Node, bytes: [*]u8, children: [*]u64, byte: u8) void {
 }
 
 /// A node of another kind with the same head, and no children yet.
-fn copyHead(node: *Node, kind: Kind) error{OutOfMemory}!*Node {
-    const other = as(Node, try heap.allocate(sizeOf(kind)));
+fn copyHead(tree: *Tree, node: *Node, kind: Kind) error{OutOfMemory}!*Node {
+    const other = as(Node, try tree.allocate(kind));
     other.* = node.*;
     other.kind = kind;
     return other;
 }
 
-fn addChild(slot: *u64, node: *Node, byte: u8, child: u64) error{OutOfMemory}!void {
+fn addChild(tree: *Tree, slot: *u64, node: *Node, byte: u8, child: u64) error{OutOfMemory}!void {
     switch (node.kind) {
         .node4 => {
             const n = as(Node4, node);
             if (node.count < 4) return put4(n, byte, child);
-            const larger = as(Node16, try copyHead(node, .node16));
+            const larger = as(Node16, try copyHead(tree, node, .node16));
             larger.bytes = .{ n.bytes & 0xffff_ffff, 0 };
             @memcpy(larger.children[0..4], &n.children);
             putSorted(&larger.node, @ptrCast(&larger.bytes), &larger.children, byte, child);
@@ -435,7 +444,7 @@ fn addChild(slot: *u64, node: *Node, byte: u8, child: u64) error{OutOfMemory}!vo
         .node16 => {
             const n = as(Node16, node);
             if (node.count < 16) return putSorted(node, @ptrCast(&n.bytes), &n.children, byte, child);
-            const larger = as(Node48, try copyHead(node, .node48));
+            const larger = as(Node48, try copyHead(tree, node, .node48));
             @memset(&larger.index, 0);
             const bytes: *const [16]u8 = @ptrCast(&n.bytes);
             for (bytes, n.children, 0..) |b, c, i| {
@@ -449,7 +458,7 @@ fn addChild(slot: *u64, node: *Node, byte: u8, child: u64) error{OutOfMemory}!vo
         .node48 => {
             const n = as(Node48, node);
             if (node.count < 48) return put48(n, byte, child);
-            const larger = as(Node256, try copyHead(node, .node256));
+            const larger = as(Node256, try copyHead(tree, node, .node256));
             for (&larger.children, n.index) |*c, i| c.* = if (i != 0) n.children[i - 1] else 0;
             larger.children[byte] = child;
             larger.node.count += 1;
@@ -461,7 +470,7 @@ fn addChild(slot: *u64, node: *Node, byte: u8, child: u64) error{OutOfMemory}!vo
             return;
         },
     }
-    release(node);
+    tree.release(node);
 }
 
 fn put48(node: *Node48, byte: u8, child: u64) void {
@@ -475,7 +484,7 @@ fn put48(node: *Node48, byte: u8, child: u64) void {
     node.node.count += 1;
 }
 
-fn removeChild(slot: *u64, node: *Node, byte: u8) void {
+fn removeChild(tree: *Tree, slot: *u64, node: *Node, byte: u8) void {
     switch (node.kind) {
         .node4 => {
             const n = as(Node4, node);
@@ -483,17 +492,17 @@ fn removeChild(slot: *u64, node: *Node, byte: u8) void {
             if (node.count > 1) return;
             slot.* = n.children[0];
             if (!isLeaf(slot.*)) lengthen(as(Node, slot.*), node, @truncate(n.bytes));
-            release(node);
+            tree.release(node);
         },
         .node16 => {
             const n = as(Node16, node);
             takeSorted(node, @ptrCast(&n.bytes), &n.children, byte);
             if (node.count > shrink_16) return;
-            const smaller = as(Node4, copyHead(node, .node4) catch return);
+            const smaller = as(Node4, copyHead(tree, node, .node4) catch return);
             smaller.bytes = n.bytes[0];
             @memcpy(smaller.children[0..shrink_16], n.children[0..shrink_16]);
             slot.* = @intFromPtr(smaller);
-            release(node);
+            tree.release(node);
         },
         .node48 => {
             const n = as(Node48, node);
@@ -501,7 +510,7 @@ fn removeChild(slot: *u64, node: *Node, byte: u8) void {
             n.index[byte] = 0;
             node.count -= 1;
             if (node.count > shrink_48) return;
-            const smaller = as(Node16, copyHead(node, .node16) catch return);
+            const smaller = as(Node16, copyHead(tree, node, .node16) catch return);
             smaller.node.count = 0;
             smaller.bytes = .{ 0, 0 };
             const bytes: *[16]u8 = @ptrCast(&smaller.bytes);
@@ -511,14 +520,14 @@ fn removeChild(slot: *u64, node: *Node, byte: u8) void {
                 smaller.node.count += 1;
             };
             slot.* = @intFromPtr(smaller);
-            release(node);
+            tree.release(node);
         },
         .node256 => {
             const n = as(Node256, node);
             n.children[byte] = 0;
             node.count -= 1;
             if (node.count > shrink_256) return;
-            const smaller = as(Node48, copyHead(node, .node48) catch return);
+            const smaller = as(Node48, copyHead(tree, node, .node48) catch return);
             @memset(&smaller.index, 0);
             @memset(&smaller.children, 0);
             var count: usize = 0;
@@ -528,7 +537,7 @@ fn removeChild(slot: *u64, node: *Node, byte: u8) void {
                 smaller.index[b] = @intCast(count);
             };
             slot.* = @intFromPtr(smaller);
-            release(node);
+            tree.release(node);
         },
     }
 }
@@ -762,6 +771,7 @@ fn randomised(shape: key.Shape, seed: u64, rounds: usize, comptime make: anytype
         const report = if (rows.items.len % 64 == 0) check(&tree) else Report{ .leaves = rows.items.len };
         try testing.expectEqual(null, report.fault);
         try testing.expectEqual(rows.items.len, report.leaves);
+        if (rows.items.len % 64 == 0) try testing.expectEqual(report.node_bytes, tree.node_bytes);
     }
     inline for (.{ false, true }) |descending| {
         for (0..200) |i| {
@@ -790,6 +800,7 @@ fn randomised(shape: key.Shape, seed: u64, rounds: usize, comptime make: anytype
         heap.free(row.at, row.length());
     }
     try testing.expectEqual(0, tree.root);
+    try testing.expectEqual(0, tree.node_bytes);
     try testing.expectEqual(before, heap.usedBytes());
 }
 

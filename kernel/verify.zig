@@ -41,12 +41,13 @@ fn verifyTable(table: *Table, bytes: *u64) ?[]const u8 {
     const report = tree.check(&table.tree);
     if (report.fault) |problem| return problem;
     if (report.leaves != table.rows) return "the number of rows is not that of the index";
-    bytes.* = report.node_bytes;
+    if (report.node_bytes != table.tree.node_bytes) return "the nodes of the index do not take what was counted";
+    var row_bytes: u64 = 0;
     var hash = [2]u64{ 0, 0 };
     var it = tree.Iterator(false).init();
     var row = it.first(&table.tree);
     while (row) |found| : (row = it.next()) {
-        bytes.* += heap.blockBytes(found.length());
+        row_bytes += heap.blockBytes(found.length());
         if (found.has(row_format.flag_dead | row_format.flag_fresh | row_format.flag_new_key)) return "a row carries a mark of a transaction";
         if (found.columns() > table.layout.columns) return "a row has too many columns";
         var column: u32 = 0;
@@ -67,10 +68,13 @@ fn verifyTable(table: *Table, bytes: *u64) ?[]const u8 {
         hash[0] +%= value[0];
         hash[1] +%= value[1];
     }
+    if (row_bytes != table.row_bytes) return "the rows do not take what was counted";
+    bytes.* = row_bytes + report.node_bytes;
     for (table.all()) |index| {
         const own = tree.check(&index.tree);
         if (own.fault) |problem| return problem;
         if (own.leaves != table.rows) return "the number of rows is not that of a secondary index";
+        if (own.node_bytes != index.tree.node_bytes) return "the nodes of a secondary index do not take what was counted";
         bytes.* += own.node_bytes;
     }
     if (hash[0] != table.hash[0] or hash[1] != table.hash[1]) return "the hash is not that of the rows";

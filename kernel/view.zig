@@ -36,9 +36,15 @@ pub const View = struct {
     arena: Arena,
     top: Top = undefined,
     inputs: []*Table,
+    /// Another one that fills the same table: a union.
+    next: ?*View = null,
     /// Rows that came in and went out since the view was made or the database opened.
     rows_in: u64 = 0,
     rows_out: u64 = 0,
+
+    fn isOfRows(view: *const View) bool {
+        return if (view.plan) |plan| !plan.grouped else false;
+    }
 };
 
 var views: [layout.views_max]*View = undefined;
@@ -56,7 +62,8 @@ pub fn find(number: u32) ?*View {
 /// recovery, so however long it takes to make, it must be made.
 pub fn define(number: u32, source: []const u8, anew: bool) Error!void {
     const table = table_format.get(number) orelse return error.NoRelation;
-    if (!table.derived or table.view != null or table.rows > 0) return error.InvalidRow;
+    const first = table.view;
+    if (!table.derived or (if (first) |one| !one.isOfRows() else table.rows > 0)) return error.InvalidRow;
     if (views_len == views.len) return error.LimitReached;
     try flush();
     const view = try heap.create(View);
@@ -71,7 +78,10 @@ pub fn define(number: u32, source: []const u8, anew: bool) Error!void {
     try fill(view, if (anew) no_limit else layout.query_scanned_max);
     views[views_len] = view;
     views_len += 1;
-    table.view = view;
+    if (first) |one| {
+        view.next = one.next;
+        one.next = view;
+    } else table.view = view;
     for (view.inputs) |input| input.feeds += 1;
 }
 
@@ -98,8 +108,16 @@ fn read(view: *View, source: []const u8) Error!void {
 
 const kind_plan: u32 = 0;
 
-/// Its table goes away.
-pub fn forget(view: *View) void {
+/// Their table goes away.
+pub fn forget(first: *View) void {
+    var left: ?*View = first;
+    while (left) |view| {
+        left = view.next;
+        forgetOne(view);
+    }
+}
+
+fn forgetOne(view: *View) void {
     const at = std.mem.indexOfScalar(*View, views[0..views_len], view).?;
     std.mem.copyForwards(*View, views[at..], views[at + 1 .. views_len]);
     views_len -= 1;
@@ -440,16 +458,19 @@ fn runTop(view: *View) Error!void {
 
 /// Makes every view anew beside itself and compares. The number of one that differs. Not while a transaction is open.
 pub fn verify() Error!?u32 {
-    for (views[0..views_len]) |view| if (try differs(view)) return view.table.number;
+    for (views[0..views_len]) |view| {
+        if (view.table.view == view and try differs(view)) return view.table.number;
+    }
     return null;
 }
 
-const Kept = struct { tree: trees.Tree, rows: u64, last_lsn: u64, indexes_len: usize };
+const Kept = struct { tree: trees.Tree, rows: u64, row_bytes: u64, last_lsn: u64, indexes_len: usize };
 
 fn setAside(table: *Table) Kept {
-    const kept: Kept = .{ .tree = table.tree, .rows = table.rows, .last_lsn = table.last_lsn, .indexes_len = table.indexes_len };
+    const kept: Kept = .{ .tree = table.tree, .rows = table.rows, .row_bytes = table.row_bytes, .last_lsn = table.last_lsn, .indexes_len = table.indexes_len };
     table.tree = trees.Tree.init(table.tree.shape);
     table.rows = 0;
+    table.row_bytes = 0;
     table.indexes_len = 0;
     return kept;
 }
@@ -461,6 +482,7 @@ fn putBack(table: *Table, kept: Kept) bool {
     table.tree.clear(true);
     table.tree = old;
     table.rows = kept.rows;
+    table.row_bytes = kept.row_bytes;
     table.last_lsn = kept.last_lsn;
     table.indexes_len = kept.indexes_len;
     return different;
@@ -489,7 +511,9 @@ fn differs(view: *View) Error!bool {
     for (aggregates, 0..) |one, i| if (one.values) |table| {
         values[i] = setAside(table);
     };
-    const filled = fill(view, no_limit);
+    var filled: Error!void = {};
+    var part: ?*View = view;
+    while (part) |one| : (part = one.next) filled = if (filled) fill(one, no_limit) else |err| err;
     var different = putBack(view.table, own);
     for (aggregates, 0..) |one, i| if (one.values) |table| {
         if (putBack(table, values[i])) different = true;

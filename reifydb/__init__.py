@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from reifydb.client.changes import AsyncChanges
     from reifydb.client.database import AsyncDatabase, aconnect
     from reifydb.client.remote import RemoteChanges, RemoteDatabase, connect
-    from reifydb.database import Database
-    from reifydb.database import open_database as open
     from reifydb.database.changes import Change, Changes, Delta, Snapshot
+    from reifydb.database.database import Database
     from reifydb.database.modules import Module
-    from reifydb.database.outcomes import Outcome, Outcomes
+    from reifydb.database.opening import open_database as open
+    from reifydb.database.outcome import Outcome
+    from reifydb.database.outcomes import Outcomes
     from reifydb.database.positions import Position
+    from reifydb.database.table_memory import TableMemory
     from reifydb.database.transaction import Transaction
     from reifydb.database.typed import Calls, TypedTable
     from reifydb.engine.json_values import JSON_NULL, Json
@@ -53,6 +55,7 @@ __all__ = [
     "RemoteChanges",
     "RemoteDatabase",
     "Snapshot",
+    "TableMemory",
     "Transaction",
     "TypedTable",
     "aconnect",
@@ -64,22 +67,23 @@ __all__ = [
 _LAZY = {
     "JSON_NULL": ("reifydb.engine.json_values", "JSON_NULL"),
     "Json": ("reifydb.engine.json_values", "Json"),
-    "open": ("reifydb.database", "open_database"),
+    "open": ("reifydb.database.opening", "open_database"),
     "connect": ("reifydb.client.remote", "connect"),
     "aconnect": ("reifydb.client.database", "aconnect"),
     "AsyncDatabase": ("reifydb.client.database", "AsyncDatabase"),
     "AsyncChanges": ("reifydb.client.changes", "AsyncChanges"),
     "RemoteDatabase": ("reifydb.client.remote", "RemoteDatabase"),
     "RemoteChanges": ("reifydb.client.remote", "RemoteChanges"),
-    "Database": ("reifydb.database", "Database"),
+    "Database": ("reifydb.database.database", "Database"),
     "Module": ("reifydb.database.modules", "Module"),
     "Change": ("reifydb.database.changes", "Change"),
     "Changes": ("reifydb.database.changes", "Changes"),
     "Delta": ("reifydb.database.changes", "Delta"),
     "Snapshot": ("reifydb.database.changes", "Snapshot"),
     "Position": ("reifydb.database.positions", "Position"),
-    "Outcome": ("reifydb.database.outcomes", "Outcome"),
+    "Outcome": ("reifydb.database.outcome", "Outcome"),
     "Outcomes": ("reifydb.database.outcomes", "Outcomes"),
+    "TableMemory": ("reifydb.database.table_memory", "TableMemory"),
     "Transaction": ("reifydb.database.transaction", "Transaction"),
     "Calls": ("reifydb.database.typed", "Calls"),
     "TypedTable": ("reifydb.database.typed", "TypedTable"),

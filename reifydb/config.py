@@ -51,6 +51,15 @@ transitions_max = 16_384
 bindings_max = 16_384
 """Relations bound by all installed modules together."""
 
+program_instructions_max = 65_535
+"""Instructions of a program (docs/formats.md), which is what expressions of SQL become."""
+
+program_registers_max = 1024
+"""Registers of a program: its constants, its parameters, and what it works with."""
+
+program_text_bytes_max = 16 * MIB
+"""All texts together that a program makes for one row: they share a region that is used again."""
+
 cursors_max = 64
 """Cursors open at a time in one transaction."""
 
@@ -156,6 +165,10 @@ subscriptions_max = 100
 outgoing_bytes_max = MIB
 """What one connection has not read yet; beyond it nothing is read from it, or kept ready for it."""
 
+walk_stall_ms_max = 1000
+"""How long a subscriber may read nothing of its snapshot while others wait for one of the walks;
+then it begins anew when it reads again."""
+
 scan_rows_max = 10_000
 """Rows of one scan over the wire: a client asks for the next ones."""
 
@@ -183,11 +196,11 @@ index, mostly. Takes some 2 s."""
 queries_kept_max = 256
 """Queries whose plans the kernel keeps, to run again without parsing."""
 
-checks_max = 64
-"""`check` constraints of one table."""
-
 views_max = 256
-"""Views of one database."""
+"""Views of one database, those beside others included."""
+
+top_rows_max = 100_000
+"""Rows that a view with a limit skips and shows."""
 
 sql_nesting_max = 32
 """Parentheses within parentheses in SQL. People need ten; more only uses up the stack."""

@@ -44,6 +44,10 @@ class Folder:
         """See `Target`."""
         return self._shapes.schema(EVERYTHING)
 
+    def tables(self) -> list[dict[str, Any]]:
+        """See `Target`."""
+        return self._shapes.tables(EVERYTHING)
+
     def call(self, transition: str, args: Args) -> Answer:
         """See `Target`."""
         db, handle = self.db, self._shapes.transition(transition)

@@ -51,6 +51,11 @@ class Remote:
         found: dict[str, Any] = self._ask("GET", "/v1/schema")
         return found
 
+    def tables(self) -> list[dict[str, Any]]:
+        """See `Target`."""
+        found: list[dict[str, Any]] = self._ask("GET", "/v1/tables")["tables"]
+        return found
+
     def call(self, transition: str, args: Args) -> Answer:
         """See `Target`."""
         return Answer(**self._ask("POST", f"/v1/call/{_escaped(transition)}", args))

@@ -59,7 +59,8 @@ def describe(place: Place, words: list[str], as_json: bool) -> None:
     [name] = words
     with open_target(place) as target:
         catalog = Catalog(target.schema())
-    table, transition = catalog.tables.get(name), catalog.transitions.get(name)
+        tables = {table["name"]: table for table in target.tables()}
+    table, transition = tables.get(name), catalog.transitions.get(name)
     if table is not None:
         if as_json:
             print_json(table)
@@ -72,7 +73,7 @@ def describe(place: Place, words: list[str], as_json: bool) -> None:
             reads = ", a query" if transition["query"] else ""
             click.echo(f"{signature(transition)}{reads}")
     else:
-        known = [*catalog.tables, *catalog.transitions]
+        known = [*tables, *catalog.transitions]
         raise UnknownNameError("table or transition", name, known)
 
 
@@ -91,6 +92,12 @@ def _print_table(table: Mapping[str, Any]) -> None:
             said.append("auto-increment")
         rows.append([column["name"], column["type"], ", ".join(said), column.get("default")])
     print_table(["COLUMN", "TYPE", "", "DEFAULT"], rows)
+    taken = table["bytes"]
     for index in table["indexes"]:
         unique = "unique index" if index["unique"] else "index"
-        click.echo(f"{unique} {index['name']} on ({', '.join(index['columns'])})")
+        columns, size = ", ".join(index["columns"]), taken["indexes"][index["name"]]
+        click.echo(f"{unique} {index['name']} on ({columns}), {size:,} bytes")
+    click.echo(
+        f"{table['rows']:,} rows, {taken['rows']:,} bytes;"
+        f" primary key, {taken['primary_key']:,} bytes"
+    )

@@ -40,6 +40,9 @@ class Target(Protocol):
     def schema(self) -> dict[str, Any]:
         """Its tables and transitions, as `GET /v1/schema` has them."""
 
+    def tables(self) -> list[dict[str, Any]]:
+        """Its tables with their rows and what they take, as `GET /v1/tables` has them."""
+
     def call(self, transition: str, args: Args) -> Answer:
         """Calls a transition."""
 

@@ -15,7 +15,7 @@ from reifydb.client.requests import Prepare
 from reifydb.client.scans import Walk
 from reifydb.client.schema import Schema
 from reifydb.config import in_flight_max
-from reifydb.database.outcomes import Outcome
+from reifydb.database.outcome import Outcome
 from reifydb.database.positions import Position
 from reifydb.engine.catalog import Table, Transition
 from reifydb.errors import (

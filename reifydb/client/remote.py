@@ -12,7 +12,7 @@ from reifydb.client.changes import AsyncChanges
 from reifydb.client.database import Ack, AsyncDatabase, Row, aconnect
 from reifydb.client.scans import Walk
 from reifydb.database.changes import Delta, Snapshot
-from reifydb.database.outcomes import Outcome
+from reifydb.database.outcome import Outcome
 from reifydb.database.positions import Position
 from reifydb.engine.catalog import Table, Transition
 from reifydb.errors import ClosedError, ForkedError

@@ -20,6 +20,7 @@ from reifydb.database.schema import Bound, SchemaChange
 from reifydb.database.state import State
 from reifydb.database.tables import MODULES, TRANSITIONS, Catalog, TableHandle
 from reifydb.database.transitions import WasmTransition
+from reifydb.database.views import Views
 from reifydb.engine.catalog import Column, Relation, Table, Transition
 from reifydb.engine.ffi import CallEnded
 from reifydb.errors import (
@@ -228,7 +229,7 @@ def _complete(wanted: Table, state: State) -> None:
     if there is None:
         state.create_table(replace(wanted, number=state.catalog.next_number))
         return
-    change = SchemaChange(state, lambda: ())
+    change = SchemaChange(state, Views(state), lambda: ())
     for index in wanted.indexes:
         names = tuple(wanted.columns[i].name for i in index.columns)
         change.apply(CreateIndex(index.name, wanted.name, names, index.unique, if_not_exists=True))
@@ -359,6 +360,7 @@ def define_transition(registry: Registry, transition: Transition, limits: Module
     """Tells the kernel a transition's types and limits."""
     params, result = transition.params, transition.result
     flags = int(transition.query) | (2 if any(c.secret for c in params) else 0)
+    flags |= 4 if transition.result_is_row else 0
     head = struct.pack(
         "<IHHQQQ",
         flags,
@@ -368,7 +370,8 @@ def define_transition(registry: Registry, transition: Transition, limits: Module
         limits.rows_scanned_max,
         limits.result_bytes_max,
     )
-    source = head + _columns(params) + _columns(result)
+    name = f"{transition.module}.{transition.name}".encode()
+    source = head + _columns(params) + _columns(result) + name
     _define(registry, "define_transition", transition.number, source)
 
 

@@ -48,11 +48,16 @@ class Phase(IntEnum):
     ENDED = 3
 
 
+_READING, _FOLLOWING = Phase.READING, Phase.FOLLOWING
+_PAGES = frozenset({ChunkKind.PAGE, ChunkKind.LAST_PAGE})
+
+
 class Outbox:
     """The chunks that wait for one subscriber, and how far it is.
 
     Attributes:
-        changed: Guards all of it; notified when something has come or the phase is another one.
+        lock: Guards all of it.
+        changed: Of that lock; notified when something has come or the phase is another one.
         walk: The kernel's number of the walk that reads for it; None when there is none.
         lsn: Of the last chunk put here.
         error: Why it has ended.
@@ -61,7 +66,8 @@ class Outbox:
     def __init__(self, options: Options) -> None:
         self._commits_max = options.outbox_commits_max
         self._bytes_max = options.outbox_bytes_max
-        self.changed = threading.Condition()
+        self.lock = threading.Lock()
+        self.changed = threading.Condition(self.lock)
         self.phase = Phase.NEEDS_SNAPSHOT
         self.walk: int | None = None
         self.lsn = 0
@@ -74,10 +80,10 @@ class Outbox:
 
         A commit that was handed over before (Ctrl-C came in the middle of it) is not added again.
         """
-        with self.changed:
-            if self.phase not in (Phase.READING, Phase.FOLLOWING):
+        with self.lock:
+            if self.phase is not _FOLLOWING and self.phase is not _READING:
                 return True
-            is_page = chunk.kind in (ChunkKind.PAGE, ChunkKind.LAST_PAGE)
+            is_page = chunk.kind in _PAGES
             if chunk.lsn <= self.lsn and not is_page:
                 return True
             fits = is_page or (
@@ -87,11 +93,16 @@ class Outbox:
             if chunk.kind is ChunkKind.TOO_LARGE or not fits:
                 self._restart()
                 return False
-            self.lsn = max(self.lsn, chunk.lsn)
+            if chunk.lsn > self.lsn:
+                self.lsn = chunk.lsn
             self._chunks.append(chunk)
             self._bytes += len(chunk.body)
-            self.changed.notify_all()
+            self._notify()
             return True
+
+    def _notify(self) -> None:
+        """Tells whoever waits; with `lock`."""
+        self.changed.notify_all()
 
     def take(self) -> Chunk | None:
         """The next chunk; None when none waits. With `changed`."""
@@ -111,7 +122,7 @@ class Outbox:
         """It has the table as of this lsn, or will once it has read what waits."""
         with self.changed:
             self.phase, self.walk, self.lsn = Phase.FOLLOWING, None, lsn
-            self.changed.notify_all()
+            self._notify()
 
     def restart(self) -> None:
         """It must read the table anew."""
@@ -125,12 +136,12 @@ class Outbox:
             if self.phase is not Phase.ENDED:
                 self._drop()
                 self.phase, self.error = Phase.ENDED, error
-                self.changed.notify_all()
+                self._notify()
 
     def _restart(self) -> None:
         self._drop()
         self.phase = Phase.NEEDS_SNAPSHOT
-        self.changed.notify_all()
+        self._notify()
 
     def _drop(self) -> None:
         self._chunks.clear()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from reifydb.config import queries_kept_max
 from reifydb.database.expressions import query_refusal
 from reifydb.database.rows import Rows
-from reifydb.engine.catalog import Column
+from reifydb.engine.catalog import Column, Table
 from reifydb.engine.rows import row_codec
 from reifydb.errors import RequestError
 
@@ -18,37 +18,38 @@ if TYPE_CHECKING:
     from reifydb.database.tables import Catalog
     from reifydb.sql.expressions import Constant, Kind, Parameter
     from reifydb.sql.query import Query
+    from reifydb.views.plan import Encoded
 
 NO_LIMIT = 1 << 62
+MORE_FOLLOWS = 1 << 40
+"""Beside the length of a page of an answer: it is not the last."""
+
+NO_PARAMETERS = (8).to_bytes(8, "little")
+"""A row of no columns."""
 
 Values = Mapping[str, object] | Sequence[object]
 """Values of a query's parameters: by name, or in their order."""
 
 
 class Prepared:
-    """A query whose plan the kernel keeps.
+    """A query whose plan the kernel keeps; or one that needs tables of its own, made each time.
 
     Attributes:
-        number: The kernel's for it.
+        number: The kernel's for it; None: it is assembled anew each time.
         catalog: What it was planned for; when that is another one, it is planned anew.
     """
 
-    def __init__(self, sql: str, query: Query, number: int, catalog: Catalog) -> None:
-        from reifydb.sql.query import Select
-        from reifydb.views.plan import encode
-        from reifydb.views.planner import Planner
-
-        if not isinstance(query, Select):
-            raise RequestError("union, except and intersect are not supported yet")
-        self.sql, self.number, self.catalog = sql, number, catalog
-        self.encoded = encode(Planner(query).query())
+    def __init__(self, sql: str, query: Query, catalog: Catalog) -> None:
+        self.sql, self.query, self.catalog = sql, query, catalog
+        self.number: int | None = None
+        self.encoded: Encoded | None = _planned(query)
         self.columns: tuple[Column, ...] = query.columns
         self.names = query.parameter_names
-        kinds = query.parameters
+        self._kinds = query.parameters
         self._parameters = row_codec(
             [
                 _parameter(kind, name, i)
-                for i, (kind, name) in enumerate(zip(kinds, self.names, strict=True))
+                for i, (kind, name) in enumerate(zip(self._kinds, self.names, strict=True))
             ],
             what="the query",
             arguments=True,
@@ -57,13 +58,21 @@ class Prepared:
         self._limit, self._offset = query.limit, query.offset
         self._plain = self._limit is None and self._offset is None
 
-    def given(self, params: Values | None) -> list[object]:
+    def with_values(self, packed: bytes) -> Query:
+        """The query with its parameters' values in it."""
+        from reifydb.views.assembling import with_values
+
+        return with_values(self.query, self._kinds, packed)
+
+    def given(self, params: Values | None) -> Sequence[object]:
         """The values in the parameters' order.
 
         Raises:
             RequestError: Too few, too many, or others.
         """
         names = self.names
+        if type(params) is tuple and len(params) == len(names):
+            return params
         if params is None:
             params = ()
         if isinstance(params, Mapping):
@@ -97,6 +106,20 @@ class Prepared:
     def encode(self, values: Sequence[object]) -> bytes:
         """The parameters as the kernel takes them."""
         return self._parameters.encode(values)
+
+
+def _planned(query: Query) -> Encoded | None:
+    """The plan of a query; None: it needs tables of its own."""
+    from reifydb.sql.query import Select
+    from reifydb.views.flattening import flatten
+    from reifydb.views.plan import encode
+    from reifydb.views.planner import Planner
+
+    if not isinstance(query, Select):
+        return None
+    if any(not isinstance(one.relation, Table) for one in flatten(query).inputs):
+        return None
+    return encode(Planner(query).query())
 
 
 def _parameter(kind: Kind, name: str | None, index: int) -> Column:
@@ -141,24 +164,26 @@ class Queries:
         from reifydb.sql.query_reader import read_query
 
         catalog = self._state.catalog
-        query = read_query(sql, catalog.visible_table, None)
-        if not self._free:
-            self._drop(next(iter(self._kept)))
-        number = self._free[-1]
-        made = Prepared(sql, query, number, catalog)
-        data = made.encoded.data
-        self._state.put(data)
-        code = self._kernel.call["define_query"](number, len(data))
-        if code < 0:
-            raise query_refusal(code, self._kernel.control, made.encoded, sql)
-        self._free.pop()
+        made = Prepared(sql, read_query(sql, catalog.visible_table, None), catalog)
+        if made.encoded is not None:
+            if not self._free:
+                self._drop(next(iter(self._kept)))
+            self._define(self._free[-1], made.encoded, sql)
+            made.number = self._free.pop()
         self._kept[sql] = made
         return made
 
+    def _define(self, number: int, encoded: Encoded, sql: str) -> None:
+        self._state.put(encoded.data)
+        code = self._kernel.call["define_query"](number, len(encoded.data))
+        if code < 0:
+            raise query_refusal(code, self._kernel.control, encoded, sql)
+
     def _drop(self, sql: str) -> None:
         dropped = self._kept.pop(sql)
-        self._kernel.call["forget_query"](dropped.number)
-        self._free.append(dropped.number)
+        if dropped.number is not None:
+            self._kernel.call["forget_query"](dropped.number)
+            self._free.append(dropped.number)
 
     def run(self, sql: str, params: Values | None) -> Rows:
         """Runs a query over what is there."""
@@ -166,18 +191,74 @@ class Queries:
         values = prepared.given(params)
         limit, offset = prepared.window(values)
         packed = prepared.encode(values)
+        if prepared.number is None:
+            return Rows(prepared.columns, self._assembled(prepared, packed, limit, offset))
+        assert prepared.encoded is not None
+        return Rows(
+            prepared.columns,
+            self._answer(prepared.number, prepared.encoded, prepared, packed, limit, offset),
+        )
+
+    def _answer(
+        self,
+        number: int,
+        encoded: Encoded,
+        prepared: Prepared,
+        packed: bytes,
+        limit: int,
+        offset: int,
+    ) -> list[tuple[object, ...]]:
         kernel = self._kernel
         kernel.input[: len(packed)] = packed
-        length = kernel.call["run_query"](prepared.number, len(packed), limit, offset)
-        decode = prepared.rows.decode_many
+        length = kernel.call["run_query"](number, len(packed), limit, offset)
         found: list[tuple[object, ...]] = []
         try:
-            while length > 0:
-                found += decode(bytes(kernel.output[:length]))
-                length = kernel.call["query_page"]() if kernel.call["query_left"]() else 0
+            while length & MORE_FOLLOWS and length > 0:
+                found += prepared.rows.decode_many(bytes(kernel.output[: length ^ MORE_FOLLOWS]))
+                length = kernel.call["query_page"]()
+        except BaseException:
+            kernel.call["end_query"]()
+            raise
+        if length > 0:
+            found += prepared.rows.decode_many(kernel.output[:length])
+        elif length < 0:
+            raise query_refusal(length, kernel.control, encoded, prepared.sql)
+        return found
+
+    def _assembled(
+        self, prepared: Prepared, packed: bytes, limit: int, offset: int
+    ) -> list[tuple[object, ...]]:
+        """The answer of a query that needs tables of its own: they are made as those of a view are,
+        and go again. O(rows of the tables).
+        """
+        from reifydb.views.building import assemble
+        from reifydb.views.plan import encode
+        from reifydb.views.planner import Planner
+
+        state, call = self._state, self._kernel.call
+        query = prepared.with_values(packed)
+        parts, select = assemble(query, state.catalog.next_number)
+        encoded = encode(Planner(select).query())
+        made: list[int] = []
+        try:
+            for part in parts:
+                number = part.table.number
+                if number not in made:
+                    made.append(number)
+                    state.create_temporary(part.table)
+                if part.source is not None:
+                    state.put(part.source)
+                    code = call["define_view"](number, len(part.source))
+                    if code < 0:
+                        empty = part.encoded or encoded
+                        raise query_refusal(code, self._kernel.control, empty, prepared.sql)
+            if not self._free:
+                self._drop(next(sql for sql, one in self._kept.items() if one.number is not None))
+            self._define(self._free[-1], encoded, prepared.sql)
+            try:
+                return self._answer(self._free[-1], encoded, prepared, NO_PARAMETERS, limit, offset)
+            finally:
+                call["forget_query"](self._free[-1])
         finally:
-            if length:
-                kernel.call["end_query"]()
-        if length < 0:
-            raise query_refusal(length, kernel.control, prepared.encoded, sql)
-        return Rows(prepared.columns, found)
+            for number in reversed(made):
+                call["discard_temporary"](number)

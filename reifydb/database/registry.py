@@ -48,7 +48,8 @@ class Registry:
 
     Attributes:
         installed: By name.
-        transitions: By full name, those of Python functions included.
+        transitions: By full name, those of Python functions included; `numbered`: those of modules
+            by number.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Registry:
         self.kernel, self._executor, self.options = state.kernel, executor, options
         self.installed: dict[str, Installed] = {}
         self.transitions: dict[str, WasmTransition | PythonTransition] = {}
+        self.numbered: dict[int, WasmTransition] = {}
         self._broken: dict[str, str] = {}  # modules that could not be started, and why
 
     def reinstall(self, row: Row) -> None:
@@ -119,6 +121,7 @@ class Registry:
         for handle in installed.handles:
             handle.retire(None)
             del self.transitions[handle.name]
+            self.numbered.pop(handle.number, None)
             self._executor.guests.pop(handle.number, None)
         del self.installed[module]
         self._watch_deadlines()
@@ -152,12 +155,13 @@ class Registry:
             forget(self, old, keep=[h.number for h in installed.handles])
             for handle in old.handles:
                 self.transitions.pop(handle.name, None)
+                self.numbered.pop(handle.number, None)
                 handle.retire(installed.module.transitions.get(handle.transition.name))
                 self._executor.guests.pop(handle.number, None)
         self.installed[installed.module.name] = installed
         self._broken.pop(installed.module.name, None)
         for handle in installed.handles:
-            self.transitions[handle.name] = handle
+            self.transitions[handle.name] = self.numbered[handle.number] = handle
             self._executor.guests[handle.number] = installed.guest
         self._watch_deadlines()
 

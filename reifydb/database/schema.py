@@ -13,6 +13,7 @@ from functools import singledispatchmethod
 from reifydb.config import columns_max
 from reifydb.database.state import State
 from reifydb.database.tables import TableHandle
+from reifydb.database.views import Views
 from reifydb.engine.catalog import Table
 from reifydb.errors import LimitError, SchemaError, UnknownNameError
 from reifydb.sql.create_table import index_of
@@ -46,11 +47,12 @@ class SchemaChange:
 
     Args:
         state: Where they are done.
+        views: Those of the same database.
         bound: What the installed modules bind.
     """
 
-    def __init__(self, state: State, bound: Callable[[], Iterable[Bound]]) -> None:
-        self._state, self._bound = state, bound
+    def __init__(self, state: State, views: Views, bound: Callable[[], Iterable[Bound]]) -> None:
+        self._state, self._views, self._bound = state, views, bound
 
     def apply(self, statement: Statement) -> None:
         """Does one statement.
@@ -84,7 +86,7 @@ class SchemaChange:
             return
         table = self._table(statement.table)
         users = {b.module for b in self._bound() if b.table == table.number}
-        self._refuse_used(f"table {table.name}", users, self._state.views.users(table.name))
+        self._refuse_used(f"table {table.name}", users, self._views.users(table.name))
         self._state.drop_table(table)
 
     @_apply.register
@@ -92,7 +94,7 @@ class SchemaChange:
         table = self._table(statement.table)
         if statement.name in self._state.catalog.handles:
             self._refuse_taken("table", statement.name)
-        used = self._state.views.users(table.name)
+        used = self._views.users(table.name)
         self._refuse_used(f"table {table.name}", (), used, "renamed")
         self._state.describe(replace(table, name=statement.name))
 
@@ -104,16 +106,16 @@ class SchemaChange:
             if not statement.if_not_exists:
                 self._refuse_taken("table or view", statement.name)
             return
-        self._state.views.create(statement)
+        self._views.create(statement)
 
     @_apply.register
     def _drop_view(self, statement: DropView) -> None:
         if statement.if_exists and statement.name not in self._state.catalog.handles:
             return
-        view = self._state.views.find(statement.name)
+        view = self._views.find(statement.name)
         users = {b.module for b in self._bound() if b.table == view.number}
-        self._refuse_used(f"view {view.name}", users, self._state.views.users(view.name))
-        self._state.views.drop(view)
+        self._refuse_used(f"view {view.name}", users, self._views.users(view.name))
+        self._views.drop(view)
 
     # ------------------------------------------------------------------ columns
 
@@ -133,7 +135,7 @@ class SchemaChange:
         position = self._position(table, statement.column)
         if table.position(statement.name) is not None:
             self._refuse_taken(f"column in table {table.name}:", statement.name)
-        used = self._state.views.users(table.name, statement.column)
+        used = self._views.users(table.name, statement.column)
         self._refuse_used(f"column {table.name}.{statement.column}", (), used, "renamed")
         columns = list(table.columns)
         columns[position] = replace(columns[position], name=statement.name)
@@ -158,7 +160,7 @@ class SchemaChange:
             self._refuse(f"{what} cannot be dropped", problems)
         bound = self._bound()
         users = {b.module for b in bound if b.table == table.number and place in b.places}
-        self._refuse_used(what, users, self._state.views.users(table.name, statement.column))
+        self._refuse_used(what, users, self._views.users(table.name, statement.column))
         self._state.alter_table(_without(table, position))
 
     # ------------------------------------------------------------------ indexes
@@ -188,7 +190,7 @@ class SchemaChange:
             raise UnknownNameError("index", statement.name, self._state.catalog.index_names)
         bound = self._bound()
         users = {b.module for b in bound if b.table == table.number and index.number in b.indexes}
-        used = self._state.views.index_users(table.number, index.number)
+        used = self._views.index_users(table.number, index.number)
         self._refuse_used(f"index {index.name}", users, used)
         self._state.drop_index(table, index)
         left = tuple(other for other in table.indexes if other is not index)

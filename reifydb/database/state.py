@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from reifydb.config import checks_max, indexes_max, tables_max
 from reifydb.database.expressions import EXPRESSION_FAILED, LIMIT_REACHED, SCANNED
+from reifydb.database.made_views import Made, view_refusal
 from reifydb.database.refusals import refusal
 from reifydb.database.scans import Scan
+from reifydb.database.table_memory import TableMemory
 from reifydb.database.tables import FIRST_TABLE, SYSTEM_TABLES, TABLES, Catalog, TableHandle
-from reifydb.database.views import Views
 from reifydb.engine.catalog import Index, Table
 from reifydb.engine.descriptors import index_descriptor, table_descriptor
 from reifydb.engine.kernel import INPUT_BYTES_MAX, Kernel
@@ -33,11 +34,12 @@ class State:
 
     Attributes:
         catalog: The tables by name; replaced as a whole when the schema changes.
+        made_views: What is known of views, by the numbers of their tables.
     """
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel, self.catalog = kernel, Catalog()
-        self.views = Views(self)
+        self.made_views: dict[int, Made] = {}
         for table, descriptor in _SYSTEM_TABLES:
             self.create_in_kernel(table, descriptor)
 
@@ -71,6 +73,18 @@ class State:
         if count < 0:
             raise self.read_refusal(count, table, None)
         return count
+
+    def memory(self, table: str) -> TableMemory:
+        """What a table takes of the memory for state."""
+        handle, call = self.catalog.get(table), self.kernel.call
+        return TableMemory(
+            call["row_bytes"](handle.number),
+            call["index_bytes"](handle.number, 0),
+            {
+                index.name: call["index_bytes"](handle.number, index.number)
+                for index in handle.table.indexes
+            },
+        )
 
     def open_cursor(self, handle: TableHandle, scan: Scan) -> int:
         """Opens a cursor in the kernel: its number, or the code of a refusal."""
@@ -139,6 +153,12 @@ class State:
         if code == -11:
             raise LimitError("too many tables", limit="tables_max", value=tables_max)
         self._expect(code, table)
+
+    def create_temporary(self, table: Table) -> None:
+        """Makes a derived table for the length of one query; nothing undoes it."""
+        descriptor = table_descriptor(table)
+        self.put(descriptor)
+        self._expect(self.kernel.call["create_temporary"](len(descriptor)), table)
 
     def create_table(self, table: Table) -> None:
         """Makes a table and its indexes inside the open transaction."""
@@ -225,10 +245,6 @@ class State:
         self.write_system(TABLES, row)
         self.catalog = self.catalog.with_table(table)
 
-    def refusal(self, code: int) -> ReifyDBError:
-        """The error for what the kernel refused as a transaction was to commit."""
-        return self.views.refusal(code)
-
     def read_refusal(self, code: int, table: str, key: object) -> ReifyDBError:
         """The error for a refused operation on a table, or on a view that could not be brought up
         to date for it.
@@ -238,7 +254,7 @@ class State:
         if scanned or code == EXPRESSION_FAILED:
             fault = self.catalog.by_number.get(control.fault_table)
             if fault is not None and fault.table.derived:
-                return self.views.refusal(code)
+                return view_refusal(code, control, self.catalog, self.made_views)
         return refusal(code, self.kernel.control, self.catalog, table, key)
 
     def _expect(self, code: int, table: Table) -> None:
@@ -257,8 +273,10 @@ class State:
         if code < 0:
             raise KernelError(f"the indexes cannot be built: the kernel answered {code}")
 
-    def read_catalog(self) -> None:
-        """Reads the schema from its table, after recovery."""
+    def read_catalog(self) -> list[Table]:
+        """Reads the schema from its table, after recovery. The views are returned: what they are
+        follows from their queries and the tables.
+        """
         tables: list[Table] = []
         views: list[Table] = []
         following = FIRST_TABLE
@@ -272,5 +290,4 @@ class State:
         self.catalog = Catalog(tables, following)
         for table in tables:
             self.define_checks(table)
-        if views:
-            self.views.restore(views)
+        return views

@@ -144,6 +144,11 @@ class Subscriptions:
             outbox.begin_following(self._kernel.lsn_cell.value)
             relation.outboxes.append(outbox)
 
+    def give_up(self, outbox: Outbox) -> None:
+        """Ends the snapshot that is read for a subscriber, which begins anew."""
+        self._end_walk(outbox)
+        outbox.restart()
+
     def leave(self, outbox: Outbox) -> None:
         """Ends a subscription."""
         self._end_walk(outbox)

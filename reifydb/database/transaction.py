@@ -177,7 +177,7 @@ class Transaction:
         try:
             code = kernel.call["commit"]()
             if code < 0:
-                failure = self._db._state.refusal(code)
+                failure = self._db._views.refusal(code)
         finally:  # Ctrl-C comes when the kernel has committed, or just before it would
             kernel.call["rollback"]()  # of nothing, unless it was before
             self._db._after_commit()  # while it is open: then whoever ends it does the same

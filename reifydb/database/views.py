@@ -7,17 +7,10 @@ takes in the kernel follows from that (reifydb/views). Everything in a turn.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reifydb.database.expressions import (
-    EXPRESSION_FAILED,
-    LIMIT_REACHED,
-    SCANNED,
-    expression_error,
-    scanned_error,
-)
-from reifydb.database.refusals import refusal
+from reifydb.database.made_views import Made, part_refusal, view_refusal
 from reifydb.engine.catalog import Table, View
 from reifydb.engine.descriptors import table_descriptor
 from reifydb.errors import ReifyDBError, SqlError, UnknownNameError
@@ -29,31 +22,11 @@ if TYPE_CHECKING:
     from reifydb.views.plan import Encoded
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What is known of a view's parts while the database is open.
-
-    Attributes:
-        encoded: By the number of the part's table: where its programs stand in `sql`.
-        indexes: Indexes that it uses: number of the table, number of the index.
-    """
-
-    name: str
-    sql: str
-    encoded: dict[int, Encoded]
-    indexes: frozenset[tuple[int, int]]
-
-
 class Views:
-    """The views of one database.
-
-    Attributes:
-        made: By the number of the view's own table.
-    """
+    """The views of one database."""
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self.made: dict[int, Made] = {}
 
     # ------------------------------------------------------------ made and dropped
 
@@ -85,7 +58,7 @@ class Views:
         reads = tuple(
             (name, tuple(column.name for column in table.columns)) for name, table in named.items()
         )
-        view = View(statement.sql, reads, len(parts))
+        view = View(statement.sql, reads, len({part.table.number for part in parts}))
         self._make(parts, text)
         self._state.describe(replace(parts[-1].table, view=view))
 
@@ -104,6 +77,9 @@ class Views:
         Raises:
             ReifyDBError: One cannot be made.
         """
+        kept = list(kept)
+        if not kept:
+            return  # without loading the parser
         from reifydb.sql.query_reader import read_query
         from reifydb.views.building import build
 
@@ -143,10 +119,13 @@ class Views:
         state = self._state
         encoded: dict[int, Encoded] = {}
         indexes: set[tuple[int, int]] = set()
+        there: set[int] = set()
         name = parts[-1].table.name
         for part in parts:
             table = part.table
-            state.create_in_kernel(table, table_descriptor(table))
+            if table.number not in there:
+                state.create_in_kernel(table, table_descriptor(table))
+                there.add(table.number)
             if part.encoded is not None:
                 encoded[table.number] = part.encoded
                 indexes |= part.encoded.indexes
@@ -154,30 +133,19 @@ class Views:
                 state.put(part.source)
                 code = state.kernel.call["define_view"](table.number, len(part.source))
                 if code < 0:
-                    raise self._refusal(code, name, sql, part.encoded)
+                    control = state.kernel.control
+                    raise part_refusal(code, control, state.catalog, name, sql, part.encoded)
             if part is not parts[-1]:
                 state.catalog = state.catalog.with_table(table)
         number = parts[-1].table.number
-        self.made[number] = Made(name, sql, encoded, frozenset(indexes))
+        self._state.made_views[number] = Made(name, sql, encoded, frozenset(indexes))
 
     # ------------------------------------------------------------ errors
 
-    def _refusal(self, code: int, name: str, sql: str, encoded: Encoded | None) -> ReifyDBError:
-        control = self._state.kernel.control
-        if code == EXPRESSION_FAILED:
-            return expression_error(control, encoded, sql, f"view {name}")
-        if code == LIMIT_REACHED and control.fault_index == SCANNED:
-            return scanned_error(f"view {name}: its joins")
-        return refusal(code, control, self._state.catalog, name, None)
-
     def refusal(self, code: int) -> ReifyDBError:
-        """The error for what the kernel refused as views were brought up to date."""
-        number = self._state.kernel.control.fault_table
-        for made in self.made.values():
-            if number in made.encoded:
-                return self._refusal(code, made.name, made.sql, made.encoded[number])
-        handle = self._state.catalog.by_number.get(number)
-        return self._refusal(code, "?" if handle is None else handle.name, "", None)
+        """The error for what the kernel refused as a transaction was to commit."""
+        state = self._state
+        return view_refusal(code, state.kernel.control, state.catalog, state.made_views)
 
     # ------------------------------------------------------------ who uses what
 
@@ -196,7 +164,7 @@ class Views:
         there = self._state.catalog.by_number
         return [
             made.name
-            for number, made in self.made.items()
+            for number, made in self._state.made_views.items()
             if number in there and (table, index) in made.indexes
         ]
 

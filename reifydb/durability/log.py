@@ -30,7 +30,13 @@ from reifydb.durability.recovery import Recovery
 from reifydb.durability.reserve import Reserve
 from reifydb.durability.storage import FileStorage, Storage, make_folders
 from reifydb.durability.writer import Writer
-from reifydb.errors import ClosedError, DurabilityLostError, StorageError, StorageFullError
+from reifydb.errors import (
+    ClosedError,
+    DurabilityLostError,
+    LockedError,
+    StorageError,
+    StorageFullError,
+)
 
 
 class CommitLog(Protocol):
@@ -135,7 +141,10 @@ def open_log(path: str, options: Options, *, storage: Storage | None = None) -> 
     try:
         if read_identity(storage, folder) is None:
             make_folders(storage, folder.root)
-        lock = storage.lock(folder.lock)
+        try:
+            lock = storage.lock(folder.lock)
+        except LockedError as error:
+            raise LockedError(folder.root, error.pid) from None  # not the file in it
         try:
             # Read again: another process may have made it before we had the lock.
             uuid = read_identity(storage, folder) or make_identity(storage, folder)

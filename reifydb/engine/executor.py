@@ -53,6 +53,7 @@ class Executor:
     Attributes:
         guests: Whose each transition is, by number.
         failed: Why the engine has stopped; None while all is well.
+        renewed: A guest was renewed since somebody last set this to False.
         on_yield: Takes over redo and deltas between two slices.
         behind: Whether the log is further behind than commits may be.
     """
@@ -64,6 +65,7 @@ class Executor:
         self.on_yield: Callable[[], None] = lambda: None
         self.behind: Callable[[], bool] = lambda: False
         self.trap_reasons: dict[int, str] = {}
+        self.renewed = False
         self._slice_ns = int(slice_ms * 1e6)
         self._calls: dict[int, int] = {}
         self.bind()
@@ -283,6 +285,7 @@ class Executor:
         guest = self.guests.get(self.kernel.transition.value)
         if guest is not None:
             guest.renew(self.kernel)
+            self.renewed = True
         self.watchdog.rearm(self.kernel)
 
     def _drop_call(self) -> None:

@@ -43,11 +43,11 @@ RUN_HEAD = struct.Struct("<II")
 """Head of a run of calls: transition, how many rows of arguments follow."""
 
 RUNS_NO_GUEST = (
-    "begin commit rollback get write delete count generated scan next close define_binding "
-    "define_transition create_table alter_table drop_table drop_index savepoint release abandon "
-    "retry open hash_state end watch last_lsn walk_open walk_close evaluate "
-    "define_query forget_query query_left query_page "
-    "end_query define_checks view_counters table_hash"
+    "begin commit rollback get write delete count row_bytes index_bytes generated scan next close "
+    "define_binding define_transition create_table alter_table drop_table drop_index savepoint "
+    "release abandon retry open hash_state end watch last_lsn walk_open walk_close "
+    "evaluate define_query forget_query query_page end_query define_checks view_counters "
+    "table_hash discard_temporary read_calls reply_to_calls"
 ).split()
 """Short calls: they keep the GIL. `replay`, `create_index` and the like are long, `execute`,
 `resume` and `call` run guests."""
@@ -203,8 +203,8 @@ class Kernel:
     def state_hash(self) -> bytes:
         """16 bytes that the whole state determines, in whatever order it came about."""
         self.call["hash_state"]()
-        control = self.control
-        return struct.pack("<QQ", control.state_hash_low, control.state_hash_high)
+        at = OFFSETS["state_hash_low"]
+        return bytes(self.control_view[at : at + 16])
 
     def read(self, at: int, length: int) -> bytes:
         """A copy of `length` bytes of kernel memory."""

@@ -97,6 +97,17 @@ def _database(server: Server) -> Iterator[str]:
     control = db._kernel.control
     yield from gauge("reifydb_state_bytes", "Memory that rows take.", control.memory_used)
     yield from gauge("reifydb_state_limit_bytes", "… and may take.", control.memory_limit)
+    name = "reifydb_table_bytes"
+    yield from family(
+        name,
+        "gauge",
+        "Memory that the rows of each table take, and its indexes, the primary key's among them.",
+        [
+            sample(name, size, {"table": table, "part": part})
+            for table, memory in ((table, db.memory(table)) for table in sorted(db.tables))
+            for part, size in (("rows", memory.rows), ("indexes", memory.total - memory.rows))
+        ],
+    )
     name = "reifydb_table_rows"
     yield from family(
         name,

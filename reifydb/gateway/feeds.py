@@ -8,9 +8,10 @@ is sent. Whoever does not keep up overflows its outbox and begins anew; nobody w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from time import monotonic
 from typing import Any
 
-from reifydb.config import outgoing_bytes_max, subscriptions_max
+from reifydb.config import outgoing_bytes_max, subscriptions_max, walk_stall_ms_max
 from reifydb.database import Database
 from reifydb.database.outbox import Chunk, ChunkKind, Outbox, Phase
 from reifydb.database.positions import Position
@@ -27,26 +28,13 @@ PREPARED_MAX = 256
 
 
 class _Outbox(Outbox):
-    """An outbox that says when something has come."""
+    """An outbox that says when something has come, or its phase is another one. Nobody waits."""
 
     def __init__(self, db: Database, tell: Callable[[], None]) -> None:
         super().__init__(db.options)
         self._tell = tell
 
-    def put(self, chunk: Chunk) -> bool:
-        """See `Outbox`."""
-        kept = super().put(chunk)
-        self._tell()
-        return kept
-
-    def restart(self) -> None:
-        """See `Outbox`."""
-        super().restart()
-        self._tell()
-
-    def end(self, error: ReifyDBError | None) -> None:
-        """See `Outbox`."""
-        super().end(error)
+    def _notify(self) -> None:
         self._tell()
 
 
@@ -58,6 +46,7 @@ class _Feed:
         self.shape, self.outbox = shape, outbox
         self.started = False  # the client has been told that pages come
         self.waiting: Chunk | None = None  # taken, and not yet to be told
+        self.delta = peer.session.codec.begin("delta", id_, 3)
 
 
 class Feeds:
@@ -74,7 +63,8 @@ class Feeds:
         self._feeds: dict[Peer, dict[Id, _Feed]] = {}
         self._due: dict[_Feed, None] = {}
         self.stalled = False
-        self._prepared: dict[tuple[str, int], tuple[bytes, Any]] = {}
+        self._stuck: dict[_Feed, float] = {}  # hold a walk and do not read, and since when
+        self._prepared: dict[tuple[str, int, int], tuple[bytes, Any]] = {}
 
     @property
     def busy(self) -> bool:
@@ -135,6 +125,7 @@ class Feeds:
             if self._db._refusal is None:
                 self._hub.leave(feed.outbox)
         self._due.pop(feed, None)
+        self._stuck.pop(feed, None)
 
     def _note(self, feed: _Feed) -> None:
         if feed not in self._due:
@@ -166,7 +157,11 @@ class Feeds:
             if feed.peer.full:
                 self._due[feed] = None
                 self.stalled = True
+                if feed.outbox.phase is Phase.READING:
+                    self._stuck.setdefault(feed, monotonic())
                 return
+            if self._stuck:
+                self._stuck.pop(feed, None)
             chunk = self._next(feed)
             if chunk is None:
                 if not self._go_on(feed, said):
@@ -184,7 +179,7 @@ class Feeds:
     def _next(feed: _Feed) -> Chunk | None:
         waiting, feed.waiting = feed.waiting, None
         outbox = feed.outbox
-        with outbox.changed:
+        with outbox.lock:
             if outbox.phase in (Phase.NEEDS_SNAPSHOT, Phase.ENDED):
                 return None
             return waiting if waiting is not None else outbox.take()
@@ -218,7 +213,9 @@ class Feeds:
         if handle is None:
             feed.outbox.end(SchemaError(f"table {feed.shape.handle.name} was dropped"))
             return True
-        if not self._hub.begin_reading(feed.outbox, handle):
+        if not self._hub.begin_reading(feed.outbox, handle) and not (
+            self._free_a_walk() and self._hub.begin_reading(feed.outbox, handle)
+        ):
             self._due[feed] = None
             self.stalled = True
             return False
@@ -231,6 +228,18 @@ class Feeds:
         feed.started = True
         return True
 
+    def _free_a_walk(self) -> bool:
+        """Ends the walk of whoever has not read for longest, if that is long: it begins anew when
+        it reads again. In a turn. False: all of them read.
+        """
+        for feed, since_s in self._stuck.items():
+            if monotonic() - since_s < walk_stall_ms_max / 1000:
+                return False
+            del self._stuck[feed]
+            self._hub.give_up(feed.outbox)
+            return True
+        return False
+
     def _say_end(self, feed: _Feed, said: list[tuple[int, Any]]) -> None:
         error = feed.outbox.error
         if error is not None:
@@ -239,29 +248,26 @@ class Feeds:
 
     def _messages(self, feed: _Feed, chunk: Chunk) -> list[Any]:
         codec, id_ = feed.peer.session.codec, feed.id
-        entries = self._entries(codec, feed, chunk)
         if chunk.kind is ChunkKind.DELTA:
-            if feed.outbox.phase is Phase.FOLLOWING:
-                head = ["delta", id_, chunk.lsn, chunk.previous]
-            else:
-                head = ["delta", id_, chunk.lsn, 0]
-            return [codec.stream(head, entries)]
-        page = codec.stream(["page", id_], entries)
-        return [page, ["ready", id_, chunk.lsn]] if chunk.kind is ChunkKind.LAST_PAGE else [page]
+            return [codec.join(feed.delta, self._delta(codec, feed, chunk))]
+        page = codec.end([], self._made(codec, feed, chunk))
+        message = codec.join(codec.begin("page", id_, 1), page)
+        last = chunk.kind is ChunkKind.LAST_PAGE
+        return [message, ["ready", id_, chunk.lsn]] if last else [message]
 
-    def _entries(self, codec: Codec, feed: _Feed, chunk: Chunk) -> Any:
-        """The entries of a chunk in a codec. Those of a delta are made ready once for all who
-        listen; a page is one reader's.
+    def _delta(self, codec: Codec, feed: _Feed, chunk: Chunk) -> Any:
+        """What a delta says, in a codec: made ready once for all who listen. Who still reads pages
+        is not told what came before.
         """
-        if chunk.kind is not ChunkKind.DELTA:
-            return self._made(codec, feed, chunk)
-        key = codec.subprotocol, id(chunk.body)
+        previous = chunk.previous if feed.outbox.phase is Phase.FOLLOWING else 0
+        key = codec.subprotocol, id(chunk.body), previous
         kept = self._prepared.get(key)
         if kept is None:
             if len(self._prepared) >= PREPARED_MAX:
                 self._prepared.clear()
+            made = codec.end([chunk.lsn, previous], self._made(codec, feed, chunk))
             # The body goes along: while it is there, no other has its identity.
-            kept = self._prepared[key] = chunk.body, self._made(codec, feed, chunk)
+            kept = self._prepared[key] = chunk.body, made
         return kept[1]
 
     @staticmethod

@@ -36,6 +36,8 @@ OUTCOMES = {
 
 Labels = Mapping[str, str]
 
+NONE: Mapping[str, int] = {}
+
 _call, _status, _handle = itemgetter(0), itemgetter(1), itemgetter(0)
 
 
@@ -81,9 +83,22 @@ class Metrics:
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.request_seconds: dict[str, Histogram] = {}
 
-    def ran(self, outcomes: Sequence[Outcome], seconds: float) -> None:
-        """A batch has run, in so many seconds. O(calls), in C."""
-        self.batches.observe(len(outcomes))
+    def ran(
+        self, outcomes: Sequence[Outcome], seconds: float, committed: Mapping[str, int] = NONE
+    ) -> None:
+        """A batch has run, in so many seconds. O(calls), in C.
+
+        Args:
+            outcomes: Of single calls.
+            seconds: From when it entered the engine until its outcomes were there.
+            committed: How many of each transition have committed beside those.
+        """
+        self.batches.observe(len(outcomes) + sum(committed.values()))
+        for name, count in committed.items():
+            if not count:
+                continue
+            histogram(self.seconds, name).observe(seconds, count)
+            self.calls[name, OUTCOMES[COMMITTED]] += count
         if len(outcomes) <= FEW:
             for outcome in outcomes:
                 name = outcome.call.handle.name

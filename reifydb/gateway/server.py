@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from reifydb.gateway.websocket import Connection
 
 
+HEARTBEAT_S = 10.0
+"""So often connections are looked at: one of which nothing came is asked, one that says nothing for
+as long again is gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How a server is run.
@@ -51,6 +56,7 @@ class Server:
         self.body_bytes = 0  # of HTTP requests that are being read or served
         self.connections: set[Connection] = set()
         self._connected = 0
+        self._heartbeat = asyncio.get_running_loop().call_later(HEARTBEAT_S, self._look)
 
     # ------------------------------------------------------------------ who may
 
@@ -127,10 +133,18 @@ class Server:
             },
         }
 
+    def _look(self) -> None:
+        """Whether those who are connected are still there: one timer for all of them."""
+        loop = asyncio.get_running_loop()
+        self._heartbeat = loop.call_later(HEARTBEAT_S, self._look)
+        for connection in list(self.connections):
+            connection.look()
+
     # ------------------------------------------------------------------ the end
 
     def close(self) -> None:
         """Serves nobody any more."""
+        self._heartbeat.cancel()
         self.service.close()
         self.guest_lines.close()
         self.thread.close()

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from time import perf_counter
 from typing import Any
 
 from reifydb.config import group_calls_max, page_bytes_max
 from reifydb.database import Database
-from reifydb.database.batches import Call, Outcome
+from reifydb.database.batches import Call, Outcome, Replied
+from reifydb.database.call_frames import CallFrame
 from reifydb.database.transaction import Transaction
 from reifydb.database.transitions import PythonTransition
 from reifydb.engine.kernel import COMMITTED
@@ -27,6 +28,7 @@ from reifydb.gateway.metrics import Metrics
 from reifydb.gateway.peer import Peer
 from reifydb.gateway.session import Id, Request, wants_durable
 from reifydb.gateway.shapes import Shapes
+from reifydb.wire.codecs import Spliced
 from reifydb.wire.dialects import Dialect
 from reifydb.wire.problems import problem_of
 
@@ -54,8 +56,11 @@ class Service:
         self.shapes = Shapes(db)
         self.feeds = Feeds(db, self.shapes, self._wake)
         self.draining = False
-        self._arrived: list[tuple[Peer, Request]] = []
+        self._arrived: list[tuple[Peer, Request | CallFrame]] = []
+        self._waiting = 0  # how many requests these are
         self._scheduled = self._looking = False
+        # What else asyncio's loop will run in its tick; None where the loop does not say.
+        self._ready: Sized | None = getattr(loop, "_ready", None)
         self._speaking: dict[Peer, None] = {}  # have something to say at the end of this tick
         self._owing: set[Peer] = set()  # have something to say once more is durable
         self._lost: ReifyDBError | None = None
@@ -71,12 +76,30 @@ class Service:
 
     # ------------------------------------------------------------------ ticks
 
-    def take_on(self, peer: Peer, requests: Sequence[Request]) -> None:
-        """Takes on requests: they run with all else that arrives in this tick."""
+    def take_on(
+        self, peer: Peer, requests: Sequence[Request | CallFrame], *, wake: bool = True
+    ) -> None:
+        """Takes on requests: they run with all else that arrives in this tick.
+
+        Args:
+            wake: False: whoever takes them on calls `hurry` when it has no more.
+        """
         for request in requests:
-            self._arrived.append((peer, request))
+            self._keep(peer, request)
         self._speaking[peer] = None
-        self._wake()
+        if wake:
+            self._wake()
+
+    def hurry(self) -> None:
+        """All that one connection has sent together was taken on. It runs now when nothing else is
+        ready in this tick of the loop, so that there is nothing to gather.
+        """
+        if not self._scheduled and (self._speaking or self._arrived):
+            if self._ready is None or self._ready:
+                self._wake()
+            else:
+                self._woken_s = self._loop.time()
+                self._tick()
 
     def speak(self, peer: Peer) -> None:
         """A connection has something to say."""
@@ -102,7 +125,8 @@ class Service:
             OverloadedError, UnavailableError: With when to try again.
         """
         peers = len(self._owing) + len(self._speaking)
-        self.admission.check(self._loop.time(), len(self._arrived), peers)
+        if self.admission.may_refuse(self._waiting, peers):
+            self.admission.check(self._loop.time(), self._waiting, peers)
 
     def _wake(self) -> None:
         if not self._scheduled:
@@ -118,19 +142,22 @@ class Service:
 
     def _after_flush(self) -> None:
         self._speaking.update(dict.fromkeys(self._owing))
-        self._wake()
+        if not self._scheduled:  # a turn of the loop less
+            self._woken_s = self._loop.time()
+            self._tick()
 
     def _look_at_feeds(self) -> None:
         self._looking = False
         self._wake()
 
     def _tick(self) -> None:
-        self._scheduled = False
+        self._scheduled = True  # what commits wakes nobody: subscriptions are looked at below
         woken_s = self._woken_s
         try:
             self._run()
         except Exception:  # whoever had asked gets no answer; the others are served
             _LOG.exception("a tick failed")
+        self._scheduled = False
         durable_lsn = self._durable_lsn()
         self._speaking.update(dict.fromkeys(self.feeds.pump(durable_lsn)))
         if self.feeds.stalled and not self._looking:
@@ -163,22 +190,27 @@ class Service:
 
     # ------------------------------------------------------------------ running
 
+    def _keep(self, peer: Peer, request: Request | CallFrame) -> None:
+        self._arrived.append((peer, request))
+        self._waiting += request.calls if isinstance(request, CallFrame) else 1
+
     def _run(self) -> None:
         """Everything that has arrived: for each connection in the order in which it has. Calls that
         follow each other are one batch. While the log is behind, writes wait, and whatever their
         connection has asked for since; all others are served.
         """
         arrived, self._arrived = self._arrived, []
+        self._waiting = 0
         self._stuck: set[Peer] = set()
         self._behind = self._log_is_behind()
-        calls: list[Call] = []
+        calls: list[Call | CallFrame] = []
         for peer, request in arrived:
             if peer in self._stuck:
-                self._arrived.append((peer, request))
+                self._keep(peer, request)
+            elif isinstance(request, CallFrame):
+                self._prepare_all(peer, request, calls)
             elif request.kind == "call":
-                call = self._prepare(peer, request)
-                if call is not None:
-                    calls.append(call)
+                self._prepare(peer, request, calls)
             else:
                 self._run_calls(calls)
                 calls = []
@@ -207,12 +239,33 @@ class Service:
         if self._refusal is not None:
             raise self._refusal
         if self._behind:
-            self._stuck.add(peer)
-            self._arrived.append((peer, request))
+            self._hold_up(peer, request)
         return not self._behind
 
-    def _prepare(self, peer: Peer, request: Request) -> Call | None:
-        """A call made ready; None when it waits or has been answered already."""
+    def _hold_up(self, peer: Peer, request: Request | CallFrame) -> None:
+        """It waits, with all that follows on its connection."""
+        self._stuck.add(peer)
+        self._keep(peer, request)
+
+    def _prepare_all(self, peer: Peer, frame: CallFrame, calls: list[Call | CallFrame]) -> None:
+        """The calls of a frame made ready, unless they wait. Those of which some could run and
+        others could not are looked at one by one.
+        """
+        if frame.may_write and (self._behind or self._refusal is not None):
+            if frame.only_writes and self._behind:
+                self._hold_up(peer, frame)
+                return
+            for request in _requests(frame):
+                if peer in self._stuck:
+                    self._keep(peer, request)
+                else:
+                    self._prepare(peer, request, calls)
+            return
+        frame.tag = peer
+        calls.append(frame)
+
+    def _prepare(self, peer: Peer, request: Request, calls: list[Call | CallFrame]) -> None:
+        """A call made ready, unless it waits or can be answered already."""
         name, args, options = request.arguments
         session = peer.session
         try:
@@ -223,37 +276,79 @@ class Service:
             if handle is None:
                 handle = self.db._registry.find(name)
             if not handle.query and not self._may_write(peer, request):
-                return None
+                return
             if isinstance(handle, PythonTransition):
                 raise RequestError(f"{handle.name} is a Python transition: those are not served")
             row = self.shapes.arguments(handle, session.codec.dialect, args)
         except Exception as error:
             self._fail(peer, request.id, error)
-            return None
-        return Call(handle, row, (peer, request, durable))
+            return
+        calls.append(Call(handle, row, (peer, request, durable)))
 
-    def _run_calls(self, calls: list[Call]) -> None:
+    def _run_calls(self, calls: list[Call | CallFrame]) -> None:
         """Runs calls in batches. What the log keeps from running waits."""
         while calls:
             began = perf_counter()
             try:
-                outcomes, data = self.db.run_calls(calls)
+                found, data = self.db.run_calls(calls)
             except Exception as error:
                 for call in calls:
-                    peer, request, _ = _tag(call)
-                    self._fail(peer, request.id, error)
+                    self._fail_call(call, error)
                 return
-            self.metrics.ran(outcomes, perf_counter() - began)
-            for outcome in outcomes:
-                self._tell(outcome, data)
-            calls = calls[len(outcomes) :]
-            if calls and self._log_is_behind():
-                self._behind = True
-                for call in calls:
-                    peer, request, _ = _tag(call)
-                    self._stuck.add(peer)
-                    self._arrived.append((peer, request))
-                return
+            self._tell_all(found, data, perf_counter() - began)
+            calls = self._left(calls, found)
+
+    def _left(
+        self, calls: list[Call | CallFrame], found: Sequence[Outcome | Replied]
+    ) -> list[Call | CallFrame]:
+        """Those that have not run, and can now; others wait. A frame that was cut goes on call by
+        call.
+        """
+        last, left = found[-1], calls[len(found) :]
+        cut = isinstance(last, Replied) and last.calls < last.frame.calls
+        if not cut and not left:
+            return []
+        self._behind = self._log_is_behind()
+        ready: list[Call | CallFrame] = []
+        if isinstance(last, Replied) and cut:
+            peer = _peer(last.frame)
+            for request in _requests(last.frame)[last.calls :]:
+                if self._behind:
+                    self._hold_up(peer, request)
+                else:
+                    self._prepare(peer, request, ready)
+        if not self._behind:
+            return ready + left
+        for call in left:
+            if isinstance(call, CallFrame):
+                self._hold_up(_peer(call), call)
+            else:
+                self._hold_up(*_tag(call)[:2])
+        return ready
+
+    def _tell_all(self, found: Sequence[Outcome | Replied], data: bytes, seconds: float) -> None:
+        """Answers calls with what became of them."""
+        outcomes: list[Outcome] = []
+        committed: dict[str, int] = {}
+        for one in found:
+            if isinstance(one, Outcome):
+                outcomes.append(one)
+                self._tell(one, data)
+                continue
+            peer = _peer(one.frame)
+            self._speaking[peer] = None
+            for handle, count in one.counts():
+                committed[handle.name] = committed.get(handle.name, 0) + count
+            for answer in one.answers:
+                if isinstance(answer, Outcome):
+                    request = Request("call", answer.call.tag, ())  # type: ignore[arg-type]
+                    call = answer.call._replace(tag=(peer, request, None))
+                    outcomes.append(answer._replace(call=call))
+                    committed[call.handle.name] -= 1
+                    self._tell(outcomes[-1], data)
+                else:
+                    peer.session.answer_calls(Spliced(*answer), one.lsn)
+        self.metrics.ran(outcomes, seconds, committed)
 
     def _tell(self, outcome: Outcome, data: bytes) -> None:
         """Answers a call with its outcome."""
@@ -269,6 +364,15 @@ class Service:
             message = ["error", id_, problem_of(error), outcome.lsn]
         peer.session.answer(id_, message, outcome.lsn, durable=durable)
         self._speaking[peer] = None
+
+    def _fail_call(self, call: Call | CallFrame, error: BaseException) -> None:
+        """Answers calls that have not run."""
+        if isinstance(call, CallFrame):
+            for id_ in call.ids:
+                self._fail(_peer(call), id_, error)
+        else:
+            peer, request, _ = _tag(call)
+            self._fail(peer, request.id, error)
 
     def _fail(self, peer: Peer, id_: Id, error: BaseException) -> None:
         """Answers a request that has not run."""
@@ -426,6 +530,16 @@ _SERVERS: dict[str, Callable[[Service, Peer, Request], tuple[Any, bool | None]]]
     "schema": Service._schema,
     "ping": Service._ping,
 }
+
+
+def _peer(frame: CallFrame) -> Peer:
+    """Whose calls they are."""
+    return frame.tag  # type: ignore[return-value]
+
+
+def _requests(frame: CallFrame) -> list[Request]:
+    """The calls of a frame one by one."""
+    return [Request("call", id_, (*given, None)) for _, id_, *given in frame.messages]
 
 
 def _tag(call: Call) -> tuple[Peer, Request, bool | None]:

@@ -8,14 +8,15 @@ socket, no clock and no database, so its tests need none.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from reifydb.config import frame_messages_max, in_flight_max
+from reifydb.database.call_frames import CallFrame
 from reifydb.errors import OverloadedError, ReifyDBError, RequestError, UnauthenticatedError
 from reifydb.gateway.grants import Grant
-from reifydb.wire.codecs import Codec, Data
+from reifydb.wire.codecs import Codec, Data, Spliced
 from reifydb.wire.problems import problem_of
 
 Id = int | str
@@ -56,12 +57,16 @@ SHAPES = {
 }
 
 
+CALL = b"\xa4call"
+"""How a call begins in msgpack, behind the heads of one or two arrays."""
+
+
 @dataclass(slots=True)
 class _Held:
     """A frame's worth of messages that waits for an lsn to be durable."""
 
     lsn: int
-    ids: list[Id]
+    ids: list[Id | Spliced]  # of some messages themselves: their ids are looked for when needed
     messages: list[Any]
 
 
@@ -72,6 +77,8 @@ class Session:
         codec: Of the sub-protocol that was agreed on.
         grant: Who it is, if that is known from the start; None: the first message must say so.
         durable: Whether replies wait until durable, unless a message says otherwise.
+        read_calls: Reads a frame of plain calls at once (`Database.read_calls`); None: each message
+            is read by itself.
 
     Attributes:
         grant: Who it is; None until it has said.
@@ -79,8 +86,16 @@ class Session:
         gone: Nobody hears it any more.
     """
 
-    def __init__(self, codec: Codec, grant: Grant | None, *, durable: bool = True) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        grant: Grant | None,
+        *,
+        durable: bool = True,
+        read_calls: Callable[[bytes], CallFrame | None] | None = None,
+    ) -> None:
         self.codec, self.grant, self.durable = codec, grant, durable
+        self._read_calls = read_calls
         self.in_flight = 0
         self.gone = False
         self._ready: list[Any] = []
@@ -106,13 +121,16 @@ class Session:
 
     # ------------------------------------------------------------------ in
 
-    def receive(self, data: Data) -> list[Request | Hello]:
+    def receive(self, data: Data) -> Sequence[Request | Hello | CallFrame]:
         """The requests of a frame. What is wrong with single messages is answered here.
 
         Raises:
             RequestError: The frame is malformed: the connection cannot go on.
             UnauthenticatedError: Something else than `hello` comes before it has said who it is.
         """
+        frame = self._calls(data)
+        if frame is not None:
+            return [frame]
         content = self.codec.decode(data)
         if not isinstance(content, list) or not content:
             raise RequestError("a frame holds a message, or several in an array")
@@ -131,6 +149,19 @@ class Session:
             except ReifyDBError as error:
                 self._refuse(message, error)
         return requests
+
+    def _calls(self, data: Data) -> CallFrame | None:
+        """A frame of nothing but plain calls, none of which would be refused here."""
+        if self._read_calls is None or not isinstance(data, bytes) or CALL not in data[:11]:
+            return None
+        frame = self._read_calls(data)
+        if frame is None or frame.calls > min(frame_messages_max, in_flight_max - self.in_flight):
+            return None
+        for handle, _ in frame.runs:
+            if not self.may("call", handle.name):
+                return None
+        self.in_flight += frame.calls
+        return frame
 
     def _request(self, message: Any) -> Request | Hello:
         if not isinstance(message, list) or not message or not isinstance(message[0], str):
@@ -176,6 +207,17 @@ class Session:
         if not (self.durable if durable is None else durable):
             self._ready.append(message)
             return
+        self._hold(id_, message, lsn)
+
+    def answer_calls(self, messages: Spliced, lsn: int) -> None:
+        """The answers to calls of a frame."""
+        self.in_flight -= messages.count
+        if self.durable:
+            self._hold(messages, messages, lsn)
+        else:
+            self._ready.append(messages)
+
+    def _hold(self, id_: Id | Spliced, message: Any, lsn: int) -> None:
         held = self._open
         if held is None:
             held = self._open = _Held(lsn, [], [])
@@ -204,7 +246,9 @@ class Session:
         """What waits to be durable never will be: each request of it is told so."""
         problem = problem_of(error)
         while self._held:
-            self._ready += [["error", id_, problem] for id_ in self._held.popleft().ids]
+            for id_ in self._held.popleft().ids:
+                ids = [m[1] for m in id_.messages()] if isinstance(id_, Spliced) else [id_]
+                self._ready += [["error", one, problem] for one in ids]
         self._open = None
 
 

@@ -294,6 +294,19 @@ class Shapes:
         text = json.dumps(found, sort_keys=True)
         return found | {"hash": hashlib.sha256(text.encode()).hexdigest()[:16]}
 
+    def tables(self, client: Session | Grant) -> list[dict[str, Any]]:
+        """The tables that a client may use, with the number of their rows and what they take."""
+        return [table | self._size_of(table["name"]) for table in self.schema(client)["tables"]]
+
+    def _size_of(self, name: str) -> dict[str, Any]:
+        memory = self._db.memory(name)
+        taken = {
+            "rows": memory.rows,
+            "primary_key": memory.primary_key,
+            "indexes": memory.indexes,
+        }
+        return {"rows": self._db.count(name), "bytes": taken}
+
 
 SHAPES_KEPT_MAX = 10_000
 

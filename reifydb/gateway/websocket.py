@@ -7,22 +7,22 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from reifydb.config import outgoing_bytes_max, ws_frame_bytes_max
+from reifydb.database.call_frames import CallFrame
 from reifydb.errors import ReifyDBError, RequestError, UnauthenticatedError
+from reifydb.gateway.inbox import Socket
 from reifydb.gateway.server import Server
 from reifydb.gateway.session import Hello, Request, Session
 from reifydb.wire.codecs import CODECS, Data
+from reifydb.wire.dialects import RAW
 from reifydb.wire.problems import problem_of
 
 _LOG = logging.getLogger("reifydb.gateway")
 
 HELLO_S = 5.0
 """A connection that must say who it is has so long."""
-
-HEARTBEAT_S = 20.0
-"""So often the other side is asked whether it is still there."""
 
 LOOK_S = 0.005
 """How often a connection that has too much to send is looked at."""
@@ -33,9 +33,15 @@ CLOSE_UNAUTHENTICATED, CLOSE_MALFORMED = 4401, WSCloseCode.PROTOCOL_ERROR
 class Connection:
     """One WebSocket: a `Peer` of the service."""
 
-    def __init__(self, server: Server, socket: web.WebSocketResponse, session: Session) -> None:
+    def __init__(self, server: Server, socket: Socket, session: Session) -> None:
         self._server, self._socket, self.session = server, socket, session
         self._transport: asyncio.Transport | None = None
+        self._inbox = socket.inbox
+        self._asked = False  # whether it is there
+        if self._inbox is not None:
+            self._inbox.take = self._take_at_once
+            self._inbox.taken = server.service.hurry
+        self._hello_until_s = 0.0
 
     @property
     def full(self) -> bool:
@@ -44,17 +50,21 @@ class Connection:
         return transport is not None and transport.get_write_buffer_size() > outgoing_bytes_max
 
     def send(self, frame: Data) -> None:
-        """See `Peer`. aiohttp's writer waits for nothing below its own limit, which is above ours,
-        so that its coroutine is done after one step.
+        """See `Peer`. Straight to the transport, which never waits: aiohttp's way there, of three
+        coroutines, takes as long as the system's `send`.
         """
-        if self._socket.closed:
+        transport = self._transport
+        if self._socket.closed or transport is None or transport.is_closing():
             return
-        write = self._socket.send_str if isinstance(frame, str) else self._socket.send_bytes
-        step(write(frame))  # type: ignore[arg-type]
+        if isinstance(frame, str):
+            transport.write(framed(frame.encode(), _TEXT))
+        else:
+            transport.write(framed(frame, _BINARY))
 
     async def run(self, request: web.Request) -> None:
         """Serves it until it is closed."""
         self._transport = request.transport
+        self._hello_until_s = asyncio.get_running_loop().time() + HELLO_S
         service = self._server.service
         if self.session.grant is not None:
             self._greet()
@@ -64,6 +74,7 @@ class Connection:
                 if message is None:
                     return
                 self._take(message)
+                message = None  # or an idle connection would keep its last frame
                 while self.full:  # what it does not read it cannot ask for more of
                     await asyncio.sleep(LOOK_S)
                     if self._socket.closed:
@@ -78,19 +89,44 @@ class Connection:
 
     async def _receive(self) -> Data | None:
         """The next frame; None when there is no more."""
-        timeout = HELLO_S if self.session.grant is None else None
-        try:
-            message = await self._socket.receive(timeout=timeout)
-        except TimeoutError:
-            raise UnauthenticatedError(f"no hello with a token within {HELLO_S:g} s") from None
+        inbox = self._inbox
+        if self.session.grant is not None:
+            if inbox is not None:
+                inbox.open = not inbox._buffer
+            message = await self._socket.receive()
+        else:
+            message = await self._receive_hello()
+        if inbox is not None:
+            inbox.open = False
+            if inbox.error is not None:
+                raise inbox.error
         if message.type in (WSMsgType.BINARY, WSMsgType.TEXT):
             data: Data = message.data
             return data
         return None
 
-    def _take(self, data: Data) -> None:
+    async def _receive_hello(self) -> WSMessage:
+        """What comes from someone who has not said who it is. Neither pings nor messages that say
+        it wrongly gain it any time.
+        """
+        try:
+            async with asyncio.timeout_at(self._hello_until_s):
+                return await self._socket.receive()
+        except TimeoutError:
+            raise UnauthenticatedError(f"no hello with a token within {HELLO_S:g} s") from None
+
+    def _take_at_once(self, data: Data) -> None:
+        """A frame has come while nothing else is under way."""
+        if self._socket.closed:
+            return
+        self._take(data, wake=False)
+        inbox = self._inbox
+        if inbox is not None and self.full:
+            inbox.open = False  # the next one waits in the queue until there is room again
+
+    def _take(self, data: Data, *, wake: bool = True) -> None:
         received = self.session.receive(data)
-        requests: list[Request] = []
+        requests: list[Request | CallFrame] = []
         for one in received:
             if isinstance(one, Hello):
                 self._identify(one)
@@ -98,12 +134,12 @@ class Connection:
                 requests.append(one)
         error = self._refusal()
         if error is not None:
+            problem = problem_of(error)
             for request in requests:
-                problem = problem_of(error)
-                message = ["error", request.id, problem]
-                self.session.answer(request.id, message, 0, durable=False)
+                for id_ in request.ids if isinstance(request, CallFrame) else [request.id]:
+                    self.session.answer(id_, ["error", id_, problem], 0, durable=False)
             requests = []
-        self._server.service.take_on(self, requests)
+        self._server.service.take_on(self, requests, wake=wake)
 
     def _refusal(self) -> ReifyDBError | None:
         """Why nothing is taken on; None when it is."""
@@ -129,6 +165,23 @@ class Connection:
         self.session.say(["hello", self._server.greeting(self.session)])
         self._server.service.speak(self)
 
+    def look(self) -> None:
+        """Once in a while: is the other side still there? It is asked; if nothing has come by the
+        next time, it is not.
+        """
+        inbox, transport = self._inbox, self._transport
+        if transport is None or self._socket.closed:
+            return
+        if inbox is None:  # what comes is not seen: the system finds out that it is gone
+            step(self._socket.ping())
+        elif inbox.heard:
+            inbox.heard = self._asked = False
+        elif not self._asked:
+            self._asked = True
+            step(self._socket.ping())
+        else:
+            transport.abort()
+
     async def close(self, code: int, reason: str) -> None:
         """Closes it, and says why."""
         await self._socket.close(code=code, message=reason.encode())
@@ -141,6 +194,20 @@ class Connection:
         if frame is not None:
             self.send(frame)
         await self._socket.close(code=code, message=error.code.encode())
+
+
+_TEXT, _BINARY = 0x81, 0x82
+"""How a frame begins that is a whole message."""
+
+
+def framed(payload: bytes, first: int) -> bytes:
+    """A frame of a server's (RFC 6455, 5.2): not masked."""
+    size = len(payload)
+    if size < 126:
+        return bytes((first, size)) + payload
+    if size < 1 << 16:
+        return bytes((first, 126, size >> 8, size & 0xFF)) + payload
+    return bytes((first, 127)) + size.to_bytes(8, "big") + payload
 
 
 def step(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -165,16 +232,16 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     if codec is None:
         raise RequestError("no sub-protocol that is known", hint=", ".join(CODECS))
     grant = server.grant_of_header(request.headers.get("Authorization"))
-    socket = web.WebSocketResponse(
+    socket = Socket(
         protocols=(codec.subprotocol,),
-        heartbeat=HEARTBEAT_S,
         compress=False,
         max_msg_size=ws_frame_bytes_max,
-        writer_limit=1 << 30,
     )
     with server.connected():
         await socket.prepare(request)
-        session = Session(codec, grant, durable=True)
+        # What the kernel reads and writes is msgpack's dialect.
+        read_calls = server.db.read_calls if codec.dialect is RAW else None
+        session = Session(codec, grant, durable=True, read_calls=read_calls)
         connection = Connection(server, socket, session)
         server.connections.add(connection)
         try:

@@ -266,6 +266,8 @@ class ExpressionReader(Reader):
         if node.args.get("query") is not None:
             self.refuse("in (select …) is not supported", hint="join the table")
         self.only(node, "in", "this", "expressions")
+        if not node.expressions:
+            self.refuse("in takes at least one value", self.source.start(node, self.at))
         value, *options = self.together([node.this, *node.expressions])
         for option in options:
             self.check_comparable(value, option, "in")

@@ -365,14 +365,14 @@ class QueryReader(Reader):
             counts = f"{len(left.kinds)} and {len(right.kinds)}"
             self.refuse(f"the sides of {operation} have {counts} columns", at)
         kinds = []
-        for number, sides in enumerate(zip(_values(left), _values(right), strict=True), 1):
+        for number, sides in enumerate(zip(outputs_of(left), outputs_of(right), strict=True), 1):
             kind = common_kind(sides)
             if kind is None:
                 types = f"{sides[0].kind.sql} and {sides[1].kind.sql}"
                 message = f"column {number} of {operation} is {types}"
                 self.refuse(message, sides[1].at or at, hint="cast one of them")
             kinds.append(kind)
-        left, right = _recast(left, kinds), _recast(right, kinds)
+        left, right = recast(left, kinds), recast(right, kinds)
         return SetQuery(
             operation,
             not tree.args.get("distinct"),
@@ -431,19 +431,19 @@ def _columns(query: Query) -> tuple[ColumnRef, ...]:
     )
 
 
-def _values(query: Query) -> tuple[Expression, ...]:
-    """The outputs' expressions, or what stands for them."""
+def outputs_of(query: Query) -> tuple[Expression, ...]:
+    """The expressions of a query's outputs, or what stands for them."""
     if isinstance(query, SetQuery):
         return _columns(query)
     return tuple(output.value for output in query.outputs)
 
 
-def _recast(query: Query, kinds: Sequence[Kind]) -> Query:
+def recast(query: Query, kinds: Sequence[Kind]) -> Query:
     """A query whose outputs have these kinds."""
     if query.kinds == tuple(kinds):
         return query
     if isinstance(query, SetQuery):
-        return replace(query, left=_recast(query.left, kinds), right=_recast(query.right, kinds))
+        return replace(query, left=recast(query.left, kinds), right=recast(query.right, kinds))
     return replace(
         query,
         outputs=tuple(

@@ -40,6 +40,18 @@ _LEAVES = (exp.Null, exp.Boolean, exp.Placeholder, exp.Parameter, exp.Star, exp.
 """Nodes that sqlglot gives no position, and that may have no node below them that has one."""
 
 
+_SCHEMA_WORDS = {TokenType.CREATE, TokenType.ALTER, TokenType.DROP}
+_AFTER_A_LIST = {TokenType.R_PAREN, TokenType.SEMICOLON, TokenType.COMMA}
+_CLAUSES = {
+    *(TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.HAVING, TokenType.ORDER_BY),
+    *(TokenType.LIMIT, TokenType.OFFSET, TokenType.UNION, TokenType.EXCEPT, TokenType.INTERSECT),
+}
+_BEFORE_A_LIST = {
+    *(TokenType.L_PAREN, TokenType.SELECT, TokenType.DISTINCT, TokenType.FROM),
+    *(TokenType.GROUP_BY, TokenType.ORDER_BY, TokenType.VALUES, TokenType.SET),
+}
+
+
 class _Parser(PostgresParser):
     """sqlglot's parser, less clever: what is written stays as it is written.
 
@@ -84,6 +96,13 @@ class _Parser(PostgresParser):
         found = super()._parse_interval(*args, **options)
         if token and isinstance(found, exp.Interval):
             found.meta["start"] = token.start
+        return found
+
+    def _parse_limit(self, *args: Any, **options: Any) -> Any:
+        """`limit 1, 2` is another dialect's."""
+        found = super()._parse_limit(*args, **options)
+        if isinstance(found, exp.Limit) and found.args.get("offset") is not None:
+            self.raise_error("Expecting offset")
         return found
 
     def _warn_unsupported(self) -> None:
@@ -159,16 +178,35 @@ class Source:
     def _check_tokens(self) -> None:
         depth = 0
         previous: Token | None = None
+        is_schema = False
         for token in self.tokens:
+            if previous is None or previous.token_type == TokenType.SEMICOLON:
+                is_schema = token.token_type in _SCHEMA_WORDS
             if token.token_type == TokenType.L_PAREN:
                 depth += 1
                 if depth > config.sql_nesting_max:
                     self.refuse("parentheses are nested too deep", token.start, hint=self.hint)
             elif token.token_type == TokenType.R_PAREN:
                 depth -= 1
-                if previous is not None and previous.token_type == TokenType.COMMA:
-                    self.refuse("a comma with nothing after it", previous.start)
+            if previous is not None:
+                self._check_pair(previous, token, is_schema=is_schema)
             previous = token
+        if previous is not None and previous.token_type == TokenType.COMMA:
+            self.refuse("a comma with nothing after it", previous.start)
+
+    def _check_pair(self, first: Token, second: Token, *, is_schema: bool) -> None:
+        """What sqlglot reads over: commas beside nothing, and a number that goes on as a name.
+
+        In a schema the words that end a list are names of columns as well.
+        """
+        kinds = first.token_type, second.token_type
+        after = _AFTER_A_LIST if is_schema else _AFTER_A_LIST | _CLAUSES
+        if kinds[0] == TokenType.COMMA and kinds[1] in after:
+            self.refuse("a comma with nothing after it", first.start)
+        if kinds[1] == TokenType.COMMA and kinds[0] in _BEFORE_A_LIST and not is_schema:
+            self.refuse("a comma with nothing before it", second.start)
+        if kinds == (TokenType.NUMBER, TokenType.VAR) and second.start == first.end + 1:
+            self.refuse(f"{first.text}{second.text} is neither number nor name", first.start)
 
     def _parse(self, parser: _Parser, tokens: list[Token]) -> tuple[exp.Expression, int]:
         at = tokens[0].start

@@ -14,20 +14,23 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reifydb.config import columns_max
+from reifydb.config import columns_max, top_rows_max
 from reifydb.engine.catalog import Column, Table, Type
 from reifydb.errors import SqlError
 from reifydb.sql.expressions import (
+    BOOL,
     INT,
+    AggregateRef,
     ColumnRef,
     Constant,
     Expression,
     GroupRef,
     Kind,
+    Operation,
     column_kind,
     sources,
 )
-from reifydb.sql.query import Input, OrderBy, Output, Query, Select
+from reifydb.sql.query import Aggregate, Input, OrderBy, Output, Query, Select, SetQuery
 from reifydb.views.access import comparisons, stored
 from reifydb.views.flattening import flatten
 from reifydb.views.plan import AggregatePlan, Encoded, Plan, encode
@@ -35,9 +38,6 @@ from reifydb.views.planner import Planner
 
 BESIDE = "reifydb_view_"
 """Names of tables that a view needs beside its own begin so."""
-
-TOP_ROWS_MAX = 100_000
-"""Rows that a view with a limit skips and shows, as in kernel/layout.zig."""
 
 _SUMS = frozenset({"sum_word", "average_int", "average_decimal", "every", "some"})
 _FLOATS = frozenset({"sum_float", "average_float"})
@@ -69,17 +69,14 @@ def build(name: str, query: Query, number: int) -> list[Part]:
     Raises:
         SqlError: It cannot be kept up to date in proportion to what changes.
     """
-    if not isinstance(query, Select):
-        raise SqlError("union, except and intersect in a view are not supported yet")
     if query.parameters:
         raise SqlError("a view has no parameters", hint="write the value")
-    _check(query)
-    names = [output.name for output in query.outputs]
+    names = [column.name for column in query.columns]
     for i, one in enumerate(names):
         if one in names[:i]:
             raise SqlError(f"column {one} is there twice", hint=f"… as {one}_2")
     builder = _Builder(name, number)
-    builder.select(query, name)
+    builder.query(query, name)
     widest = max(len(part.table.columns) + len(part.table.hidden) for part in builder.parts)
     if widest > columns_max:
         raise SqlError(
@@ -87,6 +84,22 @@ def build(name: str, query: Query, number: int) -> list[Part]:
             f"columns_max is {columns_max}"
         )
     return builder.parts
+
+
+def assemble(query: Query, number: int) -> tuple[list[Part], Select]:
+    """What a query needs beside, to be made for its length, and the select that is left.
+
+    Raises:
+        SqlError: It is not supported.
+    """
+    builder = _Builder("the query", number)
+    if isinstance(query, Select):
+        return builder.parts, builder.with_tables(query)
+    below = builder.query(replace(query, order=(), limit=None, offset=None), None)
+    select = replace(_all_of(below), order=query.order, limit=query.limit, offset=query.offset)
+    names = zip(select.outputs, query.columns, strict=True)
+    outputs = tuple(replace(output, name=column.name) for output, column in names)
+    return builder.parts, replace(select, outputs=outputs)
 
 
 def _check(query: Select) -> None:
@@ -105,11 +118,18 @@ class _Builder:
 
     # ------------------------------------------------------------ shapes
 
+    def query(self, query: Query, name: str | None) -> Table:
+        """The parts of a query; the table of the last. Without a name it is one beside."""
+        if isinstance(query, Select):
+            _check(query)
+            return self.select(query, name)
+        return self._together(query, name)
+
     def select(self, query: Select, name: str | None) -> Table:
         """The parts of a select; the table of the last. Without a name it is one beside."""
         if query.limit is not None or query.offset is not None:
             return self._first_rows(query, name)
-        query = self._with_tables(replace(query, order=()))  # a table has its key's order
+        query = self.with_tables(replace(query, order=()))  # a table has its key's order
         if query.distinct:
             if query.grouped:
                 inner = self.select(replace(query, distinct=False), None)
@@ -120,8 +140,8 @@ class _Builder:
             return self._rows(_above(query, inner), name)
         return self._groups(query, name) if query.grouped else self._rows(query, name)
 
-    def _with_tables(self, query: Select) -> Select:
-        """Queries in `from` that are more than filters become views beside."""
+    def with_tables(self, query: Select) -> Select:
+        """The same without queries in `from`: those that are more than filters become views."""
         query = flatten(query)
         inputs = [
             one
@@ -132,10 +152,60 @@ class _Builder:
         return replace(query, inputs=tuple(inputs))
 
     def _beside(self, query: Query) -> Table:
-        if not isinstance(query, Select):
-            raise SqlError("union, except and intersect in a view are not supported yet")
-        _check(query)
-        return self.select(query, None)
+        return self.query(query, None)
+
+    # ------------------------------------------------------------ queries put together
+
+    def _together(self, query: SetQuery, name: str | None) -> Table:
+        if query.limit is not None or query.offset is not None:
+            below = self._together(replace(query, order=(), limit=None, offset=None), None)
+            select = replace(_all_of(below), order=query.order)
+            return self._first_rows(replace(select, limit=query.limit, offset=query.offset), name)
+        if query.operation == "union" and query.all:
+            return self._union_all(query, name)
+        if query.all:
+            raise SqlError(
+                f"{query.operation} all in a view is not supported", hint=query.operation
+            )
+        below = self._union_all(replace(query, operation="union", all=True), None)
+        distinct = _as_groups(_all_of(below))
+        if query.operation == "union":
+            return self.select(distinct, name)
+        side = ColumnRef(0, len(below.columns), "", INT, nullable=False)
+        counts = tuple(
+            Aggregate("count", (), INT, False, filter=_compared("eq", side, i)) for i in (0, 1)
+        )
+        left, right = (AggregateRef(i, INT, False) for i in (0, 1))
+        there = _compared("gt", right, 0) if query.operation == "intersect" else None
+        having = (_compared("gt", left, 0), there or _compared("eq", right, 0))
+        return self.select(
+            replace(distinct, aggregates=counts, having=Operation("and", having, BOOL, False)),
+            name,
+        )
+
+    def _union_all(self, query: SetQuery, name: str | None) -> Table:
+        """One table for the rows of all sides; the key says of which, and which row there."""
+        sides = [self.query(side, None) for side in _sides(query)]
+        columns = query.columns
+        number = self.take_number()
+        table = Table(
+            name or f"{BESIDE}{number}",
+            columns,
+            (len(columns), len(columns) + 1),
+            number=number,
+            derived=True,
+            hidden=(
+                Column("side", Type.INT, nullable=False),
+                Column("row", Type.BYTES, nullable=False),
+            ),
+        )
+        for i, side in enumerate(sides):
+            select = _all_of(side)
+            which = Output("", Constant(i, INT))
+            order = tuple(OrderBy(ref) for ref in _primary_key(side, 0))
+            select = replace(select, outputs=(*select.outputs, which), order=order)
+            self._add(table, replace(Planner(select).view(), stable=True))
+        return table
 
     def _first_rows(self, query: Select, name: str | None) -> Table:
         if not query.order:
@@ -143,9 +213,9 @@ class _Builder:
         count, skip = _number(query.limit, "limit"), _number(query.offset, "offset") or 0
         if count is None:
             raise SqlError("a view with offset needs limit")
-        if count + skip > TOP_ROWS_MAX:
-            raise SqlError(f"a view shows at most {TOP_ROWS_MAX:,} first rows")
-        inner = self._with_tables(replace(query, limit=None, offset=None))
+        if count + skip > top_rows_max:
+            raise SqlError(f"top_rows_max is {top_rows_max:,}: a view shows no more first rows")
+        inner = self.with_tables(replace(query, limit=None, offset=None))
         if query.grouped or query.distinct:
             plain = replace(inner, order=(), outputs=(*inner.outputs, *_order_outputs(inner)))
             if query.distinct:
@@ -281,6 +351,22 @@ def _hidden(value: Expression, i: int) -> Column:
     return value.kind.column(f"key_{i}", nullable=value.nullable)
 
 
+def _sides(query: SetQuery) -> list[Query]:
+    """The queries whose rows a union of all has, from the left."""
+    found: list[Query] = []
+    for side in (query.left, query.right):
+        plain = isinstance(side, SetQuery) and side.limit is None and side.offset is None
+        if plain and isinstance(side, SetQuery) and side.operation == "union" and side.all:
+            found += _sides(side)
+        else:
+            found.append(side)
+    return found
+
+
+def _compared(op: str, value: Expression, number: int) -> Operation:
+    return Operation(op, (value, Constant(number, INT)), BOOL, nullable=False)
+
+
 def _number(said: object, what: str) -> int | None:
     if said is None:
         return None
@@ -358,8 +444,6 @@ def _as_groups(query: Select) -> Select:
 
 def _groups_alone(query: Select) -> Select:
     """Groups and aggregates, unfiltered, under names of their own."""
-    from reifydb.sql.expressions import AggregateRef
-
     outputs = [
         Output(f"g{i}", GroupRef(i, group.kind, group.nullable))
         for i, group in enumerate(query.groups)

@@ -48,17 +48,33 @@ class Codec(Protocol):
     def entries(self, chunk: Chunk, convert: EntryConverter) -> Any:
         """A chunk's entries, made ready once for all who listen."""
 
-    def stream(self, head: Sequence[Any], entries: Any) -> Any:
-        """A message of `head` and, last, entries made ready; it can be among `encode`'s."""
+    def begin(self, kind: str, id_: int | str, following: int) -> Any:
+        """The beginning of a message of a stream, which so many elements follow."""
+
+    def end(self, values: Sequence[Any], entries: Any) -> Any:
+        """Its end: values and, last, entries made ready."""
+
+    def join(self, begin: Any, end: Any) -> Any:
+        """The message; it can be among `encode`'s."""
 
 
-class _Spliced:
-    """A message that is bytes already."""
+class Spliced:
+    """Messages that are msgpack already; they can be among `MsgpackCodec.encode`'s.
 
-    __slots__ = ("data",)
+    Attributes:
+        data: They, one behind the other.
+        count: How many.
+    """
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
+    __slots__ = ("count", "data")
+
+    def __init__(self, data: bytes, count: int = 1) -> None:
+        self.data, self.count = data, count
+
+    def messages(self) -> list[Any]:
+        """They as values. O(bytes)."""
+        found: list[Any] = msgpack.unpackb(_array(self.count) + self.data)
+        return found
 
 
 class MsgpackCodec:
@@ -80,16 +96,21 @@ class MsgpackCodec:
 
     def encode(self, messages: Sequence[Any]) -> bytes:
         """See `Codec`."""
-        if len(messages) == 1:
+        count, spliced = len(messages), False
+        for message in messages:
+            if type(message) is Spliced:
+                count += message.count - 1
+                spliced = True
+        if count == 1:
             return self._one(messages[0])
-        if not any(type(message) is _Spliced for message in messages):
+        if not spliced:
             packed: bytes = msgpack.packb(messages)
             return packed
-        return _array(len(messages)) + b"".join(map(self._one, messages))
+        return _array(count) + b"".join(map(self._one, messages))
 
     @staticmethod
     def _one(message: Any) -> bytes:
-        if type(message) is _Spliced:
+        if type(message) is Spliced:
             return message.data
         packed: bytes = msgpack.packb(message)
         return packed
@@ -99,9 +120,18 @@ class MsgpackCodec:
         del convert
         return _array(chunk.changes) + chunk.body
 
-    def stream(self, head: Sequence[Any], entries: Any) -> Any:
+    def begin(self, kind: str, id_: int | str, following: int) -> bytes:
         """See `Codec`."""
-        return _Spliced(b"".join([_array(len(head) + 1), *map(msgpack.packb, head), entries]))
+        packed: bytes = _array(2 + following) + msgpack.packb(kind) + msgpack.packb(id_)
+        return packed
+
+    def end(self, values: Sequence[Any], entries: Any) -> bytes:
+        """See `Codec`."""
+        return b"".join([*map(msgpack.packb, values), entries])
+
+    def join(self, begin: bytes, end: bytes) -> Spliced:
+        """See `Codec`."""
+        return Spliced(begin + end)
 
 
 class JsonCodec:
@@ -135,9 +165,18 @@ class JsonCodec:
         whole = b"\xdd" + chunk.changes.to_bytes(4, "big") + chunk.body
         return [convert(*entry) for entry in msgpack.unpackb(whole)]
 
-    def stream(self, head: Sequence[Any], entries: Any) -> Any:
+    def begin(self, kind: str, id_: int | str, following: int) -> list[Any]:
         """See `Codec`."""
-        return [*head, entries]
+        del following
+        return [kind, id_]
+
+    def end(self, values: Sequence[Any], entries: Any) -> list[Any]:
+        """See `Codec`."""
+        return [*values, entries]
+
+    def join(self, begin: list[Any], end: list[Any]) -> list[Any]:
+        """See `Codec`."""
+        return begin + end
 
 
 CODECS: dict[str, Codec] = {codec.subprotocol: codec for codec in (MsgpackCodec(), JsonCodec())}

@@ -12,7 +12,7 @@ import random
 import sys
 
 import reifydb
-import reifydb.database  # before it is ready: opening alone is to take time
+import reifydb.database.opening  # before it is ready: opening alone is to take time
 from tests.crash.bank_history import OPTIONS, actions, balances, perform, prepare, register
 
 

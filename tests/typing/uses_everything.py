@@ -96,6 +96,8 @@ def transactions(db: reifydb.Database) -> None:
     with db.transaction(query=True) as reading:
         assert_type(list(reading.scan("place", lower=("Bern",))), list[dict[str, object]])
     assert_type(db.count("place"), int)
+    assert_type(db.memory("place"), reifydb.TableMemory)
+    assert_type(db.memory("place").total, int)
     for name, table in db.tables.items():
         assert_type(name, str)
         assert_type(table.columns[0].name, str)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
@@ -11,6 +14,9 @@ from reifydb.gateway.http.forms import Form
 
 LSN, INCARNATION = "Reifydb-Lsn", "Reifydb-Incarnation"
 """Where the answer stands: everything up to this lsn, of this incarnation, is in it."""
+
+SERVER_NAME = "reifydb"
+"""And not which version of what."""
 
 
 def answer(exchange: Exchange, value: Any, *, status: int = 200) -> web.Response:
@@ -33,6 +39,36 @@ def headers(exchange: Exchange, content_type: str | None = None) -> dict[str, st
     if not exchange.session.durable:
         found["Preference-Applied"] = "wait=committed"
     return found
+
+
+def answer_head(
+    lsn: int,
+    incarnation: int,
+    elapsed_ms: float,
+    content_type: str,
+    *,
+    durable: bool,
+    size: int,
+) -> bytes:
+    """The head of an answer with a body of so many bytes, as it is sent: the same headers, for
+    whoever does without aiohttp's.
+    """
+    applied = "" if durable else "Preference-Applied: wait=committed\r\n"
+    return (
+        f"HTTP/1.1 200 OK\r\n{LSN}: {lsn}\r\n{INCARNATION}: {incarnation}\r\n"
+        f"Server-Timing: total;dur={elapsed_ms:.3f}\r\nContent-Type: {content_type}\r\n"
+        f"{applied}{server_headers(size)}\r\n"
+    ).encode()
+
+
+def server_headers(size: int) -> str:
+    """Headers of any answer with a body of so many bytes, as they are sent."""
+    return f"Server: {SERVER_NAME}\r\nContent-Length: {size}\r\nDate: {_date(int(time.time()))}\r\n"
+
+
+@lru_cache(maxsize=1)
+def _date(now_s: int) -> str:
+    return formatdate(now_s, usegmt=True)
 
 
 def problem_answer(form: Form, problem: dict[str, Any], path: str) -> web.Response:

@@ -9,6 +9,7 @@ from aiohttp import web
 from reifydb.config import bodies_bytes_max, body_bytes_max, body_ms_max
 from reifydb.errors import LimitError, OverloadedError, RequestError
 from reifydb.gateway.http.exchange import ProblemError
+from reifydb.gateway.server import Server
 from reifydb.gateway.websocket import SERVER
 from reifydb.wire.problems import problem_of
 
@@ -30,8 +31,7 @@ class body_of:  # noqa: N801 (used like a function: `async with body_of(request)
 
     async def __aenter__(self) -> bytes:
         size, server = _announced(self._request), self._server
-        if server.body_bytes + size > bodies_bytes_max:
-            raise OverloadedError("too much is being sent at a time (bodies_bytes_max)")
+        check_room(server, size)
         self._size = size
         server.body_bytes += size
         try:
@@ -42,6 +42,16 @@ class body_of:  # noqa: N801 (used like a function: `async with body_of(request)
 
     async def __aexit__(self, *raised: object) -> None:
         self._server.body_bytes -= self._size
+
+
+def check_room(server: Server, size: int) -> None:
+    """Before a body of so many bytes.
+
+    Raises:
+        OverloadedError: All bodies together would be more than `bodies_bytes_max`.
+    """
+    if server.body_bytes + size > bodies_bytes_max:
+        raise OverloadedError("too much is being sent at a time (bodies_bytes_max)")
 
 
 def _announced(request: web.Request) -> int:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from reifydb.config import frame_messages_max
 from reifydb.errors import LimitError, RequestError
-from reifydb.gateway.http.answers import answer
+from reifydb.gateway.http.answers import answer, headers
 from reifydb.gateway.http.bodies import body_of
 from reifydb.gateway.http.exchange import Exchange
 
@@ -19,8 +19,11 @@ async def call(request: web.Request) -> web.Response:
     async with body_of(request) as body:
         args = exchange.read(body) if body else []
         value = await exchange.ask("call", request.match_info["transition"], args, None)
-    incarnation = exchange.server.db.incarnation
-    return answer(exchange, {"value": value, "lsn": exchange.lsn, "incarnation": incarnation})
+    form, incarnation = exchange.form, exchange.server.db.incarnation
+    return web.Response(
+        body=form.write_outcome(value, exchange.lsn, incarnation),
+        headers=headers(exchange, form.content_type),
+    )
 
 
 async def batch(request: web.Request) -> web.Response:

@@ -5,15 +5,15 @@ arrives then, and its answers come when what they say is as durable as the clien
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
 from aiohttp import web
 
-from reifydb.errors import RequestError, UnauthenticatedError
+from reifydb.errors import ReifyDBError, RequestError, UnauthenticatedError
 from reifydb.gateway.grants import Grant
-from reifydb.gateway.http.forms import Form, form_of_answer, form_of_body
+from reifydb.gateway.http.forms import Form, WithHeaders, form_of_answer, form_of_body
 from reifydb.gateway.server import Server
 from reifydb.gateway.session import Request, Session, wants_durable
 from reifydb.gateway.websocket import SERVER
@@ -44,7 +44,7 @@ class Exchange:
         self.request = request
         self._started_s = perf_counter()
         self.server: Server = request.app[SERVER]
-        self.grant = caller(request)
+        self.grant = caller(self.server, request.headers)
         self.form: Form = form_of_answer(request)
         self.lsn = 0
         self.session = Session(self.form.codec, self.grant, durable=_durable(request))
@@ -66,6 +66,11 @@ class Exchange:
             self._missing -= 1
         if not self._missing and self._done is not None and not self._done.done():
             self._done.set_result(None)
+
+    def expire(self, error: ReifyDBError) -> None:
+        """See `Waiter`."""
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(error)
 
     # ------------------------------------------------------------------ asking
 
@@ -96,7 +101,7 @@ class Exchange:
         done = self._done = server.service._loop.create_future()
         requests = [Request(kind, i, arguments) for i, (kind, arguments) in enumerate(asked)]
         patience = server.patience
-        patience.begin(done)
+        patience.begin(self)
         server.service.take_on(self, requests)
         try:
             await done
@@ -104,7 +109,7 @@ class Exchange:
             server.service.forget(self)
             raise
         finally:
-            patience.end(done)
+            patience.end(self)
         return self._answers
 
     def read(self, body: bytes) -> Any:
@@ -113,22 +118,26 @@ class Exchange:
         Raises:
             RequestError: It is malformed, or of the other form: then its values would be, too.
         """
-        form = form_of_body(self.request)
-        if form is not self.form:
-            raise RequestError(
-                "the body and the answer have different types",
-                hint="Content-Type and Accept are both JSON's or both msgpack's",
-            )
-        return form.read(body)
+        return read_body(self.request, self.form, body)
 
 
-def caller(request: web.Request) -> Grant:
-    """Who sends a request.
+def read_body(request: WithHeaders, form: Form, body: bytes) -> Any:
+    """See `Exchange.read`."""
+    if form_of_body(request) is not form:
+        raise RequestError(
+            "the body and the answer have different types",
+            hint="Content-Type and Accept are both JSON's or both msgpack's",
+        )
+    return form.read(body)
+
+
+def caller(server: Server, headers: Mapping[str, str]) -> Grant:
+    """Who sends a request with these headers.
 
     Raises:
         UnauthenticatedError: It does not say, and must.
     """
-    grant = request.app[SERVER].grant_of_header(request.headers.get("Authorization"))
+    grant = server.grant_of_header(headers.get("Authorization"))
     if grant is None:
         raise UnauthenticatedError("a token is needed", hint="Authorization: Bearer rdb_…")
     return grant
@@ -140,7 +149,12 @@ def _durable(request: web.Request) -> bool:
         found = wants_durable(request.query.get("ack"))
         if found is not None:
             return found
-    preferred = request.headers.get("Prefer")
+    return prefers_durable(request.headers)
+
+
+def prefers_durable(headers: Mapping[str, str]) -> bool:
+    """What `Prefer: wait=` says."""
+    preferred = headers.get("Prefer")
     return preferred is None or "wait=committed" not in preferred.replace(" ", "")
 
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import msgpack
-from aiohttp import web
 
 from reifydb.errors import RequestError
 from reifydb.wire.codecs import Chunk, Codec, Data, EntryConverter, JsonCodec, MsgpackCodec
 from reifydb.wire.dialects import Dialect
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class WithHeaders(Protocol):
+    """What says which forms a client sends and wants."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Of any case."""
 
 
 class _Unencoded:
@@ -35,9 +42,19 @@ class _Unencoded:
         del chunk, convert
         raise AssertionError("HTTP has no subscriptions")
 
-    def stream(self, head: Sequence[Any], entries: Any) -> Any:
+    def begin(self, kind: str, id_: int | str, following: int) -> Any:
         """See `Codec`; HTTP has no subscriptions."""
-        del head, entries
+        del kind, id_, following
+        raise AssertionError("HTTP has no subscriptions")
+
+    def end(self, values: Sequence[Any], entries: Any) -> Any:
+        """See `Codec`; HTTP has no subscriptions."""
+        del values, entries
+        raise AssertionError("HTTP has no subscriptions")
+
+    def join(self, begin: Any, end: Any) -> Any:
+        """See `Codec`; HTTP has no subscriptions."""
+        del begin, end
         raise AssertionError("HTTP has no subscriptions")
 
 
@@ -76,6 +93,13 @@ class Form:
             return packed
         return _encode(value).encode()
 
+    def write_outcome(self, value: Any, lsn: int, incarnation: int) -> bytes:
+        """What a call is answered with."""
+        if self is MSGPACK:
+            return self.write({"value": value, "lsn": lsn, "incarnation": incarnation})
+        shown = str(value) if type(value) is int else "null" if value is None else _encode(value)
+        return f'{{"value":{shown},"lsn":{lsn},"incarnation":{incarnation}}}'.encode()
+
     def write_problem(self, problem: dict[str, Any]) -> bytes:
         """A body that is a problem. It quotes what the client sent, which may be anything."""
         if self is MSGPACK:
@@ -90,7 +114,7 @@ MSGPACK = Form("application/msgpack", "application/problem+msgpack", MsgpackCode
 _MSGPACK_TYPES = ("application/msgpack", "application/x-msgpack", "application/vnd.msgpack")
 
 
-def form_of_body(request: web.BaseRequest) -> Form:
+def form_of_body(request: WithHeaders) -> Form:
     """The form of what a client sends: msgpack if it says so, JSON whatever else it says, for
     `curl -d` and many others do not say it.
     """
@@ -100,7 +124,7 @@ def form_of_body(request: web.BaseRequest) -> Form:
     return MSGPACK if content_type.partition(";")[0].strip().lower() in _MSGPACK_TYPES else JSON
 
 
-def form_of_answer(request: web.BaseRequest) -> Form:
+def form_of_answer(request: WithHeaders) -> Form:
     """The form that a client wants to have: what it accepts first, else what it sends itself."""
     accepted = request.headers.get("Accept")
     if accepted is None or accepted == "*/*":

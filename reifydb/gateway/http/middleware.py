@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from reifydb.errors import ReifyDBError, RequestError, UnknownNameError
-from reifydb.gateway.http.answers import INCARNATION, LSN, problem_answer
+from reifydb.gateway.http.answers import INCARNATION, LSN, SERVER_NAME, problem_answer
 from reifydb.gateway.http.bodies import too_long
 from reifydb.gateway.http.exchange import ProblemError
 from reifydb.gateway.http.forms import JSON, form_of_answer
@@ -51,7 +51,7 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
             response.headers["Allow"] = error.headers["Allow"]
     if response.prepared:  # a WebSocket, or a stream: how long it lasted says nothing
         return response
-    response.headers.setdefault("Server", "reifydb")  # and not which version of what
+    response.headers.setdefault("Server", SERVER_NAME)
     if "Origin" in request.headers:
         mark_origin(request, response)
     resource = request.match_info.route.resource

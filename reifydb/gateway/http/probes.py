@@ -53,6 +53,7 @@ def _said(status: int, content: dict[str, Any]) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     """What Prometheus reads."""
-    caller(request).require("operations")
-    body = exposition(request.app[SERVER]).encode()
+    server = request.app[SERVER]
+    caller(server, request.headers).require("operations")
+    body = exposition(server).encode()
     return web.Response(body=body, headers={"Content-Type": PROMETHEUS})

@@ -11,8 +11,11 @@ from aiohttp.web_protocol import RequestHandler
 
 from reifydb.config import header_ms_max, keepalive_ms_max, sockets_max, write_ms_max
 from reifydb.errors import OperatorError, RequestError
-from reifydb.gateway.http.answers import problem_answer
+from reifydb.gateway.http.answers import SERVER_NAME, problem_answer
 from reifydb.gateway.http.forms import JSON
+from reifydb.gateway.http.lane import Lane
+from reifydb.gateway.server import Server
+from reifydb.gateway.websocket import SERVER
 from reifydb.wire.problems import problem_of
 
 _LOG = logging.getLogger("reifydb.gateway")
@@ -30,14 +33,33 @@ SETTINGS: dict[str, Any] = {
 """Of every connection."""
 
 
-class _Connection(RequestHandler):
+class Connection(RequestHandler):
     """One connection. A first request that does not come in time is not waited for, and what is
-    not HTTP is told so with a problem.
+    not HTTP is told so with a problem. Calls take the short way.
     """
 
-    __slots__ = ("_unread",)
+    __slots__ = ("_lane", "_unread")
 
     _unread: asyncio.TimerHandle | None
+
+    def __init__(self, manager: web.Server, server: Server, **settings: Any) -> None:
+        super().__init__(manager, **settings)
+        parser = "_parser" if hasattr(self, "_parser") else "_request_parser"  # before aiohttp 3.14
+        self._lane = Lane(getattr(self, parser), self, server)
+        setattr(self, parser, self._lane)
+
+    def answered(self, now_s: float) -> None:
+        """A call was answered on the short way: the next request may take its time."""
+        self._next_keepalive_close_time = now_s + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(
+                self._next_keepalive_close_time, self._process_keepalive
+            )
+
+    def _process_keepalive(self) -> None:
+        if self._lane.busy:  # aiohttp takes it for idle
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        super()._process_keepalive()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
@@ -63,6 +85,7 @@ class _Connection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """See `asyncio.Protocol`."""
+        self._lane.lost()
         super().connection_lost(exc)
         self._look_no_more()
 
@@ -102,7 +125,7 @@ class _Connection(RequestHandler):
             _LOG.error("a request failed", exc_info=exc)
             problem = problem_of(OperatorError("an internal error; the server's log has it"))
         response = problem_answer(JSON, problem, request.path)
-        response.headers["Server"] = "reifydb"
+        response.headers["Server"] = SERVER_NAME
         response.force_close()  # what follows cannot be read
         return response
 
@@ -110,8 +133,12 @@ class _Connection(RequestHandler):
 class _Connections(web.Server):
     """All connections of a server."""
 
+    def __init__(self, server: Server, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._server = server
+
     def __call__(self) -> RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
+        return Connection(self, self._server, loop=self._loop, **self._kwargs)
 
     def connection_made(
         self,
@@ -130,6 +157,7 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
         return _Connections(
+            self.app[SERVER],
             made.request_handler,
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,

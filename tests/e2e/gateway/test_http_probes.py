@@ -47,7 +47,11 @@ async def test_metrics_count_calls_by_outcome_and_time_them() -> None:
         assert found["reifydb_batch_calls_sum"] == 3
         assert found["reifydb_lsn"] == client.db.lsn
         assert found['reifydb_table_rows{table="account"}'] == 2
-        assert found["reifydb_state_bytes"] > 0
+        memory = client.db.memory("account")
+        parts = {"rows": memory.rows, "indexes": memory.primary_key}
+        for part, size in parts.items():
+            assert found[f'reifydb_table_bytes{{table="account",part="{part}"}}'] == size > 0
+        assert found["reifydb_state_bytes"] > memory.total
         assert found["reifydb_connections"] == 0
         route = 'method="POST",route="/v1/call/{transition}"'
         assert found[f'reifydb_http_requests_total{{{route},status="404"}}'] == 1

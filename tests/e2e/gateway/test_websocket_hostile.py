@@ -14,7 +14,8 @@ import msgpack
 import pytest
 
 import reifydb
-from reifydb.config import frame_messages_max, ws_frame_bytes_max
+from reifydb.config import frame_messages_max, walks_max, ws_frame_bytes_max
+from reifydb.database.outbox import Phase
 from tests.e2e.gateway.http_client import Client, bank, served
 from tests.e2e.gateway.ws_client import JSON, MSGPACK, PATIENCE_S, PROTOCOLS, Socket, connected
 
@@ -236,6 +237,62 @@ async def test_readers_that_never_read_hold_up_nobody() -> None:
             assert client.server.service.feeds.count == 0
 
 
+async def test_readers_that_never_read_give_their_walks_to_those_who_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("reifydb.gateway.feeds.walk_stall_ms_max", 300)
+    with reifydb.open(":memory:", options=reifydb.Options(reserve_bytes=4096)) as db:
+        db.execute("create table big (id int primary key, body text not null)")
+        with db.transaction() as tx:
+            tx.insert_many("big", [{"id": n, "body": "x" * 65_536} for n in range(100)])
+        walks = db._subscriptions._walks
+        async with served(db) as client:
+            subscribe = '["subscribe",1,"big"]'
+            hostile = [await never_reads(client, subscribe) for _ in range(walks_max)]
+            async with asyncio.timeout(PATIENCE_S):
+                while sum(connection.full for connection in client.server.connections) < walks_max:
+                    await asyncio.sleep(0.001)
+            assert len(walks) == walks_max
+            async with connected(client) as good, connected(client) as other:
+                for socket in (good, other):
+                    await socket.ask("subscribe", 1, "big")
+                for socket in (good, other):
+                    ids: list[int] = []
+                    while (message := await socket.next())[0] != "ready":
+                        ids += [entry[1][0] for entry in message[2]]
+                    assert ids == list(range(100))
+                assert walks_max - 2 <= len(walks) < walks_max
+            # Who reads again after it had to give way begins anew, and has all of it in the end.
+            stuck = client.server.service.feeds._stuck
+            assert len(stuck) == len(walks)
+            gave_way = {
+                connection._transport.get_extra_info("peername")
+                for connection in client.server.connections
+                for feed in client.server.service.feeds._feeds[connection].values()
+                if feed.outbox.phase is Phase.NEEDS_SNAPSHOT and connection._transport is not None
+            }
+            reader = next(raw for raw in hostile if raw.getsockname() in gave_way)
+            text = await read_all(reader, b'["ready",1')
+            assert text.index(b'["restart",1') < text.rindex(b'["page",1')
+            rows = text[text.index(b'["restart",1') :].count(b"x" * 65_536)
+            assert rows == 100
+            for raw in hostile:
+                raw.close()
+            await gone(client, 0)
+            assert not stuck
+            assert not walks
+            assert client.server.service.feeds.count == 0
+
+
+async def read_all(raw: sockets.socket, until: bytes) -> bytes:
+    """What comes until these bytes have."""
+    loop, found = asyncio.get_running_loop(), bytearray()
+    async with asyncio.timeout(10):
+        while until not in found[-1_000:]:
+            found += await loop.sock_recv(raw, 1 << 20)
+    return bytes(found)
+
+
 @both
 async def test_many_idle_connections_hold_up_nobody(protocol: str) -> None:
     async with others_are_served(protocol) as (client, hostile):
@@ -277,6 +334,34 @@ async def test_connections_that_do_not_say_who_they_are_are_closed(
     async with bank() as client:
         client.server.tokens.make("someone", ["call"])
         async with connected(client, greeted=False) as socket:
+            assert (await socket.next())[2]["code"] == "unauthenticated"
+            assert await socket.closed() == 4401
+
+
+@pytest.mark.parametrize(
+    "again", ['["hello", 5]', '["hello", {"token": 5}]', '["hello", {"ack": "x"}]', "[5]", "ping"]
+)
+async def test_who_says_wrongly_who_it_is_gains_no_time(
+    again: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reifydb.gateway.websocket.HELLO_S", 0.3)
+    async with bank() as client:
+        client.server.tokens.make("someone", ["call"])
+        async with connected(client, greeted=False) as socket:
+
+            async def insist() -> None:
+                with contextlib.suppress(ConnectionError):
+                    while True:
+                        await (socket.raw.ping() if again == "ping" else socket.raw.send_str(again))
+                        await asyncio.sleep(0.05)
+
+            insisting = asyncio.create_task(insist())
+            began_s = asyncio.get_running_loop().time()
+            assert await socket.closed() == 4401
+            assert asyncio.get_running_loop().time() - began_s < 2
+            insisting.cancel()
+        async with connected(client, greeted=False) as socket:
+            await socket.send(["hello", {"token": "rdb_wrong"}])
             assert (await socket.next())[2]["code"] == "unauthenticated"
             assert await socket.closed() == 4401
 

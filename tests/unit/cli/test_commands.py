@@ -190,7 +190,11 @@ def test_describe(run: Run, bank: Path) -> None:
     assert run("describe", bank, "bank.total")[1] == "bank.total() -> int, a query\n"
     out = run("describe", bank, "account")[1]
     assert [line.split() for line in out.splitlines()][1] == ["id", "int", "primary", "key"]
-    assert json.loads(run("describe", bank, "account", "--json")[1])["key"] == ["id"]
+    found = json.loads(run("describe", bank, "account", "--json")[1])
+    assert found["key"] == ["id"]
+    rows, taken = found["rows"], found["bytes"]
+    said = f"{rows} rows, {taken['rows']} bytes; primary key, {taken['primary_key']} bytes"
+    assert out.splitlines()[-1] == said
     assert run("describe", bank, "acount")[2].endswith("(did you mean 'account'?)\n")
 
 

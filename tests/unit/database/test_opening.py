@@ -131,14 +131,15 @@ def test_a_database_is_open_once_at_a_time(folder: Path) -> None:
             with pytest.raises(reifydb.LockedError) as caught:
                 reifydb.open(path, options=SMALL)
             assert caught.value.pid == os.getpid()
+            assert caught.value.path == str(folder)
+            assert str(caught.value).startswith(f"{folder} is in use by process {os.getpid()}")
             assert "one process opens a database at a time" in str(caught.value)
         script = f"import reifydb; reifydb.open({str(folder)!r})"
         other = subprocess.run(
             [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True
         )
         assert other.returncode == 1
-        assert f"LockedError: {folder}" in other.stderr
-        assert f"in use by process {os.getpid()}" in other.stderr
+        assert f"LockedError: {folder} is in use by process {os.getpid()}" in other.stderr
         db.call("bank.transfer", 1, 2, 3)
         db.verify()
     with reifydb.open(folder, options=SMALL) as db:

@@ -74,6 +74,7 @@ def test_a_second_handle_in_one_process_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LockedError) as caught:
         open_log(str(tmp_path), OPTIONS)
     assert caught.value.pid == os.getpid()
+    assert caught.value.path == str(tmp_path)
     log.close()
     open_log(str(tmp_path), OPTIONS).close()
 

@@ -9,6 +9,7 @@ from itertools import product
 import pytest
 
 import reifydb
+from reifydb.config import program_instructions_max, program_registers_max
 from tests.unit.engine.programs import (
     BOOL,
     FLOAT,
@@ -210,6 +211,17 @@ def test_a_head_that_is_wrong(run: Evaluator) -> None:
             broken[place] = wrong
             with pytest.raises(RefusedError):
                 run.run_bytes(bytes(broken), bytes([8, *bytes(7)]))
+
+
+def test_the_longest_program(run: Evaluator) -> None:
+    steps = [("add", 1, 1, 0)] * program_instructions_max
+    registers = program_registers_max
+    program = Program(
+        [("move", 1, 0), *steps[1:]], [(INT, 1)], outputs=[(1, INT)], registers=registers
+    )
+    assert run(program) == (program_instructions_max,)
+    program.instructions = [*program.instructions, ("move", 1, 0)]
+    refused(run, program)
 
 
 def test_a_program_that_is_cut_or_too_long(run: Evaluator) -> None:

@@ -297,7 +297,7 @@ def test_entries_can_stand_among_other_messages(codec: Codec) -> None:
     def as_text(op: int, key: list[Any], row: list[Any] | None) -> Any:
         return [op, key, row and [row[0], row[1].decode()]]
 
-    message = codec.stream(["page", 1], codec.entries(_Chunk, as_text))
+    message = codec.join(codec.begin("page", 1, 1), codec.end([], codec.entries(_Chunk, as_text)))
     row = [5, "x"] if codec.dialect is PLAIN else [5, b"x"]
     expected = ["page", 1, [[1, [5], row], [0, [6], None]]]
     assert codec.decode(codec.encode([message])) == expected
