@@ -692,9 +692,21 @@ pub fn commit() bool {
         }
     }
     const any = record.end();
+    if (!any) untouch(lsn);
     if (listened_to) tellListeners();
     sweep();
     return any;
+}
+
+/// The tables came to nothing, but a view was read in between: its rows are new versions of what they were.
+noinline fn untouch(lsn: u64) void {
+    for (undo[0..undo_len]) |entry| switch (entry.kind) {
+        .insert, .update, .delete => {
+            const table = entry.subject.table;
+            if (table.last_lsn == lsn) table.last_lsn = table.previous_lsn;
+        },
+        else => {},
+    };
 }
 
 /// What an entry comes to at the end, if it is the one that says what has become of its key: each key that has changed

@@ -117,3 +117,19 @@ def test_a_snapshot_of_a_view_has_keys_that_are_not_shown_and_null(db: Database)
         assert isinstance(second, reifydb.Snapshot)
         assert second.keys == [("a", 0), ("b", 1), (None, 0), (None, 1)]
         assert [row["n"] for row in second.rows] == [1, 1, 1, 2]
+
+
+def test_a_transaction_that_comes_to_nothing_is_none_for_subscribers_of_views(db: Database) -> None:
+    db.execute("create view v as select count(*) as n from a")
+    with db.subscribe("v") as changes:
+        changes.get(0)
+        with db.transaction() as tx:
+            tx.insert("a", {"id": 1, "x": 1})
+            assert list(tx.scan("v")) == [{"n": 1}]
+            tx.delete("a", 1)
+        known = db.position
+        with db.transaction() as tx:
+            tx.insert("a", {"id": 2, "x": 1})
+        delta = changes.get(0)
+        assert isinstance(delta, reifydb.Delta)
+        assert delta.previous_lsn <= known.lsn
