@@ -16,7 +16,6 @@ from reifydb.database.tables import TableHandle
 from reifydb.database.views import Views
 from reifydb.engine.catalog import Table
 from reifydb.errors import LimitError, SchemaError, UnknownNameError
-from reifydb.sql.checks import checks_of_column, renamed_checks
 from reifydb.sql.create_table import index_of
 from reifydb.sql.statements import (
     AddColumn,
@@ -141,7 +140,10 @@ class SchemaChange:
         columns = list(table.columns)
         columns[position] = replace(columns[position], name=statement.name)
         renamed = replace(table, columns=tuple(columns))
-        renamed = replace(renamed, checks=renamed_checks(table, renamed))
+        if table.checks:
+            from reifydb.sql.checks import renamed_checks  # loads the parser
+
+            renamed = replace(renamed, checks=renamed_checks(table, renamed))
         # Names are not the kernel's, but subscribers must learn that these have changed.
         self._state.alter_table(renamed)
 
@@ -152,7 +154,11 @@ class SchemaChange:
         place = table.places[position]
         problems = ["it is in the primary key"] if position in table.key else []
         problems += [f"index {i.name} has it" for i in table.indexes if position in i.columns]
-        problems += [f"check {name} has it" for name in checks_of_column(table, statement.column)]
+        if table.checks:
+            from reifydb.sql.checks import checks_of_column
+
+            found = checks_of_column(table, statement.column)
+            problems += [f"check {name} has it" for name in found]
         what = f"column {table.name}.{statement.column}"
         if problems:
             self._refuse(f"{what} cannot be dropped", problems)
