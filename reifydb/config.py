@@ -172,6 +172,16 @@ then it begins anew when it reads again."""
 scan_rows_max = 10_000
 """Rows of one scan over the wire: a client asks for the next ones."""
 
+query_bytes_max = 64 * 1024
+"""SQL text of one query over the wire, in UTF-8: the parser takes up to 0.3 s for it, in which
+nobody else is served."""
+
+answer_rows_max = 10_000
+"""Rows of one query's answer over the wire."""
+
+answer_bytes_max = 4 * MIB
+"""The same in bytes of the kernel's rows. It is made on the thread that serves everyone."""
+
 client_waiting_max = 100_000
 """Requests of one client that wait to be sent: for a connection, or for answers to others."""
 

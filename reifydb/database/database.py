@@ -26,7 +26,7 @@ from reifydb.database.modules import Module
 from reifydb.database.outcomes import Outcomes
 from reifydb.database.packed import check_packed, not_run, pieces
 from reifydb.database.positions import Position
-from reifydb.database.queries import Queries, Values
+from reifydb.database.queries import Queries, Terms, Values
 from reifydb.database.registry import Registry
 from reifydb.database.rows import Rows
 from reifydb.database.scans import scan_request
@@ -505,6 +505,14 @@ class Database:
             self._turns.settle()
             self._check_open()
             return self._queries.run(sql, params)
+
+    def _query_on_terms(self, sql: str, params: object, terms: Terms) -> Rows:
+        """See `Queries.run_on_terms`: for the server."""
+        self._turns.prepare()
+        with self._turns.lock:
+            self._turns.settle()
+            self._check_open()
+            return self._queries.run_on_terms(sql, params, terms)
 
     def subscribe(self, table: str, *, since: Position | None = None) -> Changes:
         """Listens to a table: a snapshot of it, then what each commit changes in it.

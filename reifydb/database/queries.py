@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reifydb.config import queries_kept_max
@@ -11,7 +12,7 @@ from reifydb.database.expressions import query_refusal
 from reifydb.database.rows import Rows
 from reifydb.engine.catalog import Column, Table
 from reifydb.engine.rows import row_codec
-from reifydb.errors import RequestError
+from reifydb.errors import LimitError, RequestError
 
 if TYPE_CHECKING:
     from reifydb.database.state import State
@@ -31,29 +32,45 @@ Values = Mapping[str, object] | Sequence[object]
 """Values of a query's parameters: by name, or in their order."""
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for a query of somebody who may not ask for everything.
+
+    Attributes:
+        may_read: Refuses, with an exception, a table or view that the query names, before anything
+            is said of it.
+        read: Makes of what was given for the parameters their values.
+        rows_max, bytes_max: Of the answer, under the names of their limits.
+    """
+
+    may_read: Callable[[str], None]
+    read: Callable[[Prepared, object], Values | None]
+    rows_max: tuple[str, int]
+    bytes_max: tuple[str, int]
+
+
 class Prepared:
     """A query whose plan the kernel keeps; or one that needs tables of its own, made each time.
 
     Attributes:
         number: The kernel's for it; None: it is assembled anew each time.
         catalog: What it was planned for; when that is another one, it is planned anew.
+        named: The tables and views that it names.
+        parameters: Its parameters as columns.
     """
 
-    def __init__(self, sql: str, query: Query, catalog: Catalog) -> None:
-        self.sql, self.query, self.catalog = sql, query, catalog
+    def __init__(self, sql: str, query: Query, catalog: Catalog, named: frozenset[str]) -> None:
+        self.sql, self.query, self.catalog, self.named = sql, query, catalog, named
         self.number: int | None = None
         self.encoded: Encoded | None = _planned(query)
         self.columns: tuple[Column, ...] = query.columns
         self.names = query.parameter_names
         self._kinds = query.parameters
-        self._parameters = row_codec(
-            [
-                _parameter(kind, name, i)
-                for i, (kind, name) in enumerate(zip(self._kinds, self.names, strict=True))
-            ],
-            what="the query",
-            arguments=True,
-        )
+        self.parameters = [
+            _parameter(kind, name, i)
+            for i, (kind, name) in enumerate(zip(self._kinds, self.names, strict=True))
+        ]
+        self._parameters = row_codec(self.parameters, what="the query", arguments=True)
         self.rows = row_codec(query.columns, what="the answer")
         self._limit, self._offset = query.limit, query.offset
         self._plain = self._limit is None and self._offset is None
@@ -139,6 +156,30 @@ def _number(said: Constant | Parameter | None, values: Sequence[object], what: s
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """One run of a query: the parameters as the kernel takes them, and what is wanted."""
+
+    packed: bytes
+    limit: int
+    offset: int
+    bytes_max: tuple[str, int] | None
+
+    def check(self, size: int) -> None:
+        """Refuses an answer of so many bytes when that is too much."""
+        if self.bytes_max is not None and size > self.bytes_max[1]:
+            raise _too_much(f"more than {self.bytes_max[1]:,} bytes", *self.bytes_max)
+
+
+def _too_much(what: str, limit: str, value: int) -> LimitError:
+    return LimitError(
+        f"the query's answer has {what}",
+        limit=limit,
+        value=value,
+        hint="ask for fewer: where …, limit …",
+    )
+
+
 class Queries:
     """The queries that one database has run lately."""
 
@@ -147,8 +188,12 @@ class Queries:
         self._kept: OrderedDict[str, Prepared] = OrderedDict()
         self._free = list(range(queries_kept_max - 1, -1, -1))
 
-    def prepare(self, sql: str) -> Prepared:
+    def prepare(self, sql: str, may_read: Callable[[str], None] | None = None) -> Prepared:
         """A query ready to run: planned before, or now.
+
+        Args:
+            sql: Its text.
+            may_read: See `Terms`.
 
         Raises:
             SqlError: It cannot be parsed, is not supported, or does not fit the tables.
@@ -156,15 +201,26 @@ class Queries:
         found = self._kept.get(sql)
         if found is not None:
             if found.catalog is self._state.catalog:
+                if may_read is not None:
+                    for name in sorted(found.named):
+                        may_read(name)
                 return found
             self._drop(sql)
-        return self._plan(sql)
+        return self._plan(sql, may_read)
 
-    def _plan(self, sql: str) -> Prepared:
+    def _plan(self, sql: str, may_read: Callable[[str], None] | None) -> Prepared:
         from reifydb.sql.query_reader import read_query
 
         catalog = self._state.catalog
-        made = Prepared(sql, read_query(sql, catalog.visible_table, None), catalog)
+        named: set[str] = set()
+
+        def table(name: str) -> Table | None:
+            if may_read is not None:
+                may_read(name)
+            named.add(name)
+            return catalog.visible_table(name)
+
+        made = Prepared(sql, read_query(sql, table, None), catalog, frozenset(named))
         if made.encoded is not None:
             if not self._free:
                 self._drop(next(iter(self._kept)))
@@ -188,46 +244,64 @@ class Queries:
     def run(self, sql: str, params: Values | None) -> Rows:
         """Runs a query over what is there."""
         prepared = self.prepare(sql)
+        return self._run(prepared, params, NO_LIMIT, None)
+
+    def run_on_terms(self, sql: str, params: object, terms: Terms) -> Rows:
+        """The same for somebody who may not ask for everything.
+
+        Raises:
+            LimitError: The answer is larger than the terms say.
+        """
+        prepared = self.prepare(sql, terms.may_read)
+        limit, rows_max = terms.rows_max
+        found = self._run(prepared, terms.read(prepared, params), rows_max + 1, terms.bytes_max)
+        if len(found) > rows_max:
+            raise _too_much(f"more than {rows_max:,} rows", limit, rows_max)
+        return found
+
+    def _run(
+        self,
+        prepared: Prepared,
+        params: Values | None,
+        rows_max: int,
+        bytes_max: tuple[str, int] | None,
+    ) -> Rows:
         values = prepared.given(params)
         limit, offset = prepared.window(values)
         packed = prepared.encode(values)
+        ask = _Ask(packed, min(limit, rows_max), offset, bytes_max)
         if prepared.number is None:
-            return Rows(prepared.columns, self._assembled(prepared, packed, limit, offset))
+            return Rows(prepared.columns, self._assembled(prepared, ask))
         assert prepared.encoded is not None
         return Rows(
-            prepared.columns,
-            self._answer(prepared.number, prepared.encoded, prepared, packed, limit, offset),
+            prepared.columns, self._answer(prepared.number, prepared.encoded, prepared, ask)
         )
 
     def _answer(
-        self,
-        number: int,
-        encoded: Encoded,
-        prepared: Prepared,
-        packed: bytes,
-        limit: int,
-        offset: int,
+        self, number: int, encoded: Encoded, prepared: Prepared, ask: _Ask
     ) -> list[tuple[object, ...]]:
-        kernel = self._kernel
+        kernel, packed = self._kernel, ask.packed
         kernel.input[: len(packed)] = packed
-        length = kernel.call["run_query"](number, len(packed), limit, offset)
+        length = kernel.call["run_query"](number, len(packed), ask.limit, ask.offset)
         found: list[tuple[object, ...]] = []
+        size = 0
         try:
             while length & MORE_FOLLOWS and length > 0:
+                size += length ^ MORE_FOLLOWS
+                ask.check(size)
                 found += prepared.rows.decode_many(bytes(kernel.output[: length ^ MORE_FOLLOWS]))
                 length = kernel.call["query_page"]()
         except BaseException:
             kernel.call["end_query"]()
             raise
         if length > 0:
+            ask.check(size + length)
             found += prepared.rows.decode_many(kernel.output[:length])
         elif length < 0:
             raise query_refusal(length, kernel.control, encoded, prepared.sql)
         return found
 
-    def _assembled(
-        self, prepared: Prepared, packed: bytes, limit: int, offset: int
-    ) -> list[tuple[object, ...]]:
+    def _assembled(self, prepared: Prepared, ask: _Ask) -> list[tuple[object, ...]]:
         """The answer of a query that needs tables of its own: they are made as those of a view are,
         and go again. O(rows of the tables).
         """
@@ -236,7 +310,7 @@ class Queries:
         from reifydb.views.planner import Planner
 
         state, call = self._state, self._kernel.call
-        query = prepared.with_values(packed)
+        query = prepared.with_values(ask.packed)
         parts, select = assemble(query, state.catalog.next_number)
         encoded = encode(Planner(select).query())
         made: list[int] = []
@@ -256,7 +330,9 @@ class Queries:
                 self._drop(next(sql for sql, one in self._kept.items() if one.number is not None))
             self._define(self._free[-1], encoded, prepared.sql)
             try:
-                return self._answer(self._free[-1], encoded, prepared, NO_PARAMETERS, limit, offset)
+                return self._answer(
+                    self._free[-1], encoded, prepared, replace(ask, packed=NO_PARAMETERS)
+                )
             finally:
                 call["forget_query"](self._free[-1])
         finally:

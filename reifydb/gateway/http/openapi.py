@@ -59,6 +59,8 @@ def describe(server: Server, session: Session) -> Json:
         if isinstance(handle, WasmTransition) and session.may("call", name):
             paths[f"/v1/call/{name}"] = {"post": _call(handle)}
     schemas: Json = {"problem": _PROBLEM}
+    if session.grant is not None and session.grant.may_some("read"):
+        paths["/v1/query"] = {"post": _QUERY}
     for name, table in sorted(db.tables.items()):
         operations = _table(table, session)
         if any(operations.values()):
@@ -276,6 +278,47 @@ def _fixed(what: str, about: str, *, content_type: str | None = None) -> Json:
         found["requestBody"] = {"content": {content_type: {}}}
     return found
 
+
+_QUERY: Json = {
+    "operationId": "query",
+    "summary": "The answer to a `select`.",
+    "parameters": [_ACK],
+    "requestBody": _body(
+        {
+            "type": "object",
+            "required": ["sql"],
+            "properties": {
+                "sql": {"type": "string"},
+                "params": {
+                    "oneOf": [{"type": "object"}, {"type": "array"}],
+                    "description": "Values of `:name`, or of `?` and `$1`.",
+                },
+            },
+            "additionalProperties": False,
+        }
+    ),
+    "responses": _responses(
+        {
+            "type": "object",
+            "required": ["columns", "rows"],
+            "properties": {
+                "columns": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["name", "type", "nullable"],
+                        "properties": {
+                            "name": {"type": "string"},
+                            "type": {"type": "string"},
+                            "nullable": {"type": "boolean"},
+                        },
+                    },
+                },
+                "rows": {"type": "array", "items": {"type": "array"}},
+            },
+        }
+    ),
+}
 
 _TOKEN = {"name": "token", "in": "path", "required": True, "schema": {"type": "string"}}
 _MODULE = {"name": "module", "in": "path", "required": True, "schema": {"type": "string"}}

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from reifydb.gateway.http import calls, logs, modules, openapi, probes, schema, tables, tokens
+from reifydb.gateway.http import (
+    calls,
+    logs,
+    modules,
+    openapi,
+    probes,
+    queries,
+    schema,
+    tables,
+    tokens,
+)
 
 ROUTES = [
     web.post("/v1/call/{transition}", calls.call),
     web.post("/v1/batch", calls.batch),
+    web.post("/v1/query", queries.query),
     web.get("/v1/tables", tables.tables),
     web.get("/v1/tables/{table}", tables.rows),
     web.post("/v1/tables/{table}", tables.insert),
