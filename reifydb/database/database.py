@@ -26,9 +26,9 @@ from reifydb.database.modules import Module
 from reifydb.database.outcomes import Outcomes
 from reifydb.database.packed import check_packed, not_run, pieces
 from reifydb.database.positions import Position
-from reifydb.database.queries import Queries, Terms, Values
+from reifydb.database.queries import Queries, Terms
 from reifydb.database.registry import Registry
-from reifydb.database.rows import Rows
+from reifydb.database.rows import Rows, Values
 from reifydb.database.scans import scan_request
 from reifydb.database.schema import SchemaChange
 from reifydb.database.schema_turn import SchemaTurn

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from reifydb.config import queries_kept_max
 from reifydb.database.expressions import query_refusal
-from reifydb.database.rows import Rows
+from reifydb.database.rows import Rows, Values
 from reifydb.engine.catalog import Column, Table
 from reifydb.engine.rows import row_codec
 from reifydb.errors import LimitError, RequestError
@@ -27,9 +27,6 @@ MORE_FOLLOWS = 1 << 40
 
 NO_PARAMETERS = (8).to_bytes(8, "little")
 """A row of no columns."""
-
-Values = Mapping[str, object] | Sequence[object]
-"""Values of a query's parameters: by name, or in their order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,17 @@
-"""The answer to a query."""
+"""What a query takes and what it gives."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import overload
 
 from reifydb.engine.catalog import Column
 from reifydb.errors import RequestError
 
 Row = dict[str, object]
+
+Values = Mapping[str, object] | Sequence[object]
+"""Values of a query's parameters: by name, or in their order."""
 
 SHOWN_MAX = 20
 """Rows that are printed of an answer, and characters of a value."""

@@ -11,8 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from reifydb.config import cursors_max
-from reifydb.database.queries import Values
-from reifydb.database.rows import Rows
+from reifydb.database.rows import Rows, Values
 from reifydb.database.scans import Scan, scan_request
 from reifydb.database.tables import TableHandle
 from reifydb.database.transitions import OUTCOME_BYTES, PythonTransition, WasmTransition

@@ -12,8 +12,8 @@ from typing import Any
 
 from reifydb.config import answer_bytes_max, answer_rows_max, query_bytes_max
 from reifydb.database import Database
-from reifydb.database.queries import Prepared, Terms, Values
-from reifydb.database.rows import Rows
+from reifydb.database.queries import Prepared, Terms
+from reifydb.database.rows import Rows, Values
 from reifydb.engine.catalog import Column, Type
 from reifydb.errors import ForbiddenError, LimitError, RequestError
 from reifydb.gateway.session import Session

@@ -1,4 +1,4 @@
-"""Queries over HTTP and WebSocket: values of every type, who may read what, and what is too much."""
+"""Queries over HTTP and WebSocket: values of every type, who may read what, what is too much."""
 
 from __future__ import annotations
 
