@@ -173,6 +173,45 @@ const values: Scenario = async (ground) => {
   db.close();
 };
 
+const queries: Scenario = async (ground) => {
+  const db = await open(ground);
+  const id = nextId++;
+  const row = {
+    id,
+    b: true,
+    f: 2 ** 40,
+    t: "世界",
+    d: Uint8Array.of(0, 255),
+    at: Timestamp.of("2024-01-31T12:00:00.123456Z"),
+    price: "12.50",
+    u: "12345678-9abc-def0-1234-56789abcdef0",
+    j: { $json: 1, a: [1, 2.5, null, 2 ** 40] },
+    big: 2n ** 62n,
+  };
+  await db.insert("everything", row);
+  for (const [name, value] of Object.entries(row)) {
+    const sql = `select * from everything where id = :id and ${name} = :value`;
+    const found = await db.query<typeof row>(sql, { id, value });
+    same([...found], [row]);
+    check(found[0]?.at instanceof Timestamp, "a timestamp is read as one");
+    same((await db.query(`select id from everything where ${name} = ?`, [null])).length, 0);
+  }
+  for (const j of [JSON_NULL, { $json: null }, "null", 0, false, []] as JsonValue[]) {
+    await db.update("everything", { id, j });
+    same([...(await db.query("select j from everything where id = $1 and j = $2", [id, j]))], [{ j }]);
+  }
+  const { columns } = await db.query("select price * 2 as twice from everything where id = -1");
+  same(columns, [{ name: "twice", type: "decimal(11,2)", nullable: true }]);
+  const error = await refused("sql", db.query("select frob from everything"));
+  same([error.facts.line, error.facts.column], [1, 8]);
+  await refused("expression", db.query("select 1 / (id - id) as x from everything where id = ?", [id]));
+  await refused("wrong_type", db.query("select id from everything where id = ?", ["x"]));
+  await refused("wrong_type", db.query("select id from everything where f = ?", [Number.NaN]));
+  await refused("bad_request", db.query("select id from everything where id = ?"));
+  await db.delete("everything", [id]);
+  db.close();
+};
+
 const calls: Scenario = async (ground) => {
   const { Class, frames } = cuttable(ground);
   const db = await open(ground, { WebSocket: Class });
@@ -393,6 +432,7 @@ const altering: Scenario = async (ground) => {
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "every type of value is read and written": values,
+  "queries take and give every type of value": queries,
   "calls are typed, pipelined and refused": calls,
   "rows are read by key and range, and written": tables,
   "subscriptions tell a snapshot and then every change": subscriptions,
