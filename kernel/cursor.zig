@@ -19,6 +19,9 @@ pub const flag_upper: u32 = 2;
 pub const flag_lower_exclusive: u32 = 4;
 pub const flag_upper_exclusive: u32 = 8;
 pub const flag_descending: u32 = 16;
+/// The bound that the cursor starts at is a whole place: of a secondary index its columns, then the primary key.
+pub const flag_place: u32 = 32;
+pub const flags_of_guests: u32 = 31;
 
 const Cursor = struct {
     open: bool = false,
@@ -76,7 +79,7 @@ pub fn begin() void {
 /// Opens a cursor over an index, by default the primary key. `bounds`: the lower, then the upper key or key prefix, as
 /// `flags` say.
 pub fn open(binding: *const Binding, index: ?*Index, flags: u32, bounds: []const u8, limit: u64) Error!u32 {
-    if (flags > 31) return error.InvalidRow;
+    if (flags > 63) return error.InvalidRow;
     const number = for (&cursors, 0..) |*cursor, i| {
         if (i >= open_count or !cursor.open) break i;
     } else return error.LimitReached;
@@ -96,7 +99,10 @@ pub fn open(binding: *const Binding, index: ?*Index, flags: u32, bounds: []const
         const buffer = if (is_start) &cursor.from else &cursor.end;
         const len = if (is_start) &cursor.from_len else &cursor.end_len;
         len.* = 0;
-        if (flags & bound != 0) len.* = try boundKey(binding, index, bounds, &at, buffer);
+        if (flags & bound != 0) len.* = if (is_start and flags & flag_place != 0)
+            try placeKey(binding, index, bounds, &at, buffer)
+        else
+            try boundKey(binding, index, bounds, &at, buffer);
     }
     if (at != bounds.len) return error.InvalidRow;
     cursor.strictly = flags & first != 0 and flags & (first << 2) != 0;
@@ -106,6 +112,27 @@ pub fn open(binding: *const Binding, index: ?*Index, flags: u32, bounds: []const
     cursor.nested = nested;
     if (number == open_count) open_count += 1;
     return @intCast(number);
+}
+
+/// The key of the row that stands, or stood, at a place.
+fn placeKey(binding: *const Binding, index: ?*Index, bounds: []const u8, at: *usize, out: *key.Buffer) Error!usize {
+    const one = index orelse return boundKey(binding, null, bounds, at, out);
+    const table = binding.table;
+    if (bounds.len < at.* + row_format.head_bytes) return error.InvalidRow;
+    const count = one.types.len + table.key_types.len;
+    var types: [2 * layout.columns_max]row_format.Type = undefined;
+    @memcpy(types[0..one.types.len], one.types);
+    @memcpy(types[one.types.len..count], table.key_types);
+    const row: Row = .{ .at = @intFromPtr(bounds.ptr) + at.* };
+    if (row.columns() != count) return error.InvalidRow;
+    var column: u32 = 0;
+    const checked = try row_format.checkCanonical(bounds[at.*..], types[0..count], &column);
+    for (0..count) |i| {
+        const nullable = i < one.types.len and one.secondary.nullable[i];
+        if (!nullable and checked.row.isNull(i)) return error.NotNull;
+    }
+    at.* += checked.source_bytes;
+    return key.encodePlace(one.tree.shape, checked.row, out);
 }
 
 fn boundKey(binding: *const Binding, index: ?*Index, bounds: []const u8, at: *usize, out: *key.Buffer) Error!usize {
@@ -129,7 +156,7 @@ fn boundKey(binding: *const Binding, index: ?*Index, bounds: []const u8, at: *us
         }
     }
     at.* += checked.source_bytes;
-    if (index) |one| return key.encodeBound(one.tree.shape, checked.row, out);
+    if (index) |one| return key.encodeBound(one.tree.shape, columns, checked.row, out);
     return key.encode(table.keyShape(), columns, checked.row, out);
 }
 

@@ -92,6 +92,7 @@ export fn guest_scan(number: u32, index: u32, flags: u32, length: u32, limit: u3
     const binding = bindingOf(number) catch |err| return layout.codeOf(err);
     if (index > binding.indexes.len) return layout.codeOf(error.NoRelation);
     const walked = if (index == 0) null else binding.indexes[index - 1];
+    if (flags > cursor.flags_of_guests) return layout.codeOf(error.InvalidRow);
     views.see(binding.table) catch |err| return layout.codeOf(err);
     const opened = cursor.open(binding, walked, flags, staged(length), limit) catch |err| return layout.codeOf(err);
     return @intCast(opened);

@@ -95,10 +95,28 @@ pub fn encodeSecondary(shape: Shape, row: Row, out: *Buffer) error{KeyTooLong}!E
     return .{ .len = at, .exclusive = false };
 }
 
-/// Encodes a bound: a row of the first few columns of a secondary index.
-pub fn encodeBound(shape: Shape, row: Row, out: *Buffer) error{KeyTooLong}!usize {
+/// Encodes a place: a row of the columns of a secondary index, then of the primary key. The same key as
+/// `encodeSecondary` makes of a whole row.
+pub fn encodePlace(shape: Shape, row: Row, out: *Buffer) error{KeyTooLong}!usize {
+    const secondary = shape.secondary.?;
+    const count = shape.types.len;
+    var at = try encodeBound(shape, count, row, out);
+    const has_null = for (0..count) |i| {
+        if (row.isNull(i)) break true;
+    } else false;
+    if (secondary.unique and !has_null) return at;
+    const end = at + layout.key_bytes_max;
+    for (secondary.primary.types, 0..) |kind, i| {
+        const nullable = if (secondary.primary.nullable) |flags| flags[i] else false;
+        at = try encodeNullable(kind, row, count + i, nullable, row.isNull(count + i), at, end, out);
+    }
+    return at;
+}
+
+/// Encodes a bound: a row of the first `count` columns of a secondary index.
+pub fn encodeBound(shape: Shape, count: usize, row: Row, out: *Buffer) error{KeyTooLong}!usize {
     var at: usize = 0;
-    for (shape.types[0..row.columns()], shape.secondary.?.nullable[0..row.columns()], 0..) |kind, nullable, i| {
+    for (shape.types[0..count], shape.secondary.?.nullable[0..count], 0..) |kind, nullable, i| {
         at = try encodeNullable(kind, row, i, nullable, row.isNull(i), at, layout.key_bytes_max, out);
     }
     return at;

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from reifydb.database.positions import Position
     from reifydb.database.table_memory import TableMemory
     from reifydb.database.transaction import Transaction
-    from reifydb.database.typed import Calls, TypedTable
+    from reifydb.database.typed import AsyncCalls, Calls, TypedTable
     from reifydb.engine.json_values import JSON_NULL, Json
 
 __version__ = "0.1.0.dev0"
@@ -40,6 +40,7 @@ __all__ = [
     "JSON_NULL",
     "AsyncChanges",
     "AsyncDatabase",
+    "AsyncCalls",
     "Calls",
     "Change",
     "Changes",
@@ -85,6 +86,7 @@ _LAZY = {
     "Outcomes": ("reifydb.database.outcomes", "Outcomes"),
     "TableMemory": ("reifydb.database.table_memory", "TableMemory"),
     "Transaction": ("reifydb.database.transaction", "Transaction"),
+    "AsyncCalls": ("reifydb.database.typed", "AsyncCalls"),
     "Calls": ("reifydb.database.typed", "Calls"),
     "TypedTable": ("reifydb.database.typed", "TypedTable"),
 }

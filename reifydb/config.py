@@ -147,14 +147,14 @@ guest_readers_max = 16
 """Clients that follow the lines of guests."""
 
 page_bytes_max = 4 * MIB
-"""Rows of one page over HTTP, which ends with the row that reaches it, or of one `scan` over
-WebSocket, which is refused beyond it. One row has up to 8 MiB and is always served."""
+"""Rows of one page, which ends with the row that reaches it."""
 
 write_ms_max = 30_000
 """How long a client may read nothing of the answer that it is sent over HTTP."""
 
-scan_skipped_max = 100_000
-"""Rows with one value in an index that paging over HTTP may have to pass over for one page."""
+rate_keys_max = 100_000
+"""Tokens, and addresses, whose requests a second are counted. Of more of them the one that has
+asked for nothing for longest is forgotten, and begins anew."""
 
 connections_max = 10_000
 """WebSocket connections of a server; some 50 KiB each."""
@@ -205,7 +205,7 @@ top_rows_max = 100_000
 sql_nesting_max = 32
 """Parentheses within parentheses in SQL. People need ten; more only uses up the stack."""
 
-sql_depth_max = 150
+sql_depth_max = 100
 """Expressions within expressions: `a || b || c` counts two, a chain of `and` or `or` one. Reading
 one takes about four levels of Python's stack, which has 1,000."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from reifydb.engine.catalog import Column, Index, Table, Type, named_type
+from reifydb.engine.catalog import Column, Index, Table, Transition, Type, named_type
 from reifydb.engine.values import kept_default
 from reifydb.errors import ReifyDBError, RequestError, UnknownNameError
 from reifydb.wire.dialects import PLAIN
@@ -79,6 +79,22 @@ def table_of(described: Mapping[str, Any]) -> Table:
         tuple(map(names.index, described["key"])),
         None if auto is None else names.index(auto),
         indexes=indexes,
+    )
+
+
+def transition_of(described: Mapping[str, Any]) -> Transition:
+    """A transition of a description; its module is in its own attribute."""
+    module, _, name = described["name"].rpartition(".")
+    result = described["result"]
+    is_row = result is not None and "columns" in result
+    columns = [] if result is None else result["columns"] if is_row else [result]
+    return Transition(
+        name,
+        tuple(map(column_of, described["params"])),
+        tuple(map(column_of, columns)),
+        result_is_row=is_row,
+        query=described["query"],
+        module=module,
     )
 
 

@@ -14,6 +14,7 @@ from reifydb.database.modules import Module
 from reifydb.errors import LockedError, ReifyDBError
 from reifydb.gateway.grants import EVERYTHING
 from reifydb.gateway.shapes import Shapes
+from reifydb.gateway.tokens import Tokens
 from reifydb.wire.dialects import PLAIN
 
 
@@ -38,7 +39,7 @@ class Folder:
     """See `Target`."""
 
     def __init__(self, db: Database) -> None:
-        self.db, self._shapes = db, Shapes(db)
+        self.db, self._shapes, self._tokens = db, Shapes(db), Tokens(db)
 
     def schema(self) -> dict[str, Any]:
         """See `Target`."""
@@ -87,6 +88,29 @@ class Folder:
     def modules(self) -> list[dict[str, Any]]:
         """See `Target`."""
         return [_shown(module) for module in self.db.modules.values()]
+
+    def remove(self, module: str) -> None:
+        """See `Target`."""
+        self.db.remove(module)
+        self.db.wait_durable()
+
+    def tokens(self) -> list[dict[str, Any]]:
+        """See `Target`."""
+        return [token.shown() for token in self._tokens.list()]
+
+    def make_token(
+        self, name: str, capabilities: Sequence[str], days: float | None
+    ) -> dict[str, Any]:
+        """See `Target`."""
+        made = self._tokens.make(name, capabilities, days=days)
+        self.db.wait_durable()
+        [found] = [token for token in self._tokens.list() if token.name == name]
+        return {"token": made} | found.shown()
+
+    def revoke_token(self, name: str) -> None:
+        """See `Target`."""
+        self._tokens.remove(name)
+        self.db.wait_durable()
 
 
 def _shown(module: Module) -> dict[str, Any]:

@@ -68,39 +68,91 @@ _modules_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="A module whose transitions to type; without --schema, its tables too.",
 )
+_from_option = click.option(
+    "--from",
+    "source",
+    metavar="PATH|URL",
+    help="A database's folder or a server's URL, whose tables and transitions to type, in place of"
+    " --schema and --module.",
+)
+_token_option = click.option(
+    "--token", envvar="REIFYDB_TOKEN", help="The token for that server.  [env: REIFYDB_TOKEN]"
+)
 
 
 @generate.command("python")
 @_schema_option
 @_modules_option
+@_from_option
+@_token_option
 @_output_option
 @_check_option
 def generate_python(
-    schema: Path | None, modules: tuple[Path, ...], output: Path | None, check: bool
+    schema: Path | None,
+    modules: tuple[Path, ...],
+    source: str | None,
+    token: str | None,
+    output: Path | None,
+    check: bool,
 ) -> None:
     """Typed rows, tables and transitions for programs in Python."""
     from reifydb.generate.python import generate_python as python
 
-    _deliver(python(*_read_program(schema, modules)), output, check=check)
+    _deliver(python(*_read(schema, modules, source, token)), output, check=check)
 
 
 @generate.command("typescript")
 @_schema_option
 @_modules_option
+@_from_option
+@_token_option
 @_output_option
 @_check_option
 def generate_typescript(
-    schema: Path | None, modules: tuple[Path, ...], output: Path | None, check: bool
+    schema: Path | None,
+    modules: tuple[Path, ...],
+    source: str | None,
+    token: str | None,
+    output: Path | None,
+    check: bool,
 ) -> None:
     """Typed rows, tables and transitions for clients in TypeScript."""
     from reifydb.generate.typescript import generate_typescript as typescript
 
-    _deliver(typescript(*_read_program(schema, modules)), output, check=check)
+    _deliver(typescript(*_read(schema, modules, source, token)), output, check=check)
 
 
-def _read_program(
-    schema: Path | None, modules: tuple[Path, ...]
-) -> tuple[list[Table], dict[str, Sequence[Transition]]]:
+Program = tuple[list[Table], dict[str, Sequence[Transition]]]
+"""Tables, and the transitions of modules by their names."""
+
+
+def _read(
+    schema: Path | None, modules: tuple[Path, ...], source: str | None, token: str | None
+) -> Program:
+    """What there is to type."""
+    if source is None:
+        return _read_program(schema, modules)
+    if schema is not None or modules:
+        raise click.UsageError("'--from' stands in place of '--schema' and '--module'.")
+    return _read_database(source, token)
+
+
+def _read_database(source: str, token: str | None) -> Program:
+    """The tables and transitions of a database, as the holder of the token may use them."""
+    from reifydb.cli.catalog import table_of, transition_of
+    from reifydb.cli.options import Place
+    from reifydb.cli.target import open_target
+
+    place = Place(url=source, token=token) if "://" in source else Place(path=source)
+    with open_target(place) as target:
+        described = target.schema()
+    modules: dict[str, list[Transition]] = {}
+    for transition in map(transition_of, described["transitions"]):
+        modules.setdefault(transition.module, []).append(transition)
+    return list(map(table_of, described["tables"])), dict(modules)
+
+
+def _read_program(schema: Path | None, modules: tuple[Path, ...]) -> Program:
     """The tables of a schema, or else of modules, and the transitions of modules."""
     from reifydb.cli.manifests import read_manifest, tables_of
 

@@ -36,6 +36,7 @@ COMMANDS = {
     "scan": ("rows:scan", "Print the rows of a table in the order of a key."),
     "watch": ("watch:watch", "Print a table, then what changes in it."),
     "install": ("modules:install", "Install a module, or replace the one of its name."),
+    "uninstall": ("modules:uninstall", "Remove a module; its tables stay."),
     "modules": ("modules:modules", "List the installed modules."),
     "schema": ("schema:schema", "Print the schema as SQL, or change it."),
     "describe": ("schema:describe", "Say what a table or a transition looks like."),

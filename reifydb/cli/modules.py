@@ -1,4 +1,4 @@
-"""`reifydb install` and `reifydb modules`."""
+"""`reifydb install`, `reifydb uninstall` and `reifydb modules`."""
 
 from __future__ import annotations
 
@@ -69,3 +69,17 @@ def modules(place: Place, as_json: bool) -> None:
         for module in found
     ]
     print_table(["NAME", "SHA256", "TRANSITIONS"], rows)
+
+
+@target_command("MODULE")
+def uninstall(place: Place, words: list[str], as_json: bool) -> None:
+    """Remove a module. Its tables and their rows stay."""
+    from reifydb.cli.output import print_json
+    from reifydb.cli.target import open_target
+
+    with open_target(place) as target:
+        target.remove(words[0])
+    if as_json:
+        print_json({"removed": words[0]})
+    else:
+        click.echo(f"removed {words[0]}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -104,6 +105,27 @@ class Remote:
         found: list[dict[str, Any]] = self._ask("GET", "/v1/modules")["modules"]
         return found
 
+    def remove(self, module: str) -> None:
+        """See `Target`."""
+        self._ask("DELETE", f"/v1/modules/{_escaped(module)}")
+
+    def tokens(self) -> list[dict[str, Any]]:
+        """See `Target`."""
+        found: list[dict[str, Any]] = self._ask("GET", "/v1/tokens")["tokens"]
+        return found
+
+    def make_token(
+        self, name: str, capabilities: Sequence[str], days: float | None
+    ) -> dict[str, Any]:
+        """See `Target`."""
+        given = {"name": name, "capabilities": list(capabilities), "days": days}
+        found: dict[str, Any] = self._ask("POST", "/v1/tokens", given)
+        return found
+
+    def revoke_token(self, name: str) -> None:
+        """See `Target`."""
+        self._ask("DELETE", f"/v1/tokens/{_escaped(name)}")
+
     def _put_module(self, wasm: bytes, name: str, **flags: bool) -> dict[str, Any]:
         query = urlencode({flag: int(value) for flag, value in flags.items()})
         found: dict[str, Any] = self._ask(
@@ -141,7 +163,8 @@ class Remote:
         """
         sent = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         response = self._send(method, path, sent, content_type)
-        return _json(self._read(response.read))
+        body = self._read(response.read)
+        return None if response.status == HTTPStatus.NO_CONTENT else _json(body)
 
     def _send(self, method: str, path: str, body: bytes | None, content_type: str) -> HTTPResponse:
         headers = self._headers | ({} if body is None else {"Content-Type": content_type})

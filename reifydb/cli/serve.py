@@ -42,6 +42,18 @@ PORT = 7433
     "--apply-schema", is_flag=True, help="Make the tables of the modules' own schemas, too."
 )
 @click.option("--tokens-needed", is_flag=True, help="Refuse to start while there is no token.")
+@click.option(
+    "--requests-per-token",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    help="Requests a second of each token; further ones are refused.",
+)
+@click.option(
+    "--requests-per-address",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    help="The same of each address; behind a proxy all have that of the proxy.",
+)
 @json_option
 def serve(
     path: str | None,
@@ -52,6 +64,8 @@ def serve(
     modules: tuple[Path, ...],
     apply_schema: bool,
     tokens_needed: bool,
+    requests_per_token: float | None,
+    requests_per_address: float | None,
     as_json: bool,
 ) -> None:
     """Serve the database in the folder PATH over HTTP and WebSocket.
@@ -96,7 +110,8 @@ def serve(
             log("serving at %s, incarnation %d, lsn %d", url, db.incarnation, db.lsn)
             notify("READY=1")
 
-        run(db, host, port, Settings(origins, tokens_needed), started)
+        settings = Settings(origins, tokens_needed, requests_per_token, requests_per_address)
+        run(db, host, port, settings, started)
         notify("STOPPING=1")
         lsn = db.lsn
     log("closed at lsn %d", lsn)

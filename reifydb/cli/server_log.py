@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from reifydb.cli.output import printable
 
-_LOG = logging.getLogger("reifydb.server")
+_LOG, _AUDIT = logging.getLogger("reifydb.server"), logging.getLogger("reifydb.audit")
 
 
 def write_log(*, as_json: bool) -> None:
@@ -22,6 +22,7 @@ def write_log(*, as_json: bool) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     _LOG.setLevel(logging.INFO)
+    _AUDIT.setLevel(logging.INFO)
 
 
 def log(message: str, *facts: object) -> None:
@@ -54,7 +55,7 @@ class _JsonLine(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-        }
+        } | getattr(record, "facts", {})
         if record.exc_info:
             facts["traceback"] = self.formatException(record.exc_info)
         return json.dumps(facts, ensure_ascii=False)

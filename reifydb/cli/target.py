@@ -64,6 +64,20 @@ class Target(Protocol):
     def modules(self) -> list[dict[str, Any]]:
         """The installed modules."""
 
+    def remove(self, module: str) -> None:
+        """Removes a module."""
+
+    def tokens(self) -> list[dict[str, Any]]:
+        """The tokens: name, capabilities, when they expire."""
+
+    def make_token(
+        self, name: str, capabilities: Sequence[str], days: float | None
+    ) -> dict[str, Any]:
+        """Makes one; the same, and `token`."""
+
+    def revoke_token(self, name: str) -> None:
+        """Takes one away."""
+
 
 @contextmanager
 def open_target(place: Place, *, make: bool = False) -> Iterator[Target]:

@@ -1,30 +1,23 @@
-"""`reifydb token`: who may use a server, written into its database while no server has it open."""
+"""`reifydb token`: who may use a server, changed in its folder or while it runs."""
 
 from __future__ import annotations
-
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from reifydb.cli.group import LazyGroup
-from reifydb.cli.options import folder_argument, json_option
-
-if TYPE_CHECKING:
-    from reifydb.gateway.tokens import Token
+from reifydb.cli.options import Place, target_command
 
 
 @click.group(cls=LazyGroup)
 def token() -> None:
     """Make, list and revoke the tokens of a database.
 
-    No other process may have it open: stop its server first.
+    With --url on a server that runs, which takes effect at once and needs the capability
+    operations; else in a folder, which no other process may have open.
     """
 
 
-@token.command("make")
-@folder_argument
-@click.argument("name")
+@target_command("NAME")
 @click.option(
     "--can",
     required=True,
@@ -39,42 +32,36 @@ def token() -> None:
     type=click.FloatRange(0, 36_500, min_open=True),
     help="How long it is good for; without it, until it is revoked.",
 )
-@json_option
-def make(path: str, name: str, can: tuple[str, ...], days: float | None, as_json: bool) -> None:
+def make(
+    place: Place, words: list[str], can: tuple[str, ...], days: float | None, as_json: bool
+) -> None:
     """Make a token, and print it: it cannot be asked for again.
 
-    The database in the folder PATH is made when it is not there.
+    The database in the folder PATH is made when it is not there. Over --url nobody can make a
+    token that may do more than the own one.
     """
-    from reifydb.cli.folder import open_folder
     from reifydb.cli.output import print_json
-    from reifydb.gateway.tokens import Tokens
+    from reifydb.cli.target import open_target
 
     capabilities = {part.strip() for each in can for part in each.split(",")} - {""}
-    with open_folder(path) as db:
-        tokens = Tokens(db)
-        made = tokens.make(name, sorted(capabilities), days=days)
-        [found] = [known for known in tokens.list() if known.name == name]
-    # The database is closed: what is printed now is on disk.
+    with open_target(place, make=True) as target:
+        found = target.make_token(words[0], sorted(capabilities), days)
+    # What is printed now is on disk.
     if as_json:
-        print_json({"token": made} | _facts(found))
+        print_json(found)
         return
-    click.echo(made)
+    click.echo(found["token"])
     click.echo("keep it: it is not shown again", err=True)
 
 
-@token.command("list")
-@folder_argument
-@json_option
-def list_tokens(path: str, as_json: bool) -> None:
+@target_command()
+def list_tokens(place: Place, as_json: bool) -> None:
     """List the tokens and what they may do; not the tokens themselves, which are not kept."""
-    from reifydb.cli.folder import open_folder
     from reifydb.cli.output import print_json, print_table
-    from reifydb.cli.target import check_there
-    from reifydb.gateway.tokens import Tokens
+    from reifydb.cli.target import open_target
 
-    check_there(path)
-    with open_folder(path) as db:
-        found = [_facts(known) for known in Tokens(db).list()]
+    with open_target(place) as target:
+        found = target.tokens()
     if as_json:
         print_json(found)
         return
@@ -82,33 +69,20 @@ def list_tokens(path: str, as_json: bool) -> None:
     print_table(["NAME", "MAY", "EXPIRES"], rows)
 
 
-@token.command("revoke")
-@folder_argument
-@click.argument("name")
-@json_option
-def revoke(path: str, name: str, as_json: bool) -> None:
-    """Take a token away."""
-    from reifydb.cli.folder import open_folder
+@target_command("NAME")
+def revoke(place: Place, words: list[str], as_json: bool) -> None:
+    """Take a token away; on a server, whoever is connected with it is closed."""
     from reifydb.cli.output import print_json
-    from reifydb.cli.target import check_there
-    from reifydb.gateway.tokens import Tokens
+    from reifydb.cli.target import open_target
 
-    check_there(path)
-    with open_folder(path) as db:
-        Tokens(db).remove(name)
+    with open_target(place) as target:
+        target.revoke_token(words[0])
     if as_json:
-        print_json({"revoked": name})
+        print_json({"revoked": words[0]})
     else:
-        click.echo(f"revoked {name}")
+        click.echo(f"revoked {words[0]}")
 
 
-def _facts(known: Token) -> dict[str, Any]:
-    expires = None
-    if known.expires_us is not None:
-        at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=known.expires_us // 1_000_000)
-        expires = at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {
-        "name": known.name,
-        "capabilities": list(known.capabilities),
-        "expires": expires,
-    }
+token.add_command(make, "make")
+token.add_command(list_tokens, "list")
+token.add_command(revoke, "revoke")

@@ -170,9 +170,6 @@ class AsyncDatabase:
         They are fetched page by page as they are consumed. Each page is of one moment; two pages
         are not of the same. A row that is there all the while comes exactly once, unless it moves
         in the index that is walked.
-
-        Raises:
-            LimitError: More rows of an index have the same values than one answer may have.
         """
         walk = Walk(table, index, lower, upper, lower_exclusive, upper_exclusive, limit, reverse)
         async for rows in self.pages(walk):
@@ -185,12 +182,7 @@ class AsyncDatabase:
             options = walk.next_page()
             if options is None:
                 return
-            try:
-                rows = await self._ask("scan", requests.scan(walk.table, options))
-            except ReifyDBError as error:
-                walk.refused(error)
-            else:
-                yield walk.got(rows, self._schema.tables[walk.table].table)
+            yield walk.got(await self._ask("scan", requests.scan(walk.table, options)))
 
     # ------------------------------------------------------------------ writing
 

@@ -71,7 +71,7 @@ class Request:
         failed: Told why not, and the lsn that it was refused at; 0: it has not run.
     """
 
-    __slots__ = ("at_s", "attempts", "done", "failed", "feed", "kind", "looked", "prepare")
+    __slots__ = ("at_s", "attempts", "by", "done", "failed", "feed", "kind", "looked", "prepare")
 
     def __init__(
         self,
@@ -85,7 +85,8 @@ class Request:
         self.feed = feed
         self.at_s = 0.0
         self.attempts = 0
-        self.looked = False  # the schema was fetched on its behalf
+        self.by = ""  # the hash of the schema that it was prepared by
+        self.looked = False  # whether another schema may mend it has been looked at
 
 
 class ClientProtocol:
@@ -114,7 +115,6 @@ class ClientProtocol:
         self._sent: dict[int, tuple[Request, Prepared]] = {}
         self._waiting: deque[Request] = deque()
         self._looking: list[tuple[Request, ReifyDBError]] = []
-        self._unread: list[tuple[Request, Any, int]] = []
         self._urgent: list[bytes] = []
         self._feeds: dict[Feed, None] = {}
         self._streams: dict[int, Feed] = {}
@@ -169,13 +169,10 @@ class ClientProtocol:
             return
         self._ended = error
         self.lost()
-        for request, _, lsn in self._unread:
-            request.failed(error, lsn)
         for request in self._waiting:
             request.failed(error, 0)
         for feed in self._feeds:
             feed.end(error)
-        self._unread.clear()
         self._waiting.clear()
         self._feeds.clear()
 
@@ -288,6 +285,7 @@ class ClientProtocol:
         """A request's message; None: it is not sent now."""
         id_ = self._next_id
         assert self.schema is not None
+        request.by = self.schema.hash
         try:
             prepared = request.prepare(self.schema)
             message = self._pack((request.kind, id_, *prepared.rest))
@@ -310,12 +308,16 @@ class ClientProtocol:
 
     def _refuse(self, request: Request, error: ReifyDBError, lsn: int) -> None:
         """Fails a request, after a look at the schema where that may be the reason."""
-        if type(error) in _STALE and request.feed is None and not request.looked:
-            request.looked = True
+        assert self.schema is not None
+        if type(error) not in _STALE or request.feed is not None or request.looked:
+            request.failed(error, lsn)
+            return
+        request.looked = True
+        if request.by != self.schema.hash:
+            self._enqueue(request)
+        else:
             self._looking.append((request, error))
             self._ask_schema()
-        else:
-            request.failed(error, lsn)
 
     def _ask_schema(self) -> None:
         if not self._asking:
@@ -354,6 +356,8 @@ class ClientProtocol:
                 self._stream(message)
             case "ended":
                 self._stream_ended(message[1], error_of(message[2]))
+            case "schema":  # what is answered from here on is of this one
+                self.schema = Schema(message[1])
             case "hello":
                 self._greet(message[1])
             case _:
@@ -384,16 +388,13 @@ class ClientProtocol:
     def _learn(self, described: Any) -> None:
         """The schema has come: what waited for it goes on."""
         self._asking = False
-        known, self.schema = self.schema, Schema(described)
+        self.schema = Schema(described)
         looking, self._looking = self._looking, []
-        unread, self._unread = self._unread, []
         for request, error in looking:
-            if known is not None and known.hash == self.schema.hash:
+            if request.by == self.schema.hash:
                 request.failed(error, 0)
             else:
                 self._enqueue(request)
-        for request, value, lsn in unread:
-            self._read_late(request, value, lsn)
         if not self.ready:
             self._start()
 
@@ -407,19 +408,9 @@ class ClientProtocol:
         if sent is None:
             return
         request, prepared = sent
-        try:
-            read = prepared.read(value)
-        except (TypeError, ValueError, LookupError, AttributeError):
-            self._unread.append((request, value, lsn))  # the schema has changed
-            self._ask_schema()
-            return
-        request.done(read, lsn)
-
-    def _read_late(self, request: Request, value: Any, lsn: int) -> None:
-        """Reads an answer by the schema that is known now. It has run, whatever comes of that."""
         assert self.schema is not None
         try:
-            read = request.prepare(self.schema).read(value)
+            read = prepared.read(self.schema, value)
         except (ReifyDBError, TypeError, ValueError, LookupError, AttributeError) as error:
             said = f"{request.kind} has run, but its answer cannot be read: {error!r:.200}"
             request.failed(OperatorError(said), lsn)

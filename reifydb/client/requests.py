@@ -1,7 +1,7 @@
 """What can be asked of a server: each request as a message, and how its answer is read.
 
-A request is prepared when it is sent, by the schema that is known then. One that names what the
-schema has not is not `known`: the schema may be old.
+A request is prepared when it is sent, by the schema that is known then. Its answer is read by the
+schema that it was made under, which may be another one.
 """
 
 from __future__ import annotations
@@ -19,17 +19,24 @@ class Prepared(NamedTuple):
 
     Attributes:
         rest: What follows kind and id in its message.
-        read: Makes what was answered a value of Python's; raises anything when it has another
-            shape.
+        read: Makes what was answered a value of Python's, by a schema; raises anything when it has
+            another shape.
         safe: It changes nothing: it may be sent again.
     """
 
     rest: Sequence[Any]
-    read: Callable[[Any], object]
+    read: Callable[[Schema, Any], object]
     safe: bool
 
 
 Prepare = Callable[[Schema], Prepared]
+
+
+class Page(NamedTuple):
+    """Rows of a scan, and the cursor of those behind them; None when there are none."""
+
+    rows: list[dict[str, Any]]
+    next: str | None
 
 
 def call(name: str, args: Sequence[Any], named: Mapping[str, Any]) -> Prepare:
@@ -39,7 +46,10 @@ def call(name: str, args: Sequence[Any], named: Mapping[str, Any]) -> Prepare:
         found = schema.transitions.get(name)
         if found is None:
             raise UnknownNameError("transition", name, schema.transitions)
-        return Prepared((name, found.arguments(args, named)), found.result, found.transition.query)
+        return Prepared((name, found.arguments(args, named)), read, found.transition.query)
+
+    def read(schema: Schema, value: Any) -> object:
+        return schema.transitions[name].result(value)
 
     return prepare
 
@@ -50,8 +60,8 @@ def group(calls: Sequence[tuple[str, Sequence[Any]]]) -> Prepare:
     def prepare(schema: Schema) -> Prepared:
         prepared = [call(name, args, {})(schema) for name, args in calls]
 
-        def result(values: Any) -> object:
-            return [one.read(value) for one, value in zip(prepared, values, strict=True)]
+        def result(schema: Schema, values: Any) -> object:
+            return [one.read(schema, value) for one, value in zip(prepared, values, strict=True)]
 
         return Prepared(([one.rest for one in prepared],), result, False)
 
@@ -62,28 +72,24 @@ def get(table: str, key: object) -> Prepare:
     """A row by key."""
 
     def prepare(schema: Schema) -> Prepared:
-        found = _table(schema, table)
-        rows = found.rows
+        return Prepared((table, _table(schema, table).key(key)), read, True)
 
-        def result(row: Any) -> object:
-            return None if row is None else rows.row(row)
-
-        return Prepared((table, found.key(key)), result, True)
+    def read(schema: Schema, row: Any) -> object:
+        return None if row is None else _table(schema, table).rows.row(row)
 
     return prepare
 
 
 def count(table: str) -> Prepare:
     """How many rows a table has."""
-    return lambda schema: Prepared((_table(schema, table).table.name,), int, True)
+    return lambda schema: Prepared((_table(schema, table).table.name,), _number, True)
 
 
 def scan(table: str, options: Mapping[str, Any]) -> Prepare:
-    """Rows of a range, as many as one answer may have."""
+    """A page of a range."""
 
     def prepare(schema: Schema) -> Prepared:
         found = _table(schema, table)
-        rows = found.rows
         given = {name: value for name, value in options.items() if value not in (None, False)}
         for bound in ("lower", "upper"):
             given.pop(bound, None)
@@ -91,7 +97,11 @@ def scan(table: str, options: Mapping[str, Any]) -> Prepare:
             if value is not None:
                 given[bound] = value
         found.scanned(options.get("index"))
-        return Prepared((table, given), lambda answered: [rows.row(row) for row in answered], True)
+        return Prepared((table, given), read, True)
+
+    def read(schema: Schema, page: Any) -> Page:
+        rows = _table(schema, table).rows
+        return Page([rows.row(row) for row in page["rows"]], page["next"])
 
     return prepare
 
@@ -103,11 +113,13 @@ def write(how: str, table: str, rows: Iterable[Any]) -> Prepare:
     def prepare(schema: Schema) -> Prepared:
         found = _table(schema, table)
         if how == "delete":
-            return Prepared((how, table, [found.key(key) for key in rows]), int, False)
+            return Prepared((how, table, [found.key(key) for key in rows]), _number, False)
         several = len(rows) > 1
         given = [found.row(row, i if several else None) for i, row in enumerate(rows)]
-        read = int if how != "insert" else lambda keys: [found.read_key(key) for key in keys]
-        return Prepared((how, table, given), read, False)
+        return Prepared((how, table, given), read if how == "insert" else _number, False)
+
+    def read(schema: Schema, keys: Any) -> object:
+        return [_table(schema, table).read_key(key) for key in keys]
 
     return prepare
 
@@ -130,8 +142,12 @@ def ping() -> Prepare:
     return lambda _: Prepared((), _itself, True)
 
 
-def _itself(value: Any) -> object:
+def _itself(_: Schema, value: Any) -> object:
     return value
+
+
+def _number(_: Schema, value: Any) -> object:
+    return int(value)
 
 
 def _table(schema: Schema, name: str) -> Any:

@@ -31,6 +31,7 @@ from reifydb.database.registry import Registry
 from reifydb.database.rows import Rows
 from reifydb.database.scans import scan_request
 from reifydb.database.schema import SchemaChange
+from reifydb.database.schema_turn import SchemaTurn
 from reifydb.database.state import Row, State
 from reifydb.database.subscriptions import Subscriptions
 from reifydb.database.table_memory import TableMemory
@@ -112,6 +113,7 @@ class Database:
         self._admit = log.admit
         self._refusal: ReifyDBError | None = None
         self._turns = Turns(options.engine_wait_ms_max)
+        self._schema_turn = SchemaTurn(options.engine_wait_ms_max)
         self._log_lines: deque[bytes] = deque()
         self._log_listener: guest_log.Listener | None = None
         self._watchdog = Watchdog(options.deadline_ms)
@@ -539,7 +541,7 @@ class Database:
         from reifydb.sql import parse_statements
 
         statements = parse_statements(sql)
-        with Transaction(self) as tx, self._turns.lock:
+        with self._schema_turn.changing(), Transaction(self) as tx, self._turns.lock:
             tx._check()
             before, lsn = self._state.catalog, self._kernel.lsn_cell.value
             change = SchemaChange(self._state, self._views, self._registry.bound)
@@ -578,7 +580,7 @@ class Database:
         wasm = _read_module(source)
         limits = limits or _DEFAULT_LIMITS
         compiled = self._workshop.compiled(wasm, limits, name)
-        with Transaction(self) as tx, self._turns.lock:
+        with self._schema_turn.changing(), Transaction(self) as tx, self._turns.lock:
             tx._check()
             module = self._registry.install(compiled, wasm, limits, with_schema=apply_schema)
             tx._commit()
@@ -616,7 +618,7 @@ class Database:
         Raises:
             UnknownNameError: It is not installed.
         """
-        with Transaction(self) as tx, self._turns.lock:
+        with self._schema_turn.changing(), Transaction(self) as tx, self._turns.lock:
             tx._check()
             self._registry.remove(module)
             tx._commit()

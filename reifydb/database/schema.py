@@ -139,7 +139,11 @@ class SchemaChange:
         self._refuse_used(f"column {table.name}.{statement.column}", (), used, "renamed")
         columns = list(table.columns)
         columns[position] = replace(columns[position], name=statement.name)
-        renamed = _with_checks(table, replace(table, columns=tuple(columns)))
+        renamed = replace(table, columns=tuple(columns))
+        if table.checks:
+            from reifydb.sql.checks import renamed_checks  # loads the parser
+
+            renamed = replace(renamed, checks=renamed_checks(table, renamed))
         # Names are not the kernel's, but subscribers must learn that these have changed.
         self._state.alter_table(renamed)
 
@@ -154,7 +158,7 @@ class SchemaChange:
             from reifydb.sql.checks import checks_of_column
 
             found = checks_of_column(table, statement.column)
-            problems += [f"check {name} looks at it" for name in found]
+            problems += [f"check {name} has it" for name in found]
         what = f"column {table.name}.{statement.column}"
         if problems:
             self._refuse(f"{what} cannot be dropped", problems)
@@ -225,15 +229,6 @@ class SchemaChange:
         users += [f"view {view} is made of it" for view in sorted(views)]
         if users:
             self._refuse(f"{what} cannot be {how}", users)
-
-
-def _with_checks(before: Table, after: Table) -> Table:
-    """A table whose columns have other names, with its checks saying so."""
-    if not before.checks:
-        return after
-    from reifydb.sql.checks import renamed_checks
-
-    return replace(after, checks=renamed_checks(before, after))
 
 
 def _without(table: Table, position: int) -> Table:

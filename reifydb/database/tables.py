@@ -89,6 +89,19 @@ class TableHandle:
         }
         self._projections: dict[tuple[str, ...], Projection] = {}
 
+    def place(self, index: str | None, values: Sequence[object]) -> bytes:
+        """Where a row stands in the order of an index: its values in the columns of that, then its
+        primary key; in the order of the primary key only that.
+
+        Raises:
+            WrongTypeError, RequestError: They are none.
+        """
+        if index is None:
+            return self.keys.encode(tuple(values))
+        _, keys = self.index(index)
+        codec = row_codec((*keys.columns, *self.keys.columns), what=f"{keys.what}, place")
+        return codec.encode(tuple(values))
+
     def index(self, name: str) -> tuple[int, KeyCodec]:
         """Number and bounds of the secondary index of this name.
 

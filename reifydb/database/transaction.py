@@ -8,12 +8,12 @@ import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from reifydb.config import cursors_max
 from reifydb.database.queries import Values
 from reifydb.database.rows import Rows
-from reifydb.database.scans import scan_request
+from reifydb.database.scans import Scan, scan_request
 from reifydb.database.tables import TableHandle
 from reifydb.database.transitions import OUTCOME_BYTES, PythonTransition, WasmTransition
 from reifydb.engine.kernel import COMMITTED, INPUT_BYTES_MAX, OUTCOME
@@ -271,18 +271,28 @@ class Transaction:
             request = scan_request(
                 handle, index, lower, upper, lower_exclusive, upper_exclusive, limit, reverse
             )
-            if request is None:
-                return iter(())
-            self._close_abandoned()
-            number = self._db._state.open_cursor(handle, request)
-            if number == _LIMIT_REACHED and self._db._kernel.control.fault_index == 0:
-                raise TransactionLimitError(
-                    "too many scans are open", limit="cursors_max", value=cursors_max
-                )
-            if number < 0:
-                raise self._refusal(number, handle, None)
-            serial = self._serial
-        return self._pages(handle, number, serial)
+            return self._scan(handle, request)
+
+    def _scan_behind(
+        self, handle: TableHandle, behind: Sequence[object] | None, options: Mapping[str, Any]
+    ) -> Iterator[Row]:
+        """`scan` with these options, from behind a place in its order on (`scan_request`)."""
+        with self._lock:
+            self._check()
+            return self._scan(handle, scan_request(handle, **options, behind=behind))
+
+    def _scan(self, handle: TableHandle, request: Scan | None) -> Iterator[Row]:
+        if request is None:
+            return iter(())
+        self._close_abandoned()
+        number = self._db._state.open_cursor(handle, request)
+        if number == _LIMIT_REACHED and self._db._kernel.control.fault_index == 0:
+            raise TransactionLimitError(
+                "too many scans are open", limit="cursors_max", value=cursors_max
+            )
+        if number < 0:
+            raise self._refusal(number, handle, None)
+        return self._pages(handle, number, self._serial)
 
     def query(self, sql: str, params: Values | None = None) -> Rows:
         """The answer to a `select`, this transaction's writes included; see `Database.query`."""

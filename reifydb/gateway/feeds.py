@@ -16,6 +16,7 @@ from reifydb.database import Database
 from reifydb.database.outbox import Chunk, ChunkKind, Outbox, Phase
 from reifydb.database.positions import Position
 from reifydb.errors import ReifyDBError, RequestError, SchemaError
+from reifydb.gateway.options import options_of
 from reifydb.gateway.peer import Peer
 from reifydb.gateway.session import Id
 from reifydb.gateway.shapes import Shapes, TableShape
@@ -62,6 +63,7 @@ class Feeds:
         self.restarts = 0  # how often a reader was too slow, or its table changed
         self._feeds: dict[Peer, dict[Id, _Feed]] = {}
         self._due: dict[_Feed, None] = {}
+        self._lost: ReifyDBError | None = None
         self.stalled = False
         self._stuck: dict[_Feed, float] = {}  # hold a walk and do not read, and since when
         self._prepared: dict[tuple[str, int, int], tuple[bytes, Any]] = {}
@@ -134,8 +136,11 @@ class Feeds:
 
     # ------------------------------------------------------------------ telling
 
-    def pump(self, durable_lsn: int) -> Iterable[Peer]:
-        """Says to each connection what it may know and has room for; to which it did."""
+    def pump(self, durable_lsn: int, lost: ReifyDBError | None) -> Iterable[Peer]:
+        """Says to each connection what it may know and has room for; to which it did. Whoever waits
+        for what is `lost` is told so.
+        """
+        self._lost = lost
         self.stalled = False
         if not self._due:
             return ()
@@ -168,6 +173,11 @@ class Feeds:
                     return
                 continue
             if feed.peer.session.durable and chunk.lsn > durable_lsn:
+                if self._lost is not None:
+                    feed.outbox.end(self._lost)
+                    self._say_end(feed, said)
+                    self._end(feed)
+                    return
                 feed.waiting = chunk
                 self._due[feed] = None  # the log wakes the service
                 return
@@ -283,11 +293,7 @@ class Feeds:
 
 
 def _since(options: Any) -> Position | None:
-    if options is None:
-        return None
-    if not isinstance(options, dict):
-        raise RequestError("options of a subscription are an object")
-    since = options.get("since")
+    since = options_of(options, ("since",), "a subscription").get("since")
     if since is None:
         return None
     whole = isinstance(since, list) and len(since) == 2

@@ -53,6 +53,21 @@ class Grant:
             needed = f"{kind}:{name}" if name and kind in _NAMED else kind
             raise ForbiddenError(f"{self.name} may not {kind} {name}".rstrip(), capability=needed)
 
+    def require_all_of(self, capability: str) -> None:
+        """Refuses what would grant more than this does.
+
+        Raises:
+            RequestError: It is no capability.
+            ForbiddenError: It is one that this has not.
+        """
+        check_capability(capability)
+        kind, _, name = capability.partition(":")
+        if not self.may(kind, name):
+            raise ForbiddenError(
+                f"{self.name} may not grant {capability}, which it may not do itself",
+                capability=capability,
+            )
+
 
 def check_capability(capability: str) -> None:
     """Refuses what is no capability.

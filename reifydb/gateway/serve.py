@@ -42,6 +42,7 @@ async def serving(
     """
     server = Server(db, settings)
     if host not in LOOPBACK and not server.tokens.any:
+        server.close()
         raise RequestError(
             f"{host} is not loopback, and there is no token: anybody could do anything",
             hint="make one first: reifydb token make",
@@ -60,9 +61,11 @@ async def serving(
         name = f"[{host}]" if ":" in host else host
         yield server, f"http://{name}:{bound[1]}"
         await server.drain()
-        db.flush()
-        for connection in list(server.connections):
-            await connection.close(WSCloseCode.GOING_AWAY, "the server ends")
+        try:
+            db.flush()
+        finally:  # the disk may have failed: clients are told that the server ends nevertheless
+            for connection in list(server.connections):
+                await connection.close(WSCloseCode.GOING_AWAY, "the server ends")
     finally:
         server.close()
         await runner.cleanup()

@@ -14,17 +14,19 @@ from collections.abc import Callable, Sequence, Sized
 from time import perf_counter
 from typing import Any
 
-from reifydb.config import group_calls_max, page_bytes_max
+from reifydb.config import group_calls_max
 from reifydb.database import Database
 from reifydb.database.batches import Call, Outcome, Replied
 from reifydb.database.call_frames import CallFrame
 from reifydb.database.transaction import Transaction
 from reifydb.database.transitions import PythonTransition
 from reifydb.engine.kernel import COMMITTED
-from reifydb.errors import DurabilityLostError, LimitError, ReifyDBError, RequestError
+from reifydb.errors import BusyError, DurabilityLostError, ReifyDBError, RequestError
 from reifydb.gateway.admission import Admission
 from reifydb.gateway.feeds import Feeds
 from reifydb.gateway.metrics import Metrics
+from reifydb.gateway.options import options_of
+from reifydb.gateway.pages import page_of
 from reifydb.gateway.peer import Peer
 from reifydb.gateway.session import Id, Request, wants_durable
 from reifydb.gateway.shapes import Shapes
@@ -159,11 +161,12 @@ class Service:
             _LOG.exception("a tick failed")
         self._scheduled = False
         durable_lsn = self._durable_lsn()
-        self._speaking.update(dict.fromkeys(self.feeds.pump(durable_lsn)))
+        self._speaking.update(dict.fromkeys(self.feeds.pump(durable_lsn, self._lost)))
         if self.feeds.stalled and not self._looking:
             self._looking = True
             self._loop.call_later(LOOK_S, self._look_at_feeds)
-        speaking, self._speaking = self._speaking, {}
+        speaking = self._speaking
+        self._speaking = dict.fromkeys(peer for peer, _ in self._arrived)
         for peer in speaking:
             frame = peer.session.frame(durable_lsn)
             if frame is not None:
@@ -201,6 +204,23 @@ class Service:
         """
         arrived, self._arrived = self._arrived, []
         self._waiting = 0
+        try:
+            with self.db._schema_turn.kept():
+                self._tell_schema(self.db._schema_turn.number)
+                self._run_all(arrived)
+        except BusyError as error:
+            for peer, request in arrived:
+                for id_ in request.ids if isinstance(request, CallFrame) else [request.id]:
+                    self._fail(peer, id_, error)
+
+    def _tell_schema(self, number: int) -> None:
+        """Whoever is answered in this tick learns first of a schema that it does not know."""
+        for peer in self._speaking:
+            told = peer.session.told
+            if told is not None and told[0] != number:
+                peer.session.tell_schema(number, self.shapes.schema(peer.session))
+
+    def _run_all(self, arrived: Sequence[tuple[Peer, Request | CallFrame]]) -> None:
         self._stuck: set[Peer] = set()
         self._behind = self._log_is_behind()
         calls: list[Call | CallFrame] = []
@@ -452,20 +472,10 @@ class Service:
         peer.session.require("read", name)
         table = self.shapes.table(name)
         dialect = peer.session.codec.dialect
-        found: list[Any] = []
-        size = 0
-        with self.db.transaction(query=True) as tx:
-            for row in tx.scan(name, **table.scan_options(dialect, options)):
-                size += table.size_of(row)
-                if found and size > page_bytes_max:
-                    raise LimitError(
-                        f"table {name}: {len(found):,} rows are as much as one answer may have",
-                        limit="page_bytes_max",
-                        value=page_bytes_max,
-                        hint="ask for fewer rows with limit, and go on behind the last one",
-                    )
-                found.append(table.row(dialect, row))
-        return found, None
+        cursor = options.get("cursor") if isinstance(options, dict) else None
+        scan = table.scan_options(dialect, options)
+        rows, behind = page_of(self.db, table, scan, scan.pop("limit"), cursor)
+        return {"rows": [table.row(dialect, row) for row in rows], "next": behind}, None
 
     def _count(self, peer: Peer, request: Request) -> tuple[Any, None]:
         (name,) = request.arguments
@@ -550,6 +560,4 @@ def _tag(call: Call) -> tuple[Peer, Request, bool | None]:
 def _durable_option(options: Any) -> bool | None:
     if options is None:
         return None
-    if not isinstance(options, dict):
-        raise RequestError("options are an object", hint='{"ack": "committed"}')
-    return wants_durable(options.get("ack"))
+    return wants_durable(options_of(options, ("ack",), "a call", '{"ack": "committed"}').get("ack"))

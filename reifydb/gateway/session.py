@@ -16,6 +16,7 @@ from reifydb.config import frame_messages_max, in_flight_max
 from reifydb.database.call_frames import CallFrame
 from reifydb.errors import OverloadedError, ReifyDBError, RequestError, UnauthenticatedError
 from reifydb.gateway.grants import Grant
+from reifydb.gateway.options import options_of
 from reifydb.wire.codecs import Codec, Data, Spliced
 from reifydb.wire.problems import problem_of
 
@@ -42,6 +43,11 @@ class Shape(NamedTuple):
     least: int
     most: int
 
+    @property
+    def said(self) -> str:
+        """In words."""
+        return str(self.most) if self.least == self.most else f"{self.least} to {self.most}"
+
 
 SHAPES = {
     "call": Shape(2, 3),
@@ -61,7 +67,11 @@ CALL = b"\xa4call"
 """How a call begins in msgpack, behind the heads of one or two arrays."""
 
 
-@dataclass(slots=True)
+_WAITS_FOR_NOTHING = -1
+"""The lsn of what is durable whatever happens, but has its place in the line."""
+
+
+@dataclass(slots=True, eq=False)
 class _Held:
     """A frame's worth of messages that waits for an lsn to be durable."""
 
@@ -83,6 +93,8 @@ class Session:
     Attributes:
         grant: Who it is; None until it has said.
         in_flight: Requests that are not yet answered.
+        told: The number and the hash of the schema that the client knows; None: it is not told when
+            there is another one.
         gone: Nobody hears it any more.
     """
 
@@ -97,10 +109,12 @@ class Session:
         self.codec, self.grant, self.durable = codec, grant, durable
         self._read_calls = read_calls
         self.in_flight = 0
+        self.told: tuple[int, str] | None = None
         self.gone = False
         self._ready: list[Any] = []
         self._open: _Held | None = None  # what is being gathered in this tick
         self._held: deque[_Held] = deque()
+        self._news: _Held | None = None  # of another schema: it waits for the answers before it
 
     def may(self, kind: str, name: object) -> bool:
         """Whether the client may do this."""
@@ -176,8 +190,8 @@ class Session:
         shape = SHAPES.get(kind)
         if shape is None:
             raise RequestError(f"there is no message {kind!r:.40}", hint=", ".join(SHAPES))
-        if len(message) < 2 + shape.least:
-            raise RequestError(f"{kind} has an id and {shape.least} arguments or more")
+        if not shape.least <= len(message) - 2 <= shape.most:
+            raise RequestError(f"{kind} has an id and {shape.said} arguments")
         id_ = message[1]
         if not isinstance(id_, int | str) or isinstance(id_, bool):
             raise RequestError("an id is a whole number or a string")
@@ -186,26 +200,39 @@ class Session:
                 f"{in_flight_max} requests of this connection wait already (in_flight_max)"
             )
         self.in_flight += 1
-        arguments = message[2 : 2 + shape.most]
+        arguments = message[2:]
         return Request(kind, id_, arguments + [None] * (shape.most - len(arguments)))
 
     def _refuse(self, message: Any, error: ReifyDBError) -> None:
         """Answers a message that is no request, with its id if it has one."""
         id_ = message[1] if isinstance(message, list) and len(message) > 1 else None
         known = id_ if isinstance(id_, int | str) and not isinstance(id_, bool) else None
-        self._ready.append(["error", known, problem_of(error)])
+        self.say(["error", known, problem_of(error)])
 
     # ------------------------------------------------------------------ out
 
     def say(self, message: Any) -> None:
-        """A message that waits for nothing."""
-        self._ready.append(message)
+        """A message that waits for nothing, but for news of another schema."""
+        (self._ready if self._news is None else self._news.messages).append(message)
+
+    def tell_schema(self, number: int, described: dict[str, Any]) -> None:
+        """There is another schema: the client is told before the first answer of it, and behind
+        the last one that is not.
+        """
+        found, self._open = described["hash"], None
+        is_new = self.told is None or self.told[1] != found
+        self.told = number, found
+        if is_new and self._held:
+            self._news = _Held(_WAITS_FOR_NOTHING, [], [])
+            self._held.append(self._news)
+        if is_new:
+            self.say(["schema", described])
 
     def answer(self, id_: Id, message: Any, lsn: int, *, durable: bool | None = None) -> None:
         """The answer to a request, which says what was so as of an lsn."""
         self.in_flight -= 1
         if not (self.durable if durable is None else durable):
-            self._ready.append(message)
+            self.say(message)
             return
         self._hold(id_, message, lsn)
 
@@ -215,7 +242,7 @@ class Session:
         if self.durable:
             self._hold(messages, messages, lsn)
         else:
-            self._ready.append(messages)
+            self.say(messages)
 
     def _hold(self, id_: Id | Spliced, message: Any, lsn: int) -> None:
         held = self._open
@@ -234,7 +261,10 @@ class Session:
         self._open = None
         messages, self._ready = self._ready, []
         while self._held and self._held[0].lsn <= durable_lsn:
-            messages += self._held.popleft().messages
+            held = self._held.popleft()
+            messages += held.messages
+            if held is self._news:
+                self._news = None
         return self.codec.encode(messages) if messages else None
 
     @property
@@ -246,10 +276,15 @@ class Session:
         """What waits to be durable never will be: each request of it is told so."""
         problem = problem_of(error)
         while self._held:
-            for id_ in self._held.popleft().ids:
-                ids = [m[1] for m in id_.messages()] if isinstance(id_, Spliced) else [id_]
-                self._ready += [["error", one, problem] for one in ids]
-        self._open = None
+            held = self._held.popleft()
+            waited = [one for id_ in held.ids for one in _ids(id_)]
+            # What waited for others only is said all the same.
+            self._ready += [["error", one, problem] for one in waited] or held.messages
+        self._open = self._news = None
+
+
+def _ids(id_: Id | Spliced) -> list[Id]:
+    return [message[1] for message in id_.messages()] if isinstance(id_, Spliced) else [id_]
 
 
 class Hello(NamedTuple):
@@ -259,10 +294,14 @@ class Hello(NamedTuple):
     durable: bool | None
 
 
+_HELLO = '["hello", {"token": "…", "ack": "durable"}]'
+
+
 def _hello(message: list[Any]) -> Hello:
-    options = message[1] if len(message) > 1 else {}
-    if not isinstance(options, dict):
-        raise RequestError("hello has options", hint='["hello", {"token": "…", "ack": "durable"}]')
+    if len(message) > 2:
+        raise RequestError("hello has options and nothing else", hint=_HELLO)
+    given = message[1] if len(message) > 1 else None
+    options = options_of(given, ("token", "ack"), "hello", _HELLO)
     token, ack = options.get("token"), options.get("ack")
     if token is not None and not isinstance(token, str):
         raise RequestError("a token is a string")

@@ -19,6 +19,7 @@ from reifydb.engine.catalog import Column, Type
 from reifydb.engine.values import default_value
 from reifydb.errors import RequestError, UnknownNameError
 from reifydb.gateway.grants import Grant
+from reifydb.gateway.options import options_of
 from reifydb.gateway.session import Session
 from reifydb.wire.dialects import PLAIN, Converter, Dialect
 
@@ -115,21 +116,19 @@ class TableShape:
         return given
 
     def scan_options(self, dialect: Dialect, options: Any) -> dict[str, Any]:
-        """Options of `Database.scan`; the limit is at most `scan_rows_max`.
+        """Options of `Database.scan`, of those that a client gives; the limit is at most
+        `scan_rows_max`. A cursor is left out.
 
         Raises:
             RequestError: They are none.
             UnknownNameError: There is no such index.
         """
-        given: dict[str, Any] = {} if options is None else options
-        if not isinstance(given, dict):
-            raise RequestError("options of a scan are an object")
-        for name in given:
-            if name not in SCAN_OPTIONS:
-                raise UnknownNameError("option of a scan:", str(name), SCAN_OPTIONS)
-        found: dict[str, Any] = dict(given)
+        given = options_of(options, (*SCAN_OPTIONS, "cursor"), "a scan")
+        found = {name: value for name, value in given.items() if name != "cursor"}
         index = given.get("index")
-        columns = self.columns_of_index(index if isinstance(index, str) else None)
+        if index is not None and not isinstance(index, str):
+            raise RequestError(f"an index has a name, not {index!r:.40}")
+        columns = self.columns_of_index(index)
         for bound in ("lower", "upper"):
             value = given.get(bound)
             if value is not None:

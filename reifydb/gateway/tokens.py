@@ -12,12 +12,16 @@ import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from reifydb.database import Database
 from reifydb.database.tables import TOKENS
 from reifydb.engine.values import timestamp_slot
 from reifydb.errors import RequestError, UnauthenticatedError, UnknownNameError
 from reifydb.gateway.grants import Grant, grant_of
+
+DAYS_MAX = 36_500
 
 PREFIX = "rdb_"
 """How tokens begin, so that scanners for leaked secrets can find them."""
@@ -30,6 +34,19 @@ class Token:
     name: str
     capabilities: tuple[str, ...]
     expires_us: int | None
+
+    @property
+    def expired(self) -> bool:
+        """Whether it is good no more."""
+        return self.expires_us is not None and self.expires_us <= time.time() * 1e6
+
+    def shown(self) -> dict[str, Any]:
+        """For people and programs: when it expires in UTC, None: never."""
+        expires = None
+        if self.expires_us is not None:
+            at = datetime.fromtimestamp(self.expires_us // 1_000_000, UTC)
+            expires = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {"name": self.name, "capabilities": list(self.capabilities), "expires": expires}
 
 
 class Tokens:
@@ -60,6 +77,8 @@ class Tokens:
         if any(known.name == name for known in self.list()):
             raise RequestError(f"there is a token {name!r} already")
         token = PREFIX + secrets.token_urlsafe(32)
+        if days is not None and not 0 < days <= DAYS_MAX:
+            raise RequestError(f"a token is good for up to {DAYS_MAX:,} days")
         expires = None if days is None else int((time.time() + days * 86_400) * 1e6)
         row: dict[str, object] = {
             "name": name,
@@ -71,7 +90,7 @@ class Tokens:
         return token
 
     def remove(self, name: str) -> None:
-        """Takes a token away; whoever is connected with it stays so until then.
+        """Takes a token away.
 
         Raises:
             UnknownNameError: There is none of this name.
@@ -90,9 +109,18 @@ class Tokens:
         found = self._known().get(_digest(token))
         if found is None:
             raise UnauthenticatedError("the token is not known")
-        if found.expires_us is not None and found.expires_us <= time.time() * 1e6:
+        if found.expired:
             raise UnauthenticatedError(f"the token {found.name!r} has expired")
         return grant_of(found.name, found.capabilities)
+
+    def digest_of(self, token: str) -> bytes:
+        """What a connection remembers of its token."""
+        return _digest(token)
+
+    def still_good(self, digest: bytes) -> bool:
+        """Whether the token with this digest is known, and has not expired."""
+        found = self._known().get(digest)
+        return found is not None and not found.expired
 
     def _known(self) -> dict[bytes, Token]:
         """By digest. Looked up by the digest of what was given, so that how long it takes says

@@ -13,13 +13,16 @@ from reifydb.config import outgoing_bytes_max, ws_frame_bytes_max
 from reifydb.database.call_frames import CallFrame
 from reifydb.errors import ReifyDBError, RequestError, UnauthenticatedError
 from reifydb.gateway.inbox import Socket
-from reifydb.gateway.server import Server
+from reifydb.gateway.server import Server, bearer
 from reifydb.gateway.session import Hello, Request, Session
 from reifydb.wire.codecs import CODECS, Data
 from reifydb.wire.dialects import RAW
 from reifydb.wire.problems import problem_of
 
 _LOG = logging.getLogger("reifydb.gateway")
+
+SERVER_NAME = "reifydb"
+"""What the header Server says, and not which version of what."""
 
 HELLO_S = 5.0
 """A connection that must say who it is has so long."""
@@ -33,8 +36,17 @@ CLOSE_UNAUTHENTICATED, CLOSE_MALFORMED = 4401, WSCloseCode.PROTOCOL_ERROR
 class Connection:
     """One WebSocket: a `Peer` of the service."""
 
-    def __init__(self, server: Server, socket: Socket, session: Session) -> None:
+    def __init__(
+        self,
+        server: Server,
+        socket: Socket,
+        session: Session,
+        token: str | None,
+        address: str | None,
+    ) -> None:
         self._server, self._socket, self.session = server, socket, session
+        self._address = address
+        self._digest = None if token is None else server.tokens.digest_of(token)
         self._transport: asyncio.Transport | None = None
         self._inbox = socket.inbox
         self._asked = False  # whether it is there
@@ -132,7 +144,8 @@ class Connection:
                 self._identify(one)
             else:
                 requests.append(one)
-        error = self._refusal()
+        count = sum(one.calls if isinstance(one, CallFrame) else 1 for one in requests)
+        error = self._refusal(count)
         if error is not None:
             problem = problem_of(error)
             for request in requests:
@@ -141,12 +154,14 @@ class Connection:
             requests = []
         self._server.service.take_on(self, requests, wake=wake)
 
-    def _refusal(self) -> ReifyDBError | None:
-        """Why nothing is taken on; None when it is."""
+    def _refusal(self, count: int) -> ReifyDBError | None:
+        """Why these requests are not taken on; None when they are."""
         service = self._server.service
         if service.draining:
             return self._server.draining_error()
         try:
+            if count:
+                self._server.count(self.session.grant, self._address, count)
             service.admit()
         except ReifyDBError as error:
             return error
@@ -157,6 +172,7 @@ class Connection:
             self.session.durable = hello.durable
         if hello.token is not None:
             self.session.grant = self._server.grant_of(hello.token)
+            self._digest = self._server.tokens.digest_of(hello.token)
         if self.session.grant is None:
             raise UnauthenticatedError("hello has no token")
         self._greet()
@@ -181,6 +197,20 @@ class Connection:
             step(self._socket.ping())
         else:
             transport.abort()
+
+    def check_token(self) -> None:
+        """Ends it when its token is good no more: what it has asked for may run or not, and nobody
+        is told.
+        """
+        if self.session.grant is None or self._server.is_good(self._digest):
+            return
+        self.session.grant = None
+        self._server.service.forget(self)
+        gone = "the token was taken away, or has expired"
+        error = UnauthenticatedError(gone if self._digest else "a token is needed from now on")
+        self._ending = self._server.service._loop.create_task(
+            self._refuse(error, CLOSE_UNAUTHENTICATED)
+        )
 
     async def close(self, code: int, reason: str) -> None:
         """Closes it, and says why."""
@@ -227,6 +257,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     """The handler of `GET /v1/ws`."""
     server: Server = request.app[SERVER]
     server.check_origin(request.headers.get("Origin"))
+    server.count(None, request.remote)
     offered = [p.strip() for p in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
     codec = next((CODECS[name] for name in offered if name in CODECS), None)
     if codec is None:
@@ -237,12 +268,14 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         compress=False,
         max_msg_size=ws_frame_bytes_max,
     )
+    socket.headers["Server"] = SERVER_NAME
     with server.connected():
         await socket.prepare(request)
         # What the kernel reads and writes is msgpack's dialect.
         read_calls = server.db.read_calls if codec.dialect is RAW else None
         session = Session(codec, grant, durable=True, read_calls=read_calls)
-        connection = Connection(server, socket, session)
+        token = bearer(request.headers.get("Authorization"))
+        connection = Connection(server, socket, session, token, request.remote)
         server.connections.add(connection)
         try:
             await connection.run(request)

@@ -40,6 +40,7 @@ _IMPORTS = {
     "TypedDict": "typing",
     "cast": "typing",
     "UUID": "uuid",
+    "AsyncCalls": "reifydb",
     "Calls": "reifydb",
     "Json": "reifydb",
     "TypedTable": "reifydb",
@@ -58,7 +59,8 @@ def generate_python(
     """The Python source that types these tables and transitions, in their order; O(columns).
 
     A table becomes three `TypedDict`s, for its rows as they are read, inserted and updated, and a
-    `reifydb.TypedTable`; a module becomes a class with a method for each transition.
+    `reifydb.TypedTable`; a module becomes a class with a method for each transition, and another
+    one for event loops.
 
     Args:
         tables: Their names are distinct.
@@ -196,8 +198,10 @@ def _typed_table(names: _Names, variable: str, parameters: Sequence[str], table:
 
 def _module(module: str, transitions: Sequence[Transition], names: _Names) -> str:
     facade = names.title(module, "Module")
-    names.use("Calls")
-    rows, methods, own = [], [], _Names()
+    facades = (facade, "Calls", ""), (names.free(f"Async{facade}"), "AsyncCalls", "async ")
+    names.use("Calls AsyncCalls")
+    rows: list[str] = []
+    kinds: list[str] = []
     for transition in transitions:
         kind = "None"
         if transition.result_is_row:
@@ -207,17 +211,38 @@ def _module(module: str, transitions: Sequence[Transition], names: _Names) -> st
             rows.append(_typed_dict(names, kind, says, fields))
         elif transition.result:
             kind = _read(transition.result[0], nullable=transition.result[0].nullable)
-        methods.append(_method(module, transition, kind, names, own))
-    head = (
-        f'class {facade}:\n    """The transitions of module `{module}`.\n\n'
-        "    Args:\n        db: A database or `RemoteDatabase`, where each is a transaction of\n"
-        '            its own, or an open transaction.\n    """\n\n'
-        "    def __init__(self, db: Calls) -> None:\n        self._db = db"
+        kinds.append(kind)
+    classes = []
+    for name, calls, how in facades:
+        own = _Names()
+        methods = [
+            _method(module, transition, kind, names, own, how)
+            for transition, kind in zip(transitions, kinds, strict=True)
+        ]
+        classes.append("\n\n".join([_facade(module, name, calls, how), *methods]))
+    return "\n\n\n".join([*rows, *classes])
+
+
+def _facade(module: str, name: str, calls: str, how: str) -> str:
+    """The head of a module's class."""
+    if how:
+        says = "The same in an event loop."
+        takes = "An `AsyncDatabase`."
+    else:
+        says = f"The transitions of module `{module}`."
+        takes = (
+            "A database or `RemoteDatabase`, where each is a transaction of\n"
+            "            its own, or an open transaction."
+        )
+    return (
+        f'class {name}:\n    """{says}\n\n    Args:\n        db: {takes}\n    """\n\n'
+        f"    def __init__(self, db: {calls}) -> None:\n        self._db = db"
     )
-    return "\n\n\n".join([*rows, "\n\n".join([head, *methods])])
 
 
-def _method(module: str, transition: Transition, kind: str, names: _Names, own: _Names) -> str:
+def _method(
+    module: str, transition: Transition, kind: str, names: _Names, own: _Names, how: str
+) -> str:
     name = own.free(_plain(transition.name), f"{_plain(transition.name)}_")
     inner = _Names()
     params = [
@@ -225,15 +250,18 @@ def _method(module: str, transition: Transition, kind: str, names: _Names, own: 
         for column in transition.params
         for p in [_plain(column.name) if column.name != "self" else "self_"]
     ]
-    head = _call(f"    def {name}", ["self", *(f"{p}: {k}" for p, k in params)], f" -> {kind}:")
+    wait = "await " if how else ""
+    head = _call(
+        f"    {how}def {name}", ["self", *(f"{p}: {k}" for p, k in params)], f" -> {kind}:"
+    )
     full = f'"{module}.{transition.name}"'
     arguments = [full, *(p for p, _ in params)]
     if kind == "None":
-        return f"{head}\n{_call('        self._db.call', arguments, '')}"
+        return f"{head}\n{_call(f'        {wait}self._db.call', arguments, '')}"
     names.use(f"cast {kind}")
-    line = f"        return cast({_quoted(kind)}, self._db.call({', '.join(arguments)}))"
+    line = f"        return cast({_quoted(kind)}, {wait}self._db.call({', '.join(arguments)}))"
     if len(line) > LINE_CHARACTERS_MAX:
-        call = _call("            self._db.call", arguments, ",")
+        call = _call(f"            {wait}self._db.call", arguments, ",")
         line = f"        return cast(\n            {_quoted(kind)},\n{call}\n        )"
     return f"{head}\n{line}"
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reifydb.engine.catalog import Check, Table
 from reifydb.sql.expression_text import render_expression
 from reifydb.sql.expressions import ColumnRef, Expression, column_kind, moved, walk
 from reifydb.sql.scope import Scope, ScopeInput
+
+if TYPE_CHECKING:
+    from reifydb.sql.source import Source
 
 NAME_LENGTH_MAX = 63
 _PREFIX = "select "
@@ -37,7 +40,7 @@ def read_check(sql: str, table: Table) -> Expression:
     return moved(read_condition(source, tree.expressions[0], at, table), -len(_PREFIX))
 
 
-def read_condition(source: Any, node: Any, at: int, table: Table) -> Expression:
+def read_condition(source: Source, node: Any, at: int, table: Table) -> Expression:
     """As `read_check`, of a tree in a statement.
 
     Raises:
@@ -58,7 +61,8 @@ def read_condition(source: Any, node: Any, at: int, table: Table) -> Expression:
     scope = Scope([ScopeInput(table.name, columns)])
     reader = ExpressionReader(source, at, scope, parameters, "check")
     reader.aggregate_hint = "a check is of one row"
-    return reader.condition(node, "check")
+    with source.enough_stack(at):
+        return reader.condition(node, "check")
 
 
 def canonical(condition: Expression, table: Table) -> str:

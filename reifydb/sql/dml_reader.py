@@ -65,7 +65,8 @@ def read_change_tree(
     """As `read_change`, of a statement of a script."""
     check_depth(source, tree, at)
     found = Parameters(source, tree, parameters)
-    change = ChangeReader(source, at, tables, found).change(tree)
+    with source.enough_stack(at):
+        change = ChangeReader(source, at, tables, found).change(tree)
     return replace(change, parameters=found.finished(), parameter_names=tuple(found.names))
 
 

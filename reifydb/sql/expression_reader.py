@@ -7,10 +7,12 @@ several operands those that have one are read first.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from sqlglot import exp
 
+from reifydb.engine.values import INT_MIN
 from reifydb.sql import calls, constants, forms
 from reifydb.sql.expressions import (
     BOOL,
@@ -308,6 +310,9 @@ class ExpressionReader(Reader):
         arg = self.read(node.this, wanted)
         if not (is_number(arg.kind) or arg.kind.interval):
             self.refuse(f"there is no - {arg.kind.sql}", arg.at)
+        value = arg.value if isinstance(arg, Constant) else None
+        if isinstance(arg, Constant) and isinstance(value, int | float) and value != INT_MIN:
+            return replace(arg, value=0 - value, at=at)
         return Operation("neg", (arg,), arg.kind, arg.nullable, at=arg.at)
 
     def arithmetic(self, node: exp.Expression, wanted: Kind | None) -> Expression:
@@ -317,7 +322,7 @@ class ExpressionReader(Reader):
         if op in ("add", "sub") and isinstance(bare(second), exp.Interval):
             return self.moved(first, bare(second), op, sign)
         if op == "add" and isinstance(bare(first), exp.Interval):
-            return self.moved(second, bare(first), op, sign)
+            return self.moved(second, bare(first), op, sign, turned=True)
         left, right = self.together([first, second], wanted)
         return self.computed(op, sign, left, right)
 
@@ -330,7 +335,9 @@ class ExpressionReader(Reader):
             left, right = cast(left, FLOAT), cast(right, FLOAT)
         return Operation(op, (left, right), kind, left.nullable or right.nullable, at=left.at)
 
-    def moved(self, other: Any, interval: exp.Interval, op: str, sign: str) -> Expression:
+    def moved(
+        self, other: Any, interval: exp.Interval, op: str, sign: str, *, turned: bool = False
+    ) -> Expression:
         """`x + interval '…'`: months are added first, by the calendar, then the rest."""
         months, microseconds, at = forms.interval_parts(self, interval)
         left = self.read(other, TIMESTAMP)
@@ -341,7 +348,9 @@ class ExpressionReader(Reader):
             left = Operation("add_months", (left, count), TIMESTAMP, left.nullable, at=left.at)
             if not microseconds:
                 return left
-        return self.computed(op, sign, left, Constant(microseconds, INTERVAL, at))
+        length = Constant(microseconds, INTERVAL, at)
+        first, second = (length, left) if turned and not months else (left, length)
+        return self.computed(op, sign, first, second)
 
     # -------------------------------------------------------------- what is refused
 

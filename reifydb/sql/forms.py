@@ -57,18 +57,36 @@ def convert(reader: ExpressionReader, node: exp.Cast, _: Kind | None) -> Express
     """`cast(x as type)`, `x::type`, `type 'x'`."""
     at = reader.source.start(node, reader.at)
     reader.only(node, "cast", "this", "to")
-    kind, inner = type_of(reader, node.args["to"], at), bare(node.this)
-    token = node.args["to"].meta.get(TYPE_TOKEN)
-    if token is not None and token.start < at and not isinstance(node.this, exp.Literal):
-        hint = f"({token.text.lower()} '…')::… or cast(… as {token.text.lower()})"
-        reader.refuse("a type stands before a string alone", token.start, hint=hint)
+    target, inner = node.args["to"], bare(node.this)
+    token = target.meta.get(TYPE_TOKEN)
+    if token is not None and token.start < at and isinstance(inner, exp.Cast):
+        return _typed_literal(reader, node, at)
+    kind = type_of(reader, target, at)
     if isinstance(inner, exp.Literal) and inner.is_string:
         return cast(reader.literal(inner, kind), kind)
-    found = reader.read(node.this, kind)
-    if not can_cast(found.kind, kind):
-        hint = _CAST_HINTS.get((found.kind.type, kind.type), "")
-        reader.refuse(f"{found.kind.sql} cannot be cast to {kind.sql}", found.at, hint=hint)
-    return cast(found, kind)
+    return _cast(reader, reader.read(node.this, kind), kind)
+
+
+def _typed_literal(reader: ExpressionReader, node: exp.Cast, at: int) -> Expression:
+    """`timestamp 'x'::text`, in which sqlglot lets the right cast come first."""
+    inner, kinds = node.this, []
+    while isinstance(inner, exp.Cast):
+        kinds.append(type_of(reader, inner.args["to"], at))
+        inner = inner.this
+    if not (isinstance(inner, exp.Literal) and inner.is_string):
+        reader.refuse("a type stands before a string", at, hint=CAST_HINT)
+    kind = type_of(reader, node.args["to"], at)
+    found = cast(reader.literal(inner, kind), kind)
+    for kind in reversed(kinds):
+        found = _cast(reader, found, kind)
+    return found
+
+
+def _cast(reader: ExpressionReader, value: Expression, kind: Kind) -> Expression:
+    if not can_cast(value.kind, kind):
+        hint = _CAST_HINTS.get((value.kind.type, kind.type), "")
+        reader.refuse(f"{value.kind.sql} cannot be cast to {kind.sql}", value.at, hint=hint)
+    return cast(value, kind)
 
 
 def type_of(reader: ExpressionReader, node: exp.DataType, at: int) -> Kind:

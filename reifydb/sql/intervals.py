@@ -76,7 +76,10 @@ def _unit(word: str) -> str:
 def render_interval(microseconds: int) -> str:
     """An interval without months, as `parse_interval` reads it.
 
-    >>> render_interval(300_000_000)
-    '300000000 microseconds'
+    >>> render_interval(300_000_000), render_interval(-1)
+    ('5 minute', '-1 microsecond')
     """
-    return f"{microseconds} microseconds"
+    for unit in ("day", "hour", "minute", "second", "millisecond"):
+        if microseconds % _UNITS[unit] == 0:
+            return f"{microseconds // _UNITS[unit]} {unit}"
+    return f"{microseconds} microsecond"

@@ -17,9 +17,6 @@ from reifydb.errors import SqlError
 from reifydb.sql.emitter import PARAMETERS, TEMPORARIES, Emitter, Instruction
 from reifydb.sql.expressions import Expression, Kind
 
-REGISTERS_MAX = 1024
-INSTRUCTIONS_MAX = 65_535
-
 _HEADER = struct.Struct("<IHHHHHH")
 _OUTPUT = struct.Struct("<HBB")
 _INSTRUCTION = struct.Struct("<HHHHq")
@@ -56,7 +53,10 @@ def compile_program(
         SqlError: It needs more registers, constants or instructions than a program has.
     """
     emitter = Emitter(inputs)
-    registers = [emitter.emit(output) for output in outputs]
+    try:
+        registers = [emitter.emit(output) for output in outputs]
+    except RecursionError:
+        raise SqlError("the expressions are nested too deep for the stack that is left") from None
     constants = emitter.constants
     _check(emitter, len(parameters))
     numbers = _Numbers(len(constants), len(parameters))
@@ -90,9 +90,9 @@ def _check(emitter: Emitter, parameters: int) -> None:
     """A program has its limits; who meets them has generated SQL."""
     registers = len(emitter.constants) + parameters + emitter.temporaries
     for what, count, limit in (
-        ("registers", registers, REGISTERS_MAX),
+        ("registers", registers, config.program_registers_max),
         ("different constants", len(emitter.constants), config.columns_max),
-        ("instructions", len(emitter.code), INSTRUCTIONS_MAX),
+        ("instructions", len(emitter.code), config.program_instructions_max),
     ):
         if count > limit:
             message = f"the expressions are too large: {count:,} {what} of at most {limit:,}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, ClassVar, NoReturn
 
@@ -65,6 +66,7 @@ class _Parser(PostgresParser):
         for name, parser in PostgresParser.FUNCTION_PARSERS.items()
         if name in ("CAST", "EXTRACT", "POSITION", "SUBSTRING", "TRIM")
     }
+    LAMBDAS: ClassVar[dict[TokenType, Any]] = {}  # `f(a -> 'b')` is about JSON
     JSON_OPERATORS: ClassVar[dict[TokenType, Any]] = {
         TokenType.ARROW: lambda self, this, key: self.expression(
             exp.JSONExtract(this=this, expression=key)
@@ -137,6 +139,14 @@ class Source:
         line = self.sql.count("\n", 0, at) + 1
         column = at - (self.sql.rfind("\n", 0, at) + 1) + 1
         raise SqlError(message, line=line, column=column, hint=hint)
+
+    @contextmanager
+    def enough_stack(self, at: int) -> Iterator[None]:
+        """Refuses what is nested too deep for the stack that is left to its caller."""
+        try:
+            yield
+        except RecursionError:
+            self.refuse("the statement is nested too deep", at, hint=self.hint)
 
     def start(self, node: exp.Expression, otherwise: int) -> int:
         """Where a node starts: at the first of its leaves that knows, else `otherwise`."""

@@ -167,9 +167,23 @@ def clients(db: reifydb.Database) -> None:
                     item = await changes.get()
                     assert_type(item, reifydb.Snapshot | reifydb.Delta | None)
                 await there.wait_durable()
-                rows.place.count(there)  # wrong
+                await typed_async(there)
 
     asyncio.run(served())
+
+
+async def typed_async(there: reifydb.AsyncDatabase) -> None:
+    bank = rows.AsyncBank(there)
+    assert_type(await bank.transfer(1, 2, 1), int)
+    await bank.transfer(1, 2, "1")  # wrong
+    assert_type(await rows.place.count(there), int)
+    await rows.place.upsert(there, {"town": "Genf", "number": 9, "people": 1})
+    await rows.place.upsert(there, {"town": "Genf", "number": "9", "people": 1})  # wrong
+    place = await rows.place.get(there, ("Genf", 9))
+    assert place is not None
+    assert_type(place, rows.Place)
+    assert_type([found async for found in rows.place.scan(there, limit=1)], list[rows.Place])
+    assert_type(await rows.place.delete(there, ("Genf", 9)), bool)
 
 
 def remote(url: str) -> None:

@@ -11,12 +11,10 @@ from aiohttp import web
 
 from reifydb.gateway.http.exchange import Exchange
 from reifydb.gateway.http.forms import Form
+from reifydb.gateway.websocket import SERVER_NAME
 
 LSN, INCARNATION = "Reifydb-Lsn", "Reifydb-Incarnation"
 """Where the answer stands: everything up to this lsn, of this incarnation, is in it."""
-
-SERVER_NAME = "reifydb"
-"""And not which version of what."""
 
 
 def answer(exchange: Exchange, value: Any, *, status: int = 200) -> web.Response:
@@ -69,6 +67,18 @@ def server_headers(size: int) -> str:
 @lru_cache(maxsize=1)
 def _date(now_s: int) -> str:
     return formatdate(now_s, usegmt=True)
+
+
+def mark_problem(
+    response: web.Response, elapsed_ms: float, lsn: int | None, incarnation: int
+) -> None:
+    """What a problem says besides: how long it took and, if a transition has refused, as of which
+    lsn.
+    """
+    response.headers["Server-Timing"] = f"total;dur={elapsed_ms:.3f}"
+    if lsn:
+        response.headers[LSN] = str(lsn)
+        response.headers[INCARNATION] = str(incarnation)
 
 
 def problem_answer(form: Form, problem: dict[str, Any], path: str) -> web.Response:

@@ -53,6 +53,7 @@ async def _outcomes(exchange: Exchange, calls: Any) -> list[dict[str, Any]]:
         raise LimitError("too many calls", limit="frame_messages_max", value=frame_messages_max)
     if not all(isinstance(call, list) and len(call) == 2 for call in calls):
         raise RequestError("a call is malformed", hint=_SHAPE)
+    exchange.server.count(exchange.grant, exchange.request.remote, len(calls) - 1)
     answers = await exchange.ask_all([("call", (*call, None)) for call in calls])
     outcomes = []
     for said, _, content, *lsn in answers:

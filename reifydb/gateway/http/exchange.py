@@ -5,7 +5,7 @@ arrives then, and its answers come when what they say is as durable as the clien
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -14,24 +14,30 @@ from aiohttp import web
 from reifydb.errors import ReifyDBError, RequestError, UnauthenticatedError
 from reifydb.gateway.grants import Grant
 from reifydb.gateway.http.forms import Form, WithHeaders, form_of_answer, form_of_body
-from reifydb.gateway.server import Server
+from reifydb.gateway.options import check_names
+from reifydb.gateway.server import Server, bearer
 from reifydb.gateway.session import Request, Session, wants_durable
 from reifydb.gateway.websocket import SERVER
 
 
 class ProblemError(Exception):
-    """A request was answered with a problem, which goes to the client as it is."""
+    """A request was answered with a problem, which goes to the client as it is.
 
-    def __init__(self, problem: dict[str, Any]) -> None:
+    Attributes:
+        problem: What the client is told.
+        lsn: As of which a transition has refused; 0: none has run.
+    """
+
+    def __init__(self, problem: dict[str, Any], lsn: int = 0) -> None:
         super().__init__(problem.get("detail"))
-        self.problem = problem
+        self.problem, self.lsn = problem, lsn
 
 
 class Exchange:
     """A request and its answer.
 
     Attributes:
-        request: aiohttp's.
+        request: aiohttp's; it has no parameters but those that it may have.
         server: Who serves it.
         grant: What its sender may do.
         form: Of the answer.
@@ -40,11 +46,14 @@ class Exchange:
 
     full = False
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, parameters: Collection[str] = ("ack",)) -> None:
+        if request.query_string:
+            check_names(request.query, parameters, "parameter")
         self.request = request
         self._started_s = perf_counter()
         self.server: Server = request.app[SERVER]
         self.grant = caller(self.server, request.headers)
+        self.server.count(self.grant, None)
         self.form: Form = form_of_answer(request)
         self.lsn = 0
         self.session = Session(self.form.codec, self.grant, durable=_durable(request))
@@ -56,6 +65,13 @@ class Exchange:
     def elapsed_ms(self) -> float:
         """Since it began."""
         return (perf_counter() - self._started_s) * 1000
+
+    @property
+    def still_allowed(self) -> bool:
+        """Whether the token that it came with is still good: for answers that go on for long."""
+        token = bearer(self.request.headers.get("Authorization"))
+        tokens = self.server.tokens
+        return self.server.is_good(None if token is None else tokens.digest_of(token))
 
     # ------------------------------------------------------------------ the service's peer
 
@@ -83,7 +99,7 @@ class Exchange:
         """
         [answer] = await self.ask_all([(kind, arguments)])
         if answer[0] == "error":
-            raise ProblemError(answer[2])
+            raise ProblemError(*answer[2:4])
         self.lsn = answer[3]
         return answer[2]
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import HttpVersion11, web
 
 from reifydb.errors import ReifyDBError
-from reifydb.gateway.http.answers import answer_head, problem_answer, server_headers
+from reifydb.gateway.http.answers import answer_head, mark_problem, problem_answer, server_headers
 from reifydb.gateway.http.bodies import check_room
 from reifydb.gateway.http.exchange import caller, prefers_durable, read_body
 from reifydb.gateway.http.forms import Form, form_of_answer
@@ -142,8 +142,12 @@ class Lane:
         form = call.form = form_of_answer(message)
         session = call.session
         try:
+            if server.limited:
+                assert self._connection.transport is not None
+                server.count(None, self._connection.transport.get_extra_info("peername")[0])
             service.admit()
             session.grant = caller(server, message.headers)
+            server.count(session.grant, None)
             session.codec = form.codec
             session.durable = prefers_durable(message.headers) if ack is None else ack
             body = payload.read_nowait()
@@ -168,7 +172,7 @@ class Lane:
         assert call is not None
         self._server.patience.end(call)
         if message[0] != "ok":
-            self._write_problem(call, message[2])
+            self._write_problem(call, message[2], *message[3:4])
             return
         server, form, lsn = self._server, call.form, message[3]
         incarnation = server.db.incarnation
@@ -205,9 +209,12 @@ class Lane:
         self._server.service.forget(call)
         self._call = None  # its answer may still come
 
-    def _write_problem(self, call: _Call, problem: dict[str, Any]) -> None:
+    def _write_problem(self, call: _Call, problem: dict[str, Any], lsn: int | None = None) -> None:
+        server = self._server
+        now_s = server.service._loop.time()
         response = problem_answer(call.form, problem, call.path)
-        self._write(call, response.status, _written(response), self._server.service._loop.time())
+        mark_problem(response, (now_s - call.started_s) * 1000, lsn, server.db.incarnation)
+        self._write(call, response.status, _written(response), now_s)
 
     def _write(self, call: _Call, status: int, data: bytes, now_s: float) -> None:
         """Ends a call with its answer; goes on with what has come behind it."""

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from reifydb.errors import UnknownNameError
 from reifydb.gateway.guest_lines import GuestLine, level_of
 from reifydb.gateway.http.answers import answer, headers
 from reifydb.gateway.http.exchange import Exchange, flag
 from reifydb.gateway.http.forms import JSON
 from reifydb.gateway.http.middleware import mark_origin
+from reifydb.gateway.websocket import SERVER_NAME
 
 NDJSON = "application/x-ndjson"
 PARAMETERS = ("follow", "level")
@@ -19,22 +19,21 @@ PARAMETERS = ("follow", "level")
 
 async def logs(request: web.Request) -> web.StreamResponse:
     """The lines that are kept; or as a stream, one JSON object a line, without end."""
-    exchange = Exchange(request)
+    exchange = Exchange(request, PARAMETERS)
     exchange.grant.require("operations")
-    for name in request.query:
-        if name not in PARAMETERS:
-            raise UnknownNameError("parameter", name, PARAMETERS)
     lines, level = exchange.server.guest_lines, level_of(request.query.get("level"))
     exchange.lsn = exchange.server.db.lsn
     if not flag(request, "follow"):
         return answer(exchange, {"lines": [line.shown() for line in lines.since(0, level)]})
     with lines.reader():
-        unbuffered = {"X-Accel-Buffering": "no"}  # nginx would gather them
-        response = web.StreamResponse(headers=headers(exchange, NDJSON) | unbuffered)
+        more = {"X-Accel-Buffering": "no", "Server": SERVER_NAME}  # nginx would gather them
+        response = web.StreamResponse(headers=headers(exchange, NDJSON) | more)
         if "Origin" in request.headers:
             mark_origin(request, response)
         await response.prepare(request)
         async for found in lines.follow(level):
+            if not exchange.still_allowed:
+                break
             await response.write(_written(found))
         await response.write_eof()
         return response

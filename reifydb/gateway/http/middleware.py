@@ -11,11 +11,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from reifydb.errors import ReifyDBError, RequestError, UnknownNameError
-from reifydb.gateway.http.answers import INCARNATION, LSN, SERVER_NAME, problem_answer
+from reifydb.gateway.http.answers import INCARNATION, LSN, mark_problem, problem_answer
 from reifydb.gateway.http.bodies import too_long
 from reifydb.gateway.http.exchange import ProblemError
 from reifydb.gateway.http.forms import JSON, form_of_answer
-from reifydb.gateway.websocket import SERVER
+from reifydb.gateway.websocket import SERVER, SERVER_NAME
 from reifydb.wire.problems import problem_of
 
 _LOG = logging.getLogger("reifydb.gateway")
@@ -47,6 +47,8 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
             raise ConnectionError("the answer had begun") from None
         form = JSON if request.path == "/v1/ws" else form_of_answer(request)
         response = problem_answer(form, _problem(request, error), request.path)
+        lsn = error.lsn if isinstance(error, ProblemError) else None
+        mark_problem(response, (loop.time() - started) * 1000, lsn, service.db.incarnation)
         if isinstance(error, web.HTTPMethodNotAllowed):
             response.headers["Allow"] = error.headers["Allow"]
     if response.prepared:  # a WebSocket, or a stream: how long it lasted says nothing
@@ -71,6 +73,7 @@ async def _served(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             return _preflight()
     if request.path not in UNCONDITIONAL:
+        server.count(None, request.remote)
         server.service.admit()
     return await handler(request)
 

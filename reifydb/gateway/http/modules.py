@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
 
 from reifydb.database.modules import Module
-from reifydb.errors import RequestError, UnknownNameError
+from reifydb.errors import RequestError
+from reifydb.gateway.audit import Deed
 from reifydb.gateway.http.answers import answer, headers
 from reifydb.gateway.http.bodies import body_of
 from reifydb.gateway.http.exchange import Exchange, flag
@@ -27,10 +30,7 @@ async def modules(request: web.Request) -> web.Response:
 
 async def install(request: web.Request) -> web.Response:
     """Installs the wasm binary in the body, or says what that would do."""
-    exchange = _begin(request)
-    for name in request.query:
-        if name not in PARAMETERS:
-            raise UnknownNameError("parameter", name, PARAMETERS)
+    exchange = _begin(request, PARAMETERS)
     db, name = exchange.server.db, request.match_info["module"]
     apply_schema, dry = flag(request, "apply_schema"), flag(request, "dry_run")
     if apply_schema:
@@ -46,8 +46,11 @@ async def install(request: web.Request) -> web.Response:
             fits = {"fits": not plan.problems}
             return answer(exchange, fits | {key: _listed(v) for key, v in asdict(plan).items()})
         is_new = name not in db.modules
+        facts = {"name": name, "sha256": hashlib.sha256(wasm).hexdigest()}
         module = await durably(
-            exchange, lambda: db.install(wasm, name=name, apply_schema=apply_schema)
+            exchange,
+            Deed("module.install", facts | {"apply_schema": apply_schema}),
+            lambda: db.install(wasm, name=name, apply_schema=apply_schema),
         )
     return answer(exchange, _shown(module), status=201 if is_new else 200)
 
@@ -56,12 +59,12 @@ async def remove(request: web.Request) -> web.Response:
     """Removes a module; its tables stay."""
     exchange = _begin(request)
     db, name = exchange.server.db, request.match_info["module"]
-    await durably(exchange, lambda: db.remove(name))
+    await durably(exchange, Deed("module.remove", {"name": name}), lambda: db.remove(name))
     return web.Response(status=204, headers=headers(exchange))
 
 
-def _begin(request: web.Request) -> Exchange:
-    exchange = Exchange(request)
+def _begin(request: web.Request, parameters: Collection[str] = ("ack",)) -> Exchange:
+    exchange = Exchange(request, parameters)
     exchange.grant.require("modules")
     return exchange
 

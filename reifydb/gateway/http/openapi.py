@@ -277,6 +277,7 @@ def _fixed(what: str, about: str, *, content_type: str | None = None) -> Json:
     return found
 
 
+_TOKEN = {"name": "token", "in": "path", "required": True, "schema": {"type": "string"}}
 _MODULE = {"name": "module", "in": "path", "required": True, "schema": {"type": "string"}}
 
 _FIXED: Json = {
@@ -293,6 +294,14 @@ _FIXED: Json = {
         "put": _fixed("install", "Installs a module.", content_type="application/wasm"),
         "delete": _fixed("remove", "Removes a module."),
         "parameters": [_MODULE],
+    },
+    "/v1/tokens": {
+        "get": _fixed("tokens", "Who may use the server."),
+        "post": _fixed("make_token", "Makes a token.", content_type="application/json"),
+    },
+    "/v1/tokens/{token}": {
+        "delete": _fixed("revoke_token", "Takes a token away."),
+        "parameters": [_TOKEN],
     },
     "/v1/logs": {"get": _fixed("logs", "Lines that guests have logged.")},
     "/livez": {"get": _fixed("livez", "The server runs.")},

@@ -11,11 +11,11 @@ from aiohttp.web_protocol import RequestHandler
 
 from reifydb.config import header_ms_max, keepalive_ms_max, sockets_max, write_ms_max
 from reifydb.errors import OperatorError, RequestError
-from reifydb.gateway.http.answers import SERVER_NAME, problem_answer
+from reifydb.gateway.http.answers import problem_answer
 from reifydb.gateway.http.forms import JSON
 from reifydb.gateway.http.lane import Lane
 from reifydb.gateway.server import Server
-from reifydb.gateway.websocket import SERVER
+from reifydb.gateway.websocket import SERVER, SERVER_NAME
 from reifydb.wire.problems import problem_of
 
 _LOG = logging.getLogger("reifydb.gateway")

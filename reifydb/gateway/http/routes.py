@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from reifydb.gateway.http import calls, logs, modules, openapi, probes, schema, tables
+from reifydb.gateway.http import calls, logs, modules, openapi, probes, schema, tables, tokens
 
 ROUTES = [
     web.post("/v1/call/{transition}", calls.call),
@@ -21,7 +21,10 @@ ROUTES = [
     web.get("/v1/modules", modules.modules),
     web.put("/v1/modules/{module}", modules.install),
     web.delete("/v1/modules/{module}", modules.remove),
-    web.get("/v1/logs", logs.logs),
+    web.get("/v1/tokens", tokens.tokens),
+    web.post("/v1/tokens", tokens.make),
+    web.delete("/v1/tokens/{token}", tokens.revoke),
+    web.get("/v1/logs", logs.logs, allow_head=False),
     web.get("/livez", probes.livez),
     web.get("/readyz", probes.readyz),
     web.get("/metrics", probes.metrics),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from reifydb.errors import RequestError
+from reifydb.gateway.audit import Deed
 from reifydb.gateway.http.answers import answer, headers
 from reifydb.gateway.http.bodies import body_of
 from reifydb.gateway.http.etags import Precondition
@@ -34,7 +35,7 @@ async def change_schema(request: web.Request) -> web.Response:
     async with body_of(request) as body:
         sql = _sql(exchange, body)
         db = exchange.server.db
-        await durably(exchange, lambda: db.execute(sql))
+        await durably(exchange, Deed("schema.change", {"sql": sql}), lambda: db.execute(sql))
     return answer(exchange, await exchange.ask("schema"))
 
 

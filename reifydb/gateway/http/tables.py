@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -15,7 +15,7 @@ from reifydb.gateway.http.bodies import body_of
 from reifydb.gateway.http.etags import Precondition, etag_of
 from reifydb.gateway.http.exchange import Exchange
 from reifydb.gateway.http.keys import path_key
-from reifydb.gateway.http.paging import Paging
+from reifydb.gateway.http.paging import PARAMETERS, Paging
 from reifydb.gateway.shapes import TableShape
 
 Row = Mapping[str, object]
@@ -31,7 +31,7 @@ async def tables(request: web.Request) -> web.Response:
 
 async def rows(request: web.Request) -> web.Response:
     """A page of a table's rows."""
-    exchange, shape = _begin(request, "read")
+    exchange, shape = _begin(request, "read", PARAMETERS)
     paging = Paging(request, shape)
     db, dialect = exchange.server.db, exchange.form.dialect
 
@@ -108,8 +108,10 @@ async def delete(request: web.Request) -> web.Response:
 # ------------------------------------------------------------------ what they share
 
 
-def _begin(request: web.Request, capability: str) -> tuple[Exchange, TableShape]:
-    exchange = Exchange(request)
+def _begin(
+    request: web.Request, capability: str, parameters: Collection[str] = ("ack",)
+) -> tuple[Exchange, TableShape]:
+    exchange = Exchange(request, parameters)
     name = request.match_info["table"]
     exchange.grant.require(capability, name)
     return exchange, exchange.server.service.shapes.table(name)

@@ -5,6 +5,7 @@ import { type Clock, Conversation, type Greeting } from "./conversation.js";
 import { ReifyDBError, refuse } from "./errors.js";
 import type { Feed } from "./feed.js";
 import * as requests from "./requests.js";
+import { Scan } from "./scan.js";
 import { guarded, type SubscribeOptions, Subscription } from "./subscription.js";
 import type {
   Ack,
@@ -176,9 +177,12 @@ export class Client<S extends SchemaTypes = AnySchema> {
     return this.#conversation.request("get", requests.get(table, key));
   }
 
-  /** Rows in the order of the primary key or of an index. */
-  scan<T extends TableName<S>>(table: T, options: ScanOptions = {}): Promise<Row<S, T>[]> {
-    return this.#conversation.request("scan", requests.scan(table, options));
+  /**
+   * Rows in the order of the primary key or of an index: all at once when it is awaited, or one after
+   * the other in `for await`. They are fetched page by page, each of one moment.
+   */
+  scan<T extends TableName<S>>(table: T, options: ScanOptions = {}): Scan<Row<S, T>> {
+    return new Scan((more) => this.#conversation.request("scan", requests.scan(table, { ...options, ...more })), options);
   }
 
   /** Inserts rows, all or none; their keys. */

@@ -70,8 +70,6 @@ export class Conversation {
   readonly #sent = new Map<number, Sent>();
   readonly #feeds = new Set<Feed>();
   readonly #streams = new Map<number, Feed>();
-  /** Answers that wait for the schema which they were made by. */
-  readonly #unread: { request: Request; message: readonly unknown[] }[] = [];
   #waiting: Request[] = [];
   #urgent: Data[] = [];
   #shapes: Shapes | undefined;
@@ -116,9 +114,6 @@ export class Conversation {
       feed.pause();
     }
     this.#streams.clear();
-    for (const { request, message } of this.#unread.splice(0)) {
-      this.#readAgain(request, message);
-    }
     const again: Request[] = [];
     for (const { request, prepared } of this.#sent.values()) {
       if (request.feed !== undefined || request.kind === "unsubscribe") {
@@ -367,6 +362,9 @@ export class Conversation {
       case "ended":
         this.#streamEnded(message);
         return;
+      case "schema": // what is answered from here on is of this one
+        this.#learn(message[1]);
+        return;
       case "hello":
         this.#greet(message[1] as Record<string, any>);
         return;
@@ -406,10 +404,7 @@ export class Conversation {
     const id = Number(message[1]);
     if (id === SCHEMA_ID) {
       this.#asking = false;
-      this.#shapes = new Shapes(message[2] as SchemaDescription, this.#codec.dialect);
-      for (const { request, message: answer } of this.#unread.splice(0)) {
-        this.#readAgain(request, answer);
-      }
+      this.#learn(message[2]);
       if (!this.#ready) {
         this.#begun();
       }
@@ -419,22 +414,17 @@ export class Conversation {
     if (sent === undefined) {
       return;
     }
+    const { request, prepared } = sent;
     try {
-      sent.request.resolve(sent.prepared.read(message[2], message));
-    } catch {
-      this.#unread.push({ request: sent.request, message }); // the schema has changed
-      this.#ask();
-    }
-  }
-
-  /** Reads an answer by the schema that is known now. */
-  #readAgain(request: Request, message: readonly unknown[]): void {
-    try {
-      request.resolve(request.prepare(this.#shapes as Shapes).read(message[2], message));
+      request.resolve(prepared.read(this.#shapes as Shapes, message[2], message));
     } catch (error) {
       const detail = `the answer to ${request.kind} cannot be read; it has run: ${String(error)}`;
       request.reject(refuse("protocol", detail));
     }
+  }
+
+  #learn(description: unknown): void {
+    this.#shapes = new Shapes(description as SchemaDescription, this.#codec.dialect);
   }
 
   #failed(message: readonly unknown[]): void {

@@ -10,6 +10,7 @@ export {
 } from "./client.js";
 export { type Problem, ReifyDBError } from "./errors.js";
 export type { Pong } from "./requests.js";
+export type { Scan } from "./scan.js";
 export { type SubscribeOptions, Subscription } from "./subscription.js";
 export { Timestamp } from "./timestamp.js";
 export {

@@ -12,8 +12,8 @@ export interface Prepared {
   readonly safe: boolean;
   /** False: it names what the schema does not have, and goes as it is, for the server to refuse. */
   readonly known: boolean;
-  /** The answer's value; `message` is the whole answer. */
-  read(value: unknown, message: readonly unknown[]): unknown;
+  /** The answer's value, by the schema that it was made under; `message` is the whole answer. */
+  read(shapes: Shapes, value: unknown, message: readonly unknown[]): unknown;
 }
 
 /** Throws a `ReifyDBError` when a value is not of its type. */
@@ -22,14 +22,14 @@ export type Prepare = (shapes: Shapes) => Prepared;
 export type Write = "insert" | "update" | "upsert" | "delete";
 
 export function call(name: string, args: unknown, options: CallOptions | undefined): Prepare {
-  const more = options?.ack === undefined ? [] : [{ ack: options.ack }];
+  const more = options === undefined ? [] : [options];
   return (shapes) => {
     const shape = shapes.transition(name);
     if (shape === undefined) {
       return unknown([name, args, ...more]);
     }
     const rest = [name, shape.written(args), ...more];
-    return { rest, safe: shape.query, known: true, read: (value) => shape.result(value) };
+    return { rest, safe: shape.query, known: true, read: (now, value) => result(now, name, value) };
   };
 }
 
@@ -37,14 +37,15 @@ export function group(
   calls: readonly (readonly [string, unknown?])[],
   options: CallOptions | undefined,
 ): Prepare {
-  const more = options?.ack === undefined ? [] : [{ ack: options.ack }];
+  const more = options === undefined ? [] : [options];
   return (shapes) => {
     const found = calls.map(([name]) => shapes.transition(name));
     const listed = calls.map(([name, args], i) => [name, found[i]?.written(args ?? []) ?? args ?? []]);
     if (found.includes(undefined)) {
       return unknown([listed, ...more]);
     }
-    const read = (values: unknown) => (values as unknown[]).map((value, i) => found[i]?.result(value));
+    const read = (now: Shapes, values: unknown) =>
+      (values as unknown[]).map((value, i) => result(now, calls[i]?.[0] ?? "", value));
     return { rest: [listed, ...more], safe: found.every((shape) => shape?.query), known: true, read };
   };
 }
@@ -54,11 +55,17 @@ export function get(table: string, key: unknown): Prepare {
     rest: [table, shape.writtenKey(key)],
     safe: true,
     known: true,
-    read: (row) => (row === null ? null : shape.rows.row(row)),
+    read: (now, row) => (row === null ? null : known(now, table).rows.row(row)),
   }));
 }
 
-export function scan(table: string, options: ScanOptions): Prepare {
+/** Rows of a scan, and the cursor of those behind them. */
+export interface Page {
+  readonly rows: any[];
+  readonly next: string | null;
+}
+
+export function scan(table: string, options: ScanOptions & { cursor?: string }): Prepare {
   return ofTable(table, [options], (shape) => {
     const given: Record<string, unknown> = { ...options };
     for (const bound of ["lower", "upper"] as const) {
@@ -73,7 +80,10 @@ export function scan(table: string, options: ScanOptions): Prepare {
       rest: [table, given],
       safe: true,
       known: true,
-      read: (rows) => (rows as unknown[]).map((row) => shape.rows.row(row)),
+      read: (now, page): Page => {
+        const { rows, next } = page as Page;
+        return { rows: rows.map((row) => known(now, table).rows.row(row)), next };
+      },
     };
   });
 }
@@ -93,15 +103,15 @@ export function write(how: Write, table: string, rows: readonly unknown[]): Prep
       }
       return shape.rows.writtenByName(row);
     });
-    const read = (value: unknown) =>
-      how === "insert" ? (value as unknown[]).map((key) => shape.key(key)) : Number(value);
+    const read = (now: Shapes, value: unknown) =>
+      how === "insert" ? (value as unknown[]).map((key) => known(now, table).key(key)) : Number(value);
     return { rest: [how, table, written], safe: false, known: true, read };
   };
 }
 
 export function subscribe(table: string, since: Position | undefined): Prepare {
   const more = since === undefined ? [] : [{ since: [since.incarnation, since.lsn] }];
-  return () => ({ rest: [table, ...more], safe: true, known: true, read: (value) => value });
+  return () => ({ rest: [table, ...more], safe: true, known: true, read: (_, value) => value });
 }
 
 export function unsubscribe(id: number): Prepare {
@@ -115,7 +125,7 @@ export interface Pong {
 }
 
 export function ping(): Prepare {
-  const read = (value: unknown, message: readonly unknown[]): Pong => {
+  const read = (_: Shapes, value: unknown, message: readonly unknown[]): Pong => {
     const [incarnation, lsn] = value as unknown[];
     return { position: { incarnation: Number(incarnation), lsn: Number(lsn) }, durableLsn: Number(message[3]) };
   };
@@ -127,6 +137,22 @@ function ofTable(table: string, rest: unknown[], prepare: (shape: TableShape) =>
     const shape = shapes.table(table);
     return shape === undefined ? unknown([table, ...rest]) : prepare(shape);
   };
+}
+
+function result(shapes: Shapes, name: string, value: unknown): unknown {
+  const shape = shapes.transition(name);
+  if (shape === undefined) {
+    throw refuse("protocol", `a result of ${name}, which is not in the schema`);
+  }
+  return shape.result(value);
+}
+
+function known(shapes: Shapes, table: string): TableShape {
+  const shape = shapes.table(table);
+  if (shape === undefined) {
+    throw refuse("protocol", `rows of ${table}, which is not in the schema`);
+  }
+  return shape;
 }
 
 function unknown(rest: readonly unknown[]): Prepared {

@@ -17,7 +17,7 @@ import pytest
 
 import reifydb
 from sdk.build import build_guest
-from tests.e2e.cli.processes import BANK, ROOT, refusal, reify, serve
+from tests.e2e.cli.processes import BANK, COMMAND, ROOT, Served, refusal, reify, serve
 
 
 def balance(folder: Path, account: int) -> object:
@@ -174,3 +174,92 @@ def run_line(line: str, folder: Path) -> str:
     )
     assert done.returncode == 0, (line, done.stdout, done.stderr)
     return done.stdout
+
+
+def test_tokens_and_modules_are_changed_while_it_runs(tmp_path: Path) -> None:
+    folder = tmp_path / "db"
+    made = reify("token", "make", folder, "ops", "--can", "operations,call,modules,read")
+    env = {"REIFYDB_TOKEN": made.stdout.strip()}
+    with serve(folder, "--json") as server:
+        env["REIFYDB_URL"] = server.url
+
+        def run(*args: str) -> str:
+            done = reify(*args, env=env)
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        app = json.loads(run("token", "make", "app", "--can", "call", "--days", "2", "--json"))
+        assert (app["name"], app["capabilities"]) == ("app", ["call"])
+        assert server.call("bank.total", token=app["token"])[0] == 404
+        listed = json.loads(run("token", "list", "--json"))
+        assert [token["name"] for token in listed] == ["app", "ops"]
+        assert listed[0]["expires"] == app["expires"]
+        assert run("token", "revoke", "app") == "revoked app\n"
+        assert server.call("bank.total", token=app["token"])[0] == 401
+        refused = reify("token", "make", "x", "--can", "write", env=env)
+        assert refused.returncode == 1
+        assert "may not grant write" in refused.stderr
+        wasm = tmp_path / "bank.wasm"
+        wasm.write_bytes(build_guest(BANK).read_bytes())
+        refused = reify("uninstall", "bank", env=env)
+        assert refused.returncode == 1
+        assert "there is no module 'bank'" in refused.stderr
+    done = reify("install", folder, wasm, "--apply-schema")
+    assert done.returncode == 0
+    with serve(folder) as server:
+        env["REIFYDB_URL"] = server.url
+        assert run("uninstall", "bank") == "removed bank\n"
+        assert json.loads(run("modules", "--json")) == []
+    assert json.loads(reify("scan", folder, "account", "--json").stdout or "[]") == []
+
+
+def test_a_module_is_uninstalled_in_a_folder(tmp_path: Path) -> None:
+    folder, wasm = tmp_path / "db", tmp_path / "bank.wasm"
+    wasm.write_bytes(build_guest(BANK).read_bytes())
+    reify("install", folder, wasm, "--apply-schema")
+    assert json.loads(reify("uninstall", folder, "bank", "--json").stdout) == {"removed": "bank"}
+    assert json.loads(reify("modules", folder, "--json").stdout) == []
+    assert "did you mean" not in refusal("uninstall", folder, "bank")
+
+
+def test_the_log_says_who_changed_what(tmp_path: Path) -> None:
+    command = [*COMMAND, "serve", str(tmp_path / "db"), "--port", "0", "--json"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        server = Served(process, process.stdout.readline())
+        assert server.ask("POST", "/v1/schema", b'{"sql": "create table t (id int primary key)"}')
+        process.terminate()
+        _, log = process.communicate(timeout=10)
+    lines = [json.loads(line) for line in log.splitlines()]
+    [audit] = [line for line in lines if line["logger"] == "reifydb.audit"]
+    assert (audit["action"], audit["who"], audit["outcome"], audit["lsn"], audit["sql"]) == (
+        "schema.change",
+        "anonymous",
+        "done",
+        1,
+        "create table t (id int primary key)",
+    )
+
+
+def test_types_are_generated_from_a_folder_and_from_a_server(tmp_path: Path) -> None:
+    folder, wasm, sql = tmp_path / "db", tmp_path / "bank.wasm", tmp_path / "note.sql"
+    wasm.write_bytes(build_guest(BANK).read_bytes())
+    sql.write_text("create table note (id int primary key auto_increment, price decimal(9,2));")
+    reify("install", folder, wasm, "--apply-schema")
+    reify("schema", folder, "--apply", sql)
+    for language, words in (
+        ("python", ["class Bank:", "def transfer(self, source: int", "Decimal | None"]),
+        ("typescript", ['"bank.transfer"', "note"]),
+    ):
+        made = reify("generate", language, "--from", folder)
+        assert made.returncode == 0, made.stderr
+        assert all(word in made.stdout for word in words), made.stdout
+        output = tmp_path / f"made.{language}"
+        output.write_text(made.stdout)
+        with serve(folder) as server:
+            checked = reify("generate", language, "--from", server.url, "-o", output, "--check")
+            assert checked.returncode == 0, checked.stderr
+    assert reify("generate", "python", "--from", folder, "--schema", sql).returncode == 2
+    assert "there is no database" in refusal("generate", "python", "--from", tmp_path / "none")

@@ -123,7 +123,7 @@ async def test_a_token_that_is_taken_away_opens_nothing() -> None:
         assert (await client.get("/v1/tables/account", headers=headers)).status == 200
         tokens.remove("reader")
         assert (await client.get("/v1/tables/account", headers=headers)).status == 401
-        headers = bearer(tokens.make("late", ["read"], days=-1))
+        headers = bearer(tokens.make("late", ["read"], days=1e-9))
         assert (await client.get("/v1/tables/account", headers=headers)).status == 401
 
 
@@ -160,3 +160,21 @@ async def test_pages_of_an_allowed_origin_may_ask_and_read() -> None:
             assert "Access-Control-Allow-Credentials" not in answer.headers
             asked["Origin"] = "https://evil.example"
             assert (await client.ask("OPTIONS", "/v1/tables/t/1", headers=asked)).status == 403
+
+
+async def test_nobody_is_told_which_version_of_what_serves() -> None:
+    async with bank() as client:
+        for path in ("/v1/tables", "/nope", "/livez", "/v1/logs"):
+            assert (await client.get(path)).headers["Server"] == "reifydb"
+        async with client.session.get(f"{client.url}/v1/logs?follow=1") as response:
+            assert response.headers["Server"] == "reifydb"
+        assert (await client.ask("HEAD", "/v1/logs?follow=1")).status == 405
+        upgrade = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+            "Sec-WebSocket-Protocol": "reifydb.v1.json",
+        }
+        async with client.session.get(f"{client.url}/v1/ws", headers=upgrade) as response:
+            assert (response.status, response.headers["Server"]) == (101, "reifydb")

@@ -72,6 +72,9 @@ async def test_a_transition_that_says_no_is_a_problem_with_its_code() -> None:
         assert problem["transition"] == "bank.transfer"
         assert problem["abort_message"] == "insufficient_funds"
         assert problem["instance"] == "/v1/call/bank.transfer"
+        assert answer.headers["Reifydb-Lsn"] == str(client.db.lsn)
+        assert answer.headers["Reifydb-Incarnation"] == str(client.db.incarnation)
+        assert answer.headers["Server-Timing"].startswith("total;dur=")
 
 
 @pytest.mark.parametrize(
@@ -94,6 +97,24 @@ async def test_what_is_wrong_with_a_call_is_said(
         assert (answer.status, answer.problem["code"]) == (status, code)
         assert hint in answer.problem.get("hint", "")
         assert client.db.state_hash == before
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/tables?akc=committed",
+        "/v1/tables/account?lowr=1",
+        "/v1/logs?levle=info",
+        "/v1/schema?x=1",
+    ],
+)
+async def test_parameters_that_a_path_does_not_have_are_refused(path: str) -> None:
+    async with bank() as client:
+        before = client.db.lsn
+        assert (await client.get(path)).problem["code"] == "unknown_name"
+        answer = await client.ask("POST", "/v1/call/bank.open?akc=committed", json=[9, "eve", 0])
+        assert (answer.status, answer.problem["hint"]) == (404, "did you mean 'ack'?")
+        assert client.db.lsn == before
 
 
 async def test_an_answer_waits_until_durable_unless_asked_not_to(tmp_path: Path) -> None:

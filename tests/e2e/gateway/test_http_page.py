@@ -76,5 +76,6 @@ async def test_the_conversation_on_the_page_takes_place(tmp_path: Path) -> None:
 def test_the_page_names_every_route() -> None:
     text = PAGE.read_text("utf-8")
     for route in ROUTES:
-        path = route.path.replace("{key:.*}", "{key}").replace("{module}", "{name}")  # type: ignore[attr-defined]
+        path = route.path.replace("{key:.*}", "{key}")  # type: ignore[attr-defined]
+        path = path.replace("{module}", "{name}").replace("{token}", "{name}")
         assert path in text, path

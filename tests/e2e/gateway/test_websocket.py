@@ -21,6 +21,11 @@ both = pytest.mark.parametrize("protocol", PROTOCOLS)
 ADA, BOB = [1, "ada", 100], [2, "bob", 0]
 
 
+def page(*rows: Any) -> dict[str, Any]:
+    """The last page of a scan."""
+    return {"rows": list(rows), "next": None}
+
+
 # ------------------------------------------------------------------ connecting
 
 
@@ -128,7 +133,7 @@ async def test_rows_are_read_by_key_and_in_order(protocol: str) -> None:
     async with bank() as client, connected(client, protocol) as socket:
         assert await socket.ask("get", 1, "account", 1) == ["ok", 1, ADA, 3]
         assert await socket.ask("get", 2, "account", 3) == ["ok", 2, None, 3]
-        assert await socket.ask("scan", 3, "account") == ["ok", 3, [ADA, BOB], 3]
+        assert await socket.ask("scan", 3, "account") == ["ok", 3, page(ADA, BOB), 3]
         for options, rows in [
             ({"reverse": True}, [BOB, ADA]),
             ({"limit": 1}, [ADA]),
@@ -137,7 +142,7 @@ async def test_rows_are_read_by_key_and_in_order(protocol: str) -> None:
             ({"lower": [1], "lower_exclusive": True}, [BOB]),
             ({"upper": 2, "upper_exclusive": True}, [ADA]),
         ]:
-            assert (await socket.ask("scan", 4, "account", options))[2] == rows
+            assert (await socket.ask("scan", 4, "account", options))[2]["rows"] == rows
         over = await socket.problem("scan", 5, "account", {"limit": scan_rows_max + 1})
         assert "scan_rows_max" in over["detail"]
 
@@ -393,6 +398,11 @@ WRONG: Sequence[tuple[list[Any], str, str]] = [
     (["write", 1, "insert", "account", [{"idd": 1}]], "unknown_name", "did you mean 'id'?"),
     (["write", 1, "insert", "account", [{"id": 9}]], "not_null", ""),
     (["subscribe", 1, "acount"], "unknown_name", "did you mean 'account'?"),
+    (["call", 1, "bank.total", [], {"akc": "committed"}], "unknown_name", "did you mean 'ack'?"),
+    (["group", 1, [["bank.total", []]], {"Ack": "durable"}], "unknown_name", "'ack'"),
+    (["subscribe", 1, "account", {"sinse": [1, 1]}], "unknown_name", "did you mean 'since'?"),
+    (["scan", 1, "account", {"lowr": 1}], "unknown_name", "did you mean 'lower'?"),
+    (["get", 1, "account", 1, 2], "bad_request", ""),
 ]
 
 

@@ -38,7 +38,7 @@ async def test_half_a_surrogate_pair_ends_its_connection_and_no_other() -> None:
             assert bad.close_code == 1002
 
 
-async def test_a_scan_ends_before_its_answer_is_too_long() -> None:
+async def test_a_page_ends_before_its_answer_is_too_long() -> None:
     async with bank() as client:
         client.db.execute("create table note (id int primary key, body text not null)")
         with client.db.transaction() as tx:
@@ -50,10 +50,11 @@ async def test_a_scan_ends_before_its_answer_is_too_long() -> None:
         ) as socket:
             await socket.receive()
             await socket.send_str('["scan", 1, "note", {}]')
-            problem = json.loads((await socket.receive()).data)[2]
-            assert (problem["code"], problem["limit"]) == ("limit", "page_bytes_max")
-            await socket.send_str('["scan", 2, "note", {"limit": 3}]')
-            assert len(json.loads((await socket.receive()).data)[2]) == 3
+            page = json.loads((await socket.receive()).data)[2]
+            assert [row[0] for row in page["rows"]] == [0, 1, 2, 3]
+            await socket.send_str(json.dumps(["scan", 2, "note", {"cursor": page["next"]}]))
+            page = json.loads((await socket.receive()).data)[2]
+            assert ([row[0] for row in page["rows"]], page["next"]) == ([4], None)
 
 
 async def test_a_fault_of_the_server_answers_who_asked_and_leaves_the_others() -> None:

@@ -19,8 +19,11 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "wire.md"
 def lines() -> list[tuple[str, Any]]:
     """Who speaks, and what is said, of each line of the conversation."""
     blocks = re.findall(r"^```wire\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    said = [re.split(r"^(?=[→←])", block, flags=re.MULTILINE)[1:] for block in blocks]
-    return [(text[0], json.loads(text[1:])) for text in itertools.chain(*said)]
+    said = [re.split(r"^(?=[→←$])", block, flags=re.MULTILINE)[1:] for block in blocks]
+    return [
+        (text[0], text[1:] if text[0] == "$" else json.loads(text[1:]))
+        for text in itertools.chain(*said)
+    ]
 
 
 async def test_the_conversation_on_the_page_takes_place() -> None:
@@ -30,6 +33,9 @@ async def test_the_conversation_on_the_page_takes_place() -> None:
         for who, content in said:
             if who == "→":
                 await socket.send(content)
+                continue
+            if who == "$":
+                client.db.execute(content)
                 continue
             for message in content if isinstance(content[0], list) else [content]:
                 answer = await socket.next()

@@ -344,22 +344,35 @@ WIDER = {
 CHANGED = {**SCHEMA, "hash": "h2", "tables": [WIDER]}
 
 
-def test_an_answer_of_another_shape_is_read_by_the_schema_of_now(talk: Talk) -> None:
+def test_each_answer_is_read_by_the_schema_that_it_was_made_under(talk: Talk) -> None:
+    renamed = {
+        **ACCOUNT,
+        "columns": [ACCOUNT["columns"][1] | {"name": "debt"}, ACCOUNT["columns"][0]],
+    }
+    for key in (1, 2, 3):
+        talk.ask("get", requests.get("account", key))
+    talk.ask("scan", requests.scan("account", {}))
+    talk.messages()
+    talk.say(
+        ["ok", 1, [1, 250], 12],
+        ["schema", CHANGED],
+        ["ok", 2, [2, 250, "new"], 13],
+        ["schema", {**SCHEMA, "hash": "h3", "tables": [renamed]}],
+        ["ok", 3, [250, 3], 14],
+        ["ok", 4, {"rows": [[250, 3]], "next": None}, 14],
+    )
+    assert [value for value, _ in talk.told] == [
+        {"id": 1, "balance": Decimal("2.50")},
+        {"id": 2, "balance": Decimal("2.50"), "note": "new"},
+        {"debt": Decimal("2.50"), "id": 3},
+        requests.Page([{"debt": Decimal("2.50"), "id": 3}], None),
+    ]
+
+
+def test_an_answer_that_its_schema_does_not_explain_is_an_error(talk: Talk) -> None:
     talk.ask("get", requests.get("account", 1))
     talk.messages()
     talk.say(["ok", 1, [1, 250, "new"], 12])
-    assert talk.told == []
-    assert talk.messages() == [["schema", 0]]
-    talk.say(["ok", 0, CHANGED, 12])
-    assert talk.told == [({"id": 1, "balance": Decimal("2.50"), "note": "new"}, 12)]
-
-
-def test_an_answer_that_no_schema_explains_is_an_error(talk: Talk) -> None:
-    talk.ask("get", requests.get("account", 1))
-    talk.messages()
-    talk.say(["ok", 1, [1, 250, "new"], 12])
-    talk.messages()
-    talk.say(["ok", 0, SCHEMA, 12])
     assert [type(error) for error in talk.told] == [reifydb.OperatorError]
 
 
@@ -393,6 +406,15 @@ def test_a_refusal_by_a_changed_schema_is_asked_again_by_that(talk: Talk) -> Non
     }
     talk.say(["ok", 0, {**SCHEMA, "hash": "h2", "transitions": [finer]}, 12])
     assert talk.messages() == [["call", 2, "bank.pay", [1, 25000]]]
+
+
+def test_a_refusal_behind_news_of_the_schema_is_asked_again_at_once(talk: Talk) -> None:
+    talk.ask("write", requests.write("insert", "account", [{"id": 1, "balance": 0}]))
+    talk.messages()
+    talk.say(["schema", CHANGED], ["error", 1, problem_of(reifydb.WrongTypeError("no"))])
+    assert [message[:2] for message in talk.messages()] == [["write", 2]]
+    talk.say(["error", 2, problem_of(reifydb.WrongTypeError("no"))])
+    assert [type(error) for error in talk.told] == [reifydb.WrongTypeError]
 
 
 def test_a_refusal_that_has_nothing_to_do_with_the_schema_is_told_at_once(talk: Talk) -> None:

@@ -206,6 +206,25 @@ def test_if_exists_forgives_what_is_not_there(db: reifydb.Database) -> None:
     assert db.tables == {}
 
 
+# ------------------------------------------------------------------ checks
+
+
+def checks(db: reifydb.Database, table: str) -> list[tuple[str, str]]:
+    return [(check.name, check.sql) for check in db.tables[table].checks]
+
+
+def test_checks_follow_their_columns(db: reifydb.Database) -> None:
+    db.execute("create table c (id int primary key check (id > 0), n int, check (n < id))")
+    db.execute("alter table c rename column id to nr; alter table c rename to d")
+    kept = [("c_id_check", "nr > 0"), ("c_check", "n < nr")]
+    assert checks(db, "d") == kept
+    with pytest.raises(SchemaError, match="check c_check has it"):
+        db.execute("alter table d drop column n")
+    opened = again(db)
+    assert checks(opened, "d") == kept
+    opened.close()
+
+
 # ------------------------------------------------------------------ refusals
 
 

@@ -52,8 +52,8 @@ def test_a_frame_is_a_message_or_several(codec: Any) -> None:
     assert one.in_flight == 3
 
 
-def test_what_may_be_left_out_is_none_and_what_is_too_much_is_left_out() -> None:
-    [short, long] = session().receive('[["call", 1, "t", []], ["call", 2, "t", [], {}, "more"]]')
+def test_what_may_be_left_out_is_none() -> None:
+    [short, long] = session().receive('[["call", 1, "t", []], ["call", 2, "t", [], {}]]')
     assert short == Request("call", 1, ["t", [], None])
     assert long == Request("call", 2, ["t", [], {}])
 
@@ -67,6 +67,9 @@ def test_each_message_needs_its_arguments(kind: str) -> None:
         assert one.receive(json.dumps([kind, 1, *["x"] * least][: 1 + count])) == []
         [[error, id_, problem]] = said(one)
         assert (error, id_, problem["code"]) == ("error", 1 if count else None, "bad_request")
+    assert one.receive(json.dumps([kind, 1, *["x"] * (SHAPES[kind].most + 1)])) == []
+    [[error, id_, problem]] = said(one)
+    assert (error, id_, problem["code"]) == ("error", 1, "bad_request")
     assert one.in_flight == 1
 
 
@@ -132,6 +135,14 @@ def test_a_wrong_hello_is_answered(options: Any) -> None:
     assert said(one)[0][2]["code"] == "bad_request"
 
 
+def test_a_misspelled_hello_is_answered_with_what_would_be_right() -> None:
+    one = Session(JSON, EVERYTHING)
+    assert one.receive('[["hello", {"akc": "committed"}], ["hello", {}, "more"]]') == []
+    [misspelled, longer] = said(one)
+    assert misspelled[2]["hint"] == "did you mean 'ack'?"
+    assert longer[2]["code"] == "bad_request"
+
+
 def test_a_session_refuses_what_its_grant_does_not_have() -> None:
     one = Session(JSON, grant_of("teller", ["call:bank.total"]))
     one.require("call", "bank.total")
@@ -189,6 +200,39 @@ def test_what_will_never_be_durable_is_told_so() -> None:
     assert one.waits_for is None
 
 
+def test_news_of_the_schema_stands_between_the_answers_of_the_two() -> None:
+    one = session()
+    one.told = 0, "h1"
+    one.answer(1, ["old"], 5)
+    one.frame(0)
+    one.tell_schema(1, {"hash": "h2"})
+    one.answer(2, ["new, at once"], 6, durable=False)
+    one.answer(3, ["new"], 7)
+    assert said(one, 4) == []
+    assert said(one, 5) == [["old"], ["schema", {"hash": "h2"}], ["new, at once"]]
+    one.answer(4, ["new, at once"], 8, durable=False)
+    assert said(one, 5) == [["new, at once"]]
+    assert said(one, 7) == [["new"]]
+
+
+def test_a_schema_that_is_the_same_for_this_client_is_no_news() -> None:
+    one = session()
+    one.told = 0, "h1"
+    one.tell_schema(1, {"hash": "h1"})
+    assert (said(one), one.told) == ([], (1, "h1"))
+
+
+def test_what_waited_for_what_is_lost_is_said_nevertheless() -> None:
+    one = session()
+    one.told = 0, "h1"
+    one.answer(1, ["old"], 5)
+    one.frame(0)
+    one.tell_schema(1, {"hash": "h2"})
+    one.answer(2, ["at once"], 6, durable=False)
+    one.lose(DurabilityLostError("gone", durable_lsn=4))
+    assert [message[0] for message in said(one, 4)] == ["error", "schema", "at once"]
+
+
 ids = st.integers(0, 5) | st.text(max_size=2)
 
 
@@ -200,29 +244,44 @@ ids = st.integers(0, 5) | st.text(max_size=2)
             ),
             st.tuples(st.just("frame"), st.integers(0, 3)),
             st.tuples(st.just("say"), ids),
+            st.tuples(st.just("schema"), ids),
         ),
         max_size=40,
     )
 )
 def test_everything_is_said_once_and_nothing_before_it_is_durable(steps: list[Any]) -> None:
     one = session()
-    lsn = durable = count = 0
+    one.told = 0, ""
+    lsn = durable = count = latest = 0
     waits: dict[int, int] = {}  # the lsn at which each message may be said
     heard: list[int] = []
+    known = 0
+    made: dict[int, int] = {}  # which schema each message is of
     for step in [*steps, ("frame", 1000)]:
         match step:
             case ("answer", id_, more, wanted):
                 lsn += more
                 waits[count] = 0 if wanted is False else lsn
                 one.answer(id_, [count], lsn, durable=wanted)
+                made[count] = latest
                 count += 1
             case ("say", _):
                 waits[count] = 0
                 one.say([count])
+                made[count] = latest
                 count += 1
+            case ("schema", _):
+                latest += 1
+                one.tell_schema(latest, {"hash": str(latest)})
             case ("frame", more):
                 durable = min(durable + more, lsn)
-                now = [message[0] for message in said(one, durable)]
+                messages = said(one, durable)
+                now = [message[0] for message in messages if message[0] != "schema"]
+                for message in messages:
+                    if message[0] == "schema":
+                        known = int(message[1]["hash"])
+                    else:
+                        assert made[message[0]] == known
                 assert all(waits[number] <= durable for number in now)
                 heard += now
     assert sorted(heard) == list(range(count))

@@ -302,7 +302,7 @@ def _trim(data: bytes, *rest: object) -> bytes:
     return text.encode()
 
 
-def like_pattern(pattern: str, escape: str) -> str:
+def _pattern(pattern: str, escape: str) -> str:
     """The regular expression of a pattern."""
     found, position = "", 0
     while position < len(pattern):
@@ -319,11 +319,11 @@ def like_pattern(pattern: str, escape: str) -> str:
 
 
 def _like(data: bytes, pattern: bytes, imm: int) -> int:
+    expression = _pattern(pattern.decode(), chr(imm >> 8) if imm >> 8 else "")
+    text = data.decode()
     if imm & 1:
-        data, pattern = data.lower(), pattern.lower()
-    escape = chr(imm >> 8) if imm >> 8 else ""
-    expression = like_pattern(pattern.decode(), escape)
-    return int(re.fullmatch(expression, data.decode(), re.DOTALL) is not None)
+        expression, text = (_ascii(one.encode(), False).decode() for one in (expression, text))
+    return int(re.fullmatch(expression, text, re.DOTALL) is not None)
 
 
 def _pad(data: bytes, count: int, fill: bytes, left: bool) -> bytes:

@@ -1,8 +1,11 @@
 """No text raises anything but SqlError, and what is read can be compiled and run."""
 
 import contextlib
+import inspect
 import random
+import sys
 
+import pytest
 from hypothesis import example, given, note, settings
 from hypothesis import strategies as st
 
@@ -99,3 +102,17 @@ def test_no_changed_text_raises_anything_else(sql: str, dice: random.Random, cou
     changed = " ".join(words)
     note(changed)
     read_any(changed)
+
+
+def test_little_stack_is_said_as_an_error() -> None:
+    long = "select " + "1 + " * 95 + "1"
+    read_any(long)
+    with pytest.raises(SqlError, match="nested too deep"):
+        deeper(sys.getrecursionlimit() - 150 - len(inspect.stack()), long)
+
+
+def deeper(levels: int, sql: str) -> None:
+    if levels > 0:
+        deeper(levels - 1, sql)
+    else:
+        read_query(sql, TABLES.get)

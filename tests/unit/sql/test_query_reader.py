@@ -321,7 +321,8 @@ def test_kinds_may_be_given(tables: dict[str, Table]) -> None:
         ("select raw::text from item", 8, "bytes cannot be cast to text"),
         ("select n::smallint from item", 11, "int has 64 bits"),
         ("select n::numeric from item", 11, "decimal(p,s)"),
-        ("select timestamp '2024-01-01'::text", 8, "a type stands before a string alone"),
+        ("select timestamp made::text from item", None, ""),
+        ("select timestamp '2024-01-01'::uuid", 18, "timestamp cannot be cast to uuid"),
         ("select extract(century from made) from item", None, "no field 'century'"),
         ("select date_trunc('eon', made) from item", 19, "takes a unit"),
         ("select case when 1 then 2 end", 18, "when takes a condition"),
@@ -340,8 +341,9 @@ def test_kinds_may_be_given(tables: dict[str, Table]) -> None:
         ("select id from item group by id, having true", 32, "nothing after it"),
         ("select id from item order by id,", 32, "nothing after it"),
         ("select id from item limit 1, 2", None, "expected offset"),
+        ("select lower(a => 'x')", None, ""),
         ("select id in () from item", 8, "at least one value"),
-        ("select " + "1 || " * 200 + "1", None, "sql_depth_max is 150"),
+        ("select " + "1 || " * 200 + "1", None, "sql_depth_max is 100"),
     ],
 )
 def test_what_is_refused(read: Read, sql: str, column: int | None, said: str) -> None:

@@ -18,7 +18,7 @@ import type { Schema } from "./schema.js";
 export interface Ground {
   /** Of the server. */
   readonly url: string;
-  /** Of what controls it: `restart`, `stop`, `start`, `deposit`. */
+  /** Of what controls it: `stop`, `start`, `deposit`, `execute`. */
   readonly control: string;
   readonly protocol: "msgpack" | "json";
   readonly WebSocket?: WebSocketClass;
@@ -336,6 +336,15 @@ const large: Scenario = async (ground) => {
   const some = rows.filter((_, i) => i % 4 === 0);
   const many = await Promise.all(some.map((row) => db.get("line", [row.order_id, 0])));
   same(many.filter((row) => row?.note === "x".repeat(100)).length, 5000);
+  // Scans of many pages, by the primary key and by an index in which all are equal but for the key.
+  const range = { lower: [first], upper: [first + 19_999] };
+  same((await db.scan("line", range)).length, 20_000);
+  same((await db.scan("line", { ...range, limit: 2345, reverse: true })).length, 2345);
+  let next = first;
+  for await (const row of db.scan("line", { index: "line_by_note", lower: ["x".repeat(100), first] })) {
+    same(row.order_id, next++);
+    if (next === first + 5000) break;
+  }
   // A snapshot of many pages, while others write.
   const seen = new Set<number | bigint>();
   const writing = db.delete("line", rows.slice(0, 500).map((row): [number, number] => [row.order_id, 0]));
@@ -351,6 +360,37 @@ const large: Scenario = async (ground) => {
   db.close();
 };
 
+/** The columns change while rows are read: each row says by its values which columns it has. */
+const altering: Scenario = async (ground) => {
+  const { protocol, WebSocket } = ground;
+  const db = await connect(ground.url, WebSocket ? { protocol, WebSocket } : { protocol });
+  const table = `word_${protocol}`;
+  const execute = (sql: string) => tell(ground, `execute?sql=${encodeURIComponent(sql)}`);
+  await execute(`create table ${table} (id int primary key, c0 text not null default 'c0')`);
+  await db.insert(table, Array.from({ length: 50 }, (_, id) => ({ id })));
+  let altered = 0;
+  const alter = async () => {
+    for (let i = 1; i <= 20; i++) {
+      const added = `alter table ${table} add column c${i} text not null default 'c${i}'`;
+      await execute(`alter table ${table} drop column c${i - 1}; ${added}`);
+      altered = i;
+    }
+  };
+  const done = alter();
+  const seen = new Set<string>();
+  while (altered < 20 || !seen.has("c20")) {
+    const got = await Promise.all(Array.from({ length: 50 }, (_, id) => db.get(table, id)));
+    for (const row of [...got, ...(await db.scan(table))]) {
+      const [name, value] = Object.entries(row ?? {}).find(([column]) => column !== "id") ?? [];
+      same(value, name);
+      seen.add(name ?? "");
+    }
+  }
+  await done;
+  check(seen.size > 2, "rows were read meanwhile");
+  db.close();
+};
+
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "every type of value is read and written": values,
   "calls are typed, pipelined and refused": calls,
@@ -359,4 +399,5 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "connections come back, and subscriptions go on": reconnecting,
   "what cannot connect says why": refusals,
   "thousands of requests at once, frames and tables of any length": large,
+  "each row is read by the columns that it had": altering,
 };
