@@ -42,7 +42,7 @@ pub fn Join(comptime Sink: type) type {
         sink: *Sink,
         driver: *const Driver = undefined,
         changed: u32 = nothing,
-        /// Rows that may still be looked at.
+        /// Rows that may still be looked at; those of the first input do not count.
         left: u64 = layout.query_scanned_max,
         /// Whether the input of a step has found a row.
         met: [plans.inputs_max]bool = undefined,
@@ -98,7 +98,6 @@ pub fn Join(comptime Sink: type) type {
         pub fn drive(self: *Self, row: Row) Error!bool {
             const mark = scratch.mark();
             defer scratch.release(mark);
-            try self.look();
             self.rows[self.driver.input] = try plans.widened(self.arena, self.plan.inputs[self.driver.input], row);
             self.origins[self.driver.input] = row.at;
             if (self.driver.condition) |condition| if (!try condition.holds(&self.rows)) return true;

@@ -36,7 +36,7 @@ pub const queries_max = 256;
 pub const top_rows_max = 100_000;
 /// Rows of one query's answer that are kept, and rows that are looked at for it.
 pub const query_rows_max = 1 << 20;
-pub const query_scanned_max = 1 << 25;
+pub const query_scanned_max = 1 << 24;
 pub const program_instructions_max = 65_535;
 pub const program_registers_max = 1024;
 /// Texts that programs make while they look at one row.

@@ -108,7 +108,7 @@ const Comparison = struct {
         return .{ .input = code[0].a, .place = @intCast(code[0].imm), .tail = tail, .wanted = wanted, .constant = code[1].b };
     }
 
-    inline fn holds(comparison: *const Comparison, runner: *const Runner, rows: []const Row) bool {
+    pub inline fn holds(comparison: *const Comparison, runner: *const Runner, rows: []const Row) bool {
         const row = rows[comparison.input];
         const constant = runner.cells[comparison.constant];
         if (row.isNull(comparison.place) or constant.is_null != 0) return false;

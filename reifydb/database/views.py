@@ -110,6 +110,7 @@ class Views:
             return replace(
                 table,
                 columns=table.columns[: len(known)],
+                indexes=tuple(i for i in table.indexes if max(i.columns) < len(known)),
                 dropped=tuple(sorted((*table.dropped, *gone))),
             )
 

@@ -1,7 +1,7 @@
 """Breaks the upkeep of views on purpose, one place at a time: does the machine notice?
 
 `python -m tests.views.mutations [--only WORD] [--out FILE]` applies each of `MUTATIONS` to a copy
-of kernel, package and tests, builds the kernel, and lets the machine run on it; about 20 s for each.
+of kernel, package and tests, builds the kernel, and lets the machine run on it. 20 s each.
 The table of the last run is in tests/views/mutations.md.
 """
 
@@ -402,8 +402,8 @@ def table(rows: Iterable[tuple[Mutation, str]]) -> str:
     lines = [
         "# Mutations of the upkeep of views",
         "",
-        "Made by `python -m tests.views.mutations`: each is applied to a copy of the sources, and the",
-        "machine of tests/views runs on it. Transactions: how many it took until something did not agree.",
+        "Made by `python -m tests.views.mutations`: each is applied to a copy of the sources, and",
+        "the machine of tests/views runs on it. Transactions: how many it took to notice.",
         "",
         "| broken | where | transactions | noticed as |",
         "|---|---|---|---|",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -133,3 +134,20 @@ def test_a_transaction_that_comes_to_nothing_is_none_for_subscribers_of_views(db
         delta = changes.get(0)
         assert isinstance(delta, reifydb.Delta)
         assert delta.previous_lsn <= known.lsn
+
+
+def test_a_view_is_made_anew_beside_an_index_of_a_column_that_came_later(tmp_path: Path) -> None:
+    with reifydb.open(str(tmp_path / "db")) as db:
+        db.execute(TABLES)
+        db.execute("create view v as select a.id, y from a join b on b.aid = a.x")
+        db.execute("alter table b add column z int; create index b_z on b (z)")
+        db.execute("create index b_aid_z on b (aid, z); create index b_aid on b (aid)")
+        with db.transaction() as tx:
+            tx.insert("a", {"id": 1, "x": 2})
+            tx.insert("b", {"id": 1, "aid": 2, "y": 3, "z": 4})
+    with reifydb.open(str(tmp_path / "db")) as db:
+        assert list(db.scan("v")) == [{"id": 1, "y": 3}]
+        with db.transaction() as tx:
+            tx.insert("b", {"id": 2, "aid": 2, "y": 5})
+        assert [row["y"] for row in db.scan("v")] == [3, 5]
+        db.verify()
