@@ -233,7 +233,8 @@ export fn scan(number: u32, index: u32, flags: u32, length: u64, limit: u64) i32
     const bounds = given(length) catch |err| return layout.codeOf(err);
     const walked = if (index == 0) null else indexes.find(table, index) orelse return layout.codeOf(error.NoRelation);
     views.see(table) catch |err| return layout.codeOf(err);
-    const opened = cursor.open(&table.layout.visible, walked, flags, bounds, limit) catch |err| return layout.codeOf(err);
+    const binding = if (flags & cursor.flag_stored != 0) &table.layout.stored else &table.layout.visible;
+    const opened = cursor.open(binding, walked, flags & ~cursor.flag_stored, bounds, limit) catch |err| return layout.codeOf(err);
     return @intCast(opened);
 }
 

@@ -45,6 +45,12 @@ pub const Binding = struct {
     }
 };
 
+const every_position: [layout.columns_max]u16 = positions: {
+    var found: [layout.columns_max]u16 = undefined;
+    for (&found, 0..) |*position, i| position.* = @intCast(i);
+    break :positions found;
+};
+
 /// What `alter` replaces: a table's columns. Columns are never taken away: a dropped one is null in all new rows.
 pub const Layout = struct {
     columns: u16,
@@ -55,6 +61,8 @@ pub const Layout = struct {
     descriptor: []u8,
     /// The columns that are not dropped.
     visible: Binding,
+    /// All columns: to read what a view's rows hold besides what they show.
+    stored: Binding,
 };
 
 pub const Table = struct {
@@ -263,6 +271,13 @@ fn makeLayout(table: *Table, head: Head, source: []const u8) layout.Error!Layout
             .positions = positions,
             .sources = sources,
             .identity = count == columns,
+        },
+        .stored = .{
+            .table = table,
+            .columns = row_format.Columns.init(types),
+            .positions = every_position[0..columns],
+            .sources = &.{},
+            .identity = true,
         },
     };
 }

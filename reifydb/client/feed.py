@@ -94,15 +94,16 @@ class Feed:
             case "ready":
                 self._complete(message[2])
             case "restart":
-                self._restart(message[2], message[3])
+                self._restart(*message[2:5])
             case "delta" if self._gathered is not None:
                 self._gather(message[4])
             case "delta":
                 return self._delta(message[2], message[3], message[4])
         return True
 
-    def _restart(self, columns: Any, key: Any) -> None:
-        self._shape = TableShape({"name": self.table, "columns": columns, "key": key})
+    def _restart(self, columns: Any, key: Any, hidden: Any = ()) -> None:
+        described = {"name": self.table, "columns": columns, "key": key, "hidden": hidden}
+        self._shape = TableShape(described)
         self._gathered = {}
 
     def _gather(self, entries: Any) -> None:

@@ -68,6 +68,10 @@ class TableHandle:
         self.table, self.name, self.number = table, table.name, table.number
         what = f"table {table.name}"
         self.rows = row_codec(table.columns, what=what)
+        # Of rows with what a view does not show of them; None: they show all.
+        self.stored = (
+            row_codec((*table.columns, *table.hidden), what=what) if table.hidden else None
+        )
         self.keys = KeyCodec(table.key_columns, what=what, nullable=table.derived)
         self._keys = row_codec(table.key_columns, what=what)
         self.names = tuple(c.name for c in table.columns)

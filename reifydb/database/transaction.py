@@ -16,6 +16,7 @@ from reifydb.database.scans import Scan, scan_request
 from reifydb.database.tables import TableHandle
 from reifydb.database.transitions import OUTCOME_BYTES, PythonTransition, WasmTransition
 from reifydb.engine.kernel import COMMITTED, INPUT_BYTES_MAX, OUTCOME
+from reifydb.engine.rows import RowCodec
 from reifydb.errors import (
     AbortedError,
     ClosedError,
@@ -275,12 +276,18 @@ class Transaction:
     def _scan_behind(
         self, handle: TableHandle, behind: Sequence[object] | None, options: Mapping[str, Any]
     ) -> Iterator[Row]:
-        """`scan` with these options, from behind a place in its order on (`scan_request`)."""
+        """`scan` with these options, from behind a place in its order on (`scan_request`). Rows
+        have what a view does not show of them.
+        """
+        stored = handle.stored
+        request = scan_request(handle, **options, behind=behind, stored=stored is not None)
         with self._lock:
             self._check()
-            return self._scan(handle, scan_request(handle, **options, behind=behind))
+            return self._scan(handle, request, stored)
 
-    def _scan(self, handle: TableHandle, request: Scan | None) -> Iterator[Row]:
+    def _scan(
+        self, handle: TableHandle, request: Scan | None, codec: RowCodec | None = None
+    ) -> Iterator[Row]:
         if request is None:
             return iter(())
         self._close_abandoned()
@@ -291,7 +298,7 @@ class Transaction:
             )
         if number < 0:
             raise self._refusal(number, handle, None)
-        return self._pages(handle, number, self._serial)
+        return self._pages(handle, number, self._serial, codec or handle.rows)
 
     def query(self, sql: str, params: Values | None = None) -> Rows:
         """The answer to a `select`, this transaction's writes included; see `Database.query`."""
@@ -299,7 +306,9 @@ class Transaction:
             self._check()
             return self._db._queries.run(sql, params)
 
-    def _pages(self, handle: TableHandle, cursor: int, serial: int) -> Iterator[Row]:
+    def _pages(
+        self, handle: TableHandle, cursor: int, serial: int, codec: RowCodec
+    ) -> Iterator[Row]:
         try:
             while True:
                 with self._lock:
@@ -309,7 +318,7 @@ class Transaction:
                     page = self._db._state.page(handle, cursor, PAGE_BYTES)
                 if not page:
                     return
-                yield from handle.rows.decode_many_mappings(page)
+                yield from codec.decode_many_mappings(page)
         finally:
             # The collector may end a generator in any thread and in the middle of a turn.
             if serial == self._serial:

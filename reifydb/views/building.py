@@ -83,7 +83,19 @@ def build(name: str, query: Query, number: int) -> list[Part]:
             f"the view needs {widest} columns, with what is kept to bring it up to date: "
             f"columns_max is {columns_max}"
         )
-    return builder.parts
+    return [replace(part, table=_named_apart(part.table)) for part in builder.parts]
+
+
+def _named_apart(table: Table) -> Table:
+    """The table with names of its hidden columns that none of those has which are shown."""
+    taken = {column.name for column in table.columns}
+    hidden = []
+    for column in table.hidden:
+        name = column.name
+        while name in taken:
+            name += "_"
+        hidden.append(replace(column, name=name))
+    return replace(table, hidden=tuple(hidden))
 
 
 def assemble(query: Query, number: int) -> tuple[list[Part], Select]:

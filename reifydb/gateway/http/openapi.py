@@ -149,6 +149,7 @@ def _call(handle: WasmTransition) -> Json:
 
 def _table(table: Table, session: Session) -> dict[str, Json]:
     reads, writes = session.may("read", table.name), session.may("write", table.name)
+    writes = writes and not table.derived
     row = _ref("schemas", f"table.{table.name}")
     page = {
         "type": "object",

@@ -122,10 +122,12 @@ export interface Position {
 }
 
 /** A whole table as of a position. It replaces whatever was known before. */
-export interface Snapshot<R> {
+export interface Snapshot<R, K = unknown> {
   readonly kind: "snapshot";
   readonly position: Position;
   readonly rows: R[];
+  /** Of each row its key, as changes name it: a view's may have values that its rows do not show. */
+  readonly keys: K[];
 }
 
 /** What one commit changed of a table: at most one change of each key. */

@@ -197,7 +197,7 @@ def test_from_node(built: Path, tmp_path: Path, bank: Path) -> None:
     with standing(tmp_path / "db", bank) as ground:
         env = {"REIFYDB_URL": ground.url, "REIFYDB_CONTROL": ground.control}
         said = run(needs("node"), "--test", "build/test/e2e/node.test.js", env=env)
-    assert re.findall(r"^# pass (\d+)$", said, re.MULTILINE) == ["18"], said
+    assert re.findall(r"^# pass (\d+)$", said, re.MULTILINE) == ["20"], said
 
 
 def test_in_chromium(built: Path, tmp_path: Path, bank: Path) -> None:
@@ -205,7 +205,7 @@ def test_in_chromium(built: Path, tmp_path: Path, bank: Path) -> None:
     with standing(tmp_path / "db", bank) as ground:
         page = f"{ground.control}/?server={ground.url}"
         outcome = json.loads(run(needs("node"), "build/test/e2e/browser.js", page, chromium))
-    assert len(outcome) == 18
+    assert len(outcome) == 20
     assert [one for one in outcome if one["error"] is not None] == []
 
 
