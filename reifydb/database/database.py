@@ -44,6 +44,7 @@ from reifydb.database.transitions import (
     WasmTransition,
 )
 from reifydb.database.turns import Turns
+from reifydb.database.upkeep import Upkeep
 from reifydb.database.views import Views
 from reifydb.durability.group import Group, Lag
 from reifydb.durability.log import CommitLog
@@ -454,6 +455,18 @@ class Database:
             self._turns.settle()
             self._check_open()
             return self._state.memory(table)
+
+    def upkeep(self, view: str) -> Upkeep:
+        """What keeping a view up to date has cost since it was made or the database was opened.
+
+        Raises:
+            UnknownNameError: There is no such view.
+        """
+        self._turns.prepare()
+        with self._turns.lock:
+            self._turns.settle()
+            self._check_open()
+            return self._views.upkeep(view)
 
     def scan(
         self,

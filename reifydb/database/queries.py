@@ -37,13 +37,13 @@ class Terms:
         may_read: Refuses, with an exception, a table or view that the query names, before anything
             is said of it.
         read: Makes of what was given for the parameters their values.
-        rows_max, bytes_max: Of the answer, under the names of their limits.
+        rows_max, bytes_max: Of the answer, under the names of their limits; None: the database's.
     """
 
     may_read: Callable[[str], None]
     read: Callable[[Prepared, object], Values | None]
-    rows_max: tuple[str, int]
-    bytes_max: tuple[str, int]
+    rows_max: tuple[str, int] | None = None
+    bytes_max: tuple[str, int] | None = None
 
 
 class Prepared:
@@ -250,10 +250,10 @@ class Queries:
             LimitError: The answer is larger than the terms say.
         """
         prepared = self.prepare(sql, terms.may_read)
-        limit, rows_max = terms.rows_max
-        found = self._run(prepared, terms.read(prepared, params), rows_max + 1, terms.bytes_max)
-        if len(found) > rows_max:
-            raise _too_much(f"more than {rows_max:,} rows", limit, rows_max)
+        rows_max = NO_LIMIT if terms.rows_max is None else terms.rows_max[1] + 1
+        found = self._run(prepared, terms.read(prepared, params), rows_max, terms.bytes_max)
+        if terms.rows_max is not None and len(found) == rows_max:
+            raise _too_much(f"more than {terms.rows_max[1]:,} rows", *terms.rows_max)
         return found
 
     def _run(

@@ -6,11 +6,13 @@ takes in the kernel follows from that (reifydb/views). Everything in a turn.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reifydb.database.made_views import Made, part_refusal, view_refusal
+from reifydb.database.upkeep import Upkeep
 from reifydb.engine.catalog import Table, View
 from reifydb.engine.descriptors import table_descriptor
 from reifydb.errors import ReifyDBError, SqlError, UnknownNameError
@@ -168,6 +170,23 @@ class Views:
             for number, made in self._state.made_views.items()
             if number in there and (table, index) in made.indexes
         ]
+
+    def upkeep(self, name: str) -> Upkeep:
+        """What keeping a view costs. O(its parts).
+
+        Raises:
+            UnknownNameError: There is none of this name.
+        """
+        table, kernel = self.find(name), self._state.kernel
+        assert table.view is not None
+        rows_in = rows_out = beside = 0
+        for number in range(table.number - table.view.parts + 1, table.number + 1):
+            if kernel.call["view_counters"](number) >= 0:
+                came, rows_out = struct.unpack("<QQ", bytes(kernel.output[:16]))
+                rows_in += came
+            if number != table.number:
+                beside += kernel.call["row_bytes"](number) + kernel.call["index_bytes"](number, 0)
+        return Upkeep(rows_in, rows_out, beside)
 
     def find(self, name: str) -> Table:
         """The view of this name.

@@ -19,6 +19,7 @@ from reifydb.errors import ForbiddenError, LimitError, RequestError
 from reifydb.gateway.session import Session
 from reifydb.gateway.shapes import describe_column
 from reifydb.wire.dialects import PLAIN, Converter, Dialect
+from reifydb.wire.words import plain_word
 
 
 def answer_of(db: Database, session: Session, sql: Any, params: Any) -> dict[str, Any]:
@@ -47,6 +48,11 @@ def answer_of(db: Database, session: Session, sql: Any, params: Any) -> dict[str
         ("answer_bytes_max", answer_bytes_max),
     )
     return written(db._query_on_terms(sql, params, terms), session.codec.dialect)
+
+
+def whole_answer(db: Database, dialect: Dialect, sql: str, params: Any) -> dict[str, Any]:
+    """The same for whoever has the database itself: with its own limits alone."""
+    return written(db._query_on_terms(sql, params, Terms(lambda _: None, _values)), dialect)
 
 
 def written(rows: Rows, dialect: Dialect) -> dict[str, Any]:
@@ -80,5 +86,7 @@ def _value(value: Any, column: Column) -> Any:
         return None
     if column.type is Type.BYTES and isinstance(value, bytes):
         value = base64.b64encode(value).decode()
+    if isinstance(value, str) and column.type in (Type.BOOL, Type.FLOAT):
+        return plain_word(value, column)  # of a command line, which does not know better
     read = PLAIN.reader(column)
     return value if read is None else read(value)

@@ -306,11 +306,17 @@ class Shapes:
 
     def tables(self, client: Session | Grant) -> list[dict[str, Any]]:
         """The tables that a client may use, with the number of their rows and what they take."""
-        return [table | self._size_of(table["name"]) for table in self.schema(client)["tables"]]
+        found = [table | self._size_of(table["name"]) for table in self.schema(client)["tables"]]
+        for table in found:
+            if "view" in table:
+                upkeep = self._db.upkeep(table["name"])
+                table["view"] |= {"rows_in": upkeep.rows_in, "rows_out": upkeep.rows_out}
+                table["bytes"]["beside"] = upkeep.beside_bytes
+        return found
 
     def _size_of(self, name: str) -> dict[str, Any]:
         memory = self._db.memory(name)
-        taken = {
+        taken: dict[str, Any] = {
             "rows": memory.rows,
             "primary_key": memory.primary_key,
             "indexes": memory.indexes,

@@ -95,7 +95,7 @@ def _words(statement: object) -> str:
 
 def render_create_table(table: Table) -> str:
     """The canonical statement for a table, and one for each of its indexes, separated by `;`:
-    `parse_schema` makes the same table of them again.
+    `parse_schema` makes the same table of them again. For a view that which made it.
 
     Only what a schema says is rendered: not the table's number, no secret flags, nothing of columns
     that were dropped.

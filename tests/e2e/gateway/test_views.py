@@ -154,6 +154,23 @@ async def test_a_token_for_a_view_does_not_read_its_tables() -> None:
         assert (await client.get("/v1/tables/person", headers=headers)).status == 403
 
 
+async def test_what_keeping_a_view_has_cost_is_in_the_list_of_tables_and_in_the_metrics() -> None:
+    async with views() as client:
+        tables = (await client.get("/v1/tables")).content["tables"]
+        found = {table["name"]: table for table in tables}
+        assert "view" not in found["person"]
+        said = found["by_city"]["view"]
+        upkeep = client.db.upkeep("by_city")
+        assert (said["rows_in"], said["rows_out"]) == (upkeep.rows_in, upkeep.rows_out) == (4, 3)
+        assert found["by_city"]["bytes"]["beside"] == upkeep.beside_bytes
+        assert (await client.ask("DELETE", "/v1/tables/person/4")).status == 204
+        metrics = (await client.get("/metrics")).body.decode()
+        assert 'reifydb_view_rows_in_total{view="by_city"} 5' in metrics
+        assert 'reifydb_view_rows_out_total{view="by_city"} 4' in metrics
+        with pytest.raises(reifydb.UnknownNameError):
+            client.db.upkeep("person")
+
+
 # ---------------------------------------------------------------- WebSocket
 
 
