@@ -61,6 +61,8 @@ def describe(server: Server, session: Session) -> Json:
     schemas: Json = {"problem": _PROBLEM}
     if session.grant is not None and session.grant.may_some("read"):
         paths["/v1/query"] = {"post": _QUERY}
+    if session.grant is not None and session.grant.may_some("subscribe"):
+        paths["/v1/events"] = {"get": _EVENTS}
     for name, table in sorted(db.tables.items()):
         operations = _table(table, session)
         if any(operations.values()):
@@ -319,6 +321,21 @@ _QUERY: Json = {
             },
         }
     ),
+}
+
+_EVENTS: Json = {
+    "operationId": "events",
+    "summary": "A table, then what each commit changes in it.",
+    "parameters": [
+        _ACK,
+        _parameter("table", {"type": "string"}, "A table or a view.") | {"required": True},
+        _parameter("since", {"type": "string"}, "A position to go on from: incarnation-lsn."),
+        _parameter("Last-Event-ID", {"type": "string"}, "The same, of a browser.", where="header"),
+    ],
+    "responses": {
+        "200": {"description": "Events.", "content": {"text/event-stream": {}}},
+        "default": _ref("responses", "problem"),
+    },
 }
 
 _TOKEN = {"name": "token", "in": "path", "required": True, "schema": {"type": "string"}}

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from reifydb.gateway.http import (
     calls,
+    events,
     logs,
     modules,
     openapi,
@@ -27,6 +28,7 @@ ROUTES = [
     web.put("/v1/tables/{table}/{key:.*}", tables.put),
     web.patch("/v1/tables/{table}/{key:.*}", tables.patch),
     web.delete("/v1/tables/{table}/{key:.*}", tables.delete),
+    web.get("/v1/events", events.events, allow_head=False),
     web.get("/v1/schema", schema.schema),
     web.post("/v1/schema", schema.change_schema),
     web.get("/v1/modules", modules.modules),
