@@ -146,7 +146,7 @@ class Machine:
         except SqlError as error:
             self.figures["refused views"] += 1
             self.figures[f"refused: {str(error).splitlines()[0][-60:]}"] += 1
-            if "left" not in str(error) and "cannot join" not in str(error):
+            if not any(word in str(error) for word in ("left", "cannot join")):
                 raise
             self.mirror.drop(spec.name)
             return
