@@ -64,12 +64,26 @@ pub var host_open = false;
 
 const dispatch = if (builtin.target.cpu.arch.isWasm()) struct {
     extern "dispatch" fn enter(transition: u32) i32;
+    extern "dispatch" fn deep(never: u32) void;
 } else struct {
     var enter_test: *const fn (u32) i32 = undefined;
     fn enter(transition: u32) i32 {
         return enter_test(transition);
     }
+    fn deep(never: u32) void {
+        _ = never;
+    }
 };
+
+/// Traps when a guest that runs has left too little stack for the deepest of what the kernel does. Nothing has changed
+/// then: whoever looks finds a read that did not come to its end.
+pub fn makeSureOfStack() void {
+    if (control.running == 0) return;
+    const operation = control.operation;
+    control.operation = .read;
+    dispatch.deep(0);
+    control.operation = operation;
+}
 
 // ---------------------------------------------------------------- batches
 

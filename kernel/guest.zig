@@ -45,7 +45,9 @@ export fn guest_get(number: u32, length: u32) i64 {
 fn get(number: u32, length: u32) Error!i64 {
     const binding = try bindingOf(number);
     if (@as(*const u32, @ptrCast(&layout.staging)).* != length) return error.InvalidRow; // one row, no more
+    control.operation = .write;
     try views.see(binding.table);
+    control.operation = .read;
     const row = try transaction.get(binding.table, staged(length)) orelse return error.NotFound;
     return @intCast(try cursor.shown(binding, row));
 }
@@ -78,6 +80,8 @@ export fn guest_delete(number: u32, length: u32) i32 {
 
 export fn guest_count(number: u32) i64 {
     const binding = bindingOf(number) catch |err| return layout.codeOf(err);
+    control.operation = .write;
+    defer control.operation = .none;
     views.see(binding.table) catch |err| return layout.codeOf(err);
     return @intCast(binding.table.rows);
 }

@@ -268,7 +268,7 @@ const flag_grouped: u32 = 1;
 const flag_distinct: u32 = 2;
 const flag_global: u32 = 4;
 const flag_stable: u32 = 8;
-const programs_max = 256;
+const programs_max = 2048;
 
 /// Makes a plan; everything of it lies in `arena`, but for its programs.
 pub fn make(arena: *Arena, source: []const u8) Error!*Plan {

@@ -21,6 +21,7 @@ const joins = @import("join.zig");
 const changes = @import("changes.zig");
 const arenas = @import("arena.zig");
 const scratch = @import("scratch.zig");
+const batch = @import("batch.zig");
 const group_rows = @import("group_rows.zig");
 const Arena = arenas.Arena;
 const Row = row_format.Row;
@@ -171,6 +172,7 @@ pub fn flush() Error!void {
     const waiting = transaction.unflushed();
     if (waiting.len == 0) return;
     if (views_len == 0) return transaction.setFlushed();
+    batch.makeSureOfStack();
     const at_start = transaction.mark();
     layout.control.fault_index = 0;
     var touched: arenas.List(*Table) = .{};

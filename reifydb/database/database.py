@@ -548,8 +548,12 @@ class Database:
 
     # ------------------------------------------------------------------ schema and modules
 
-    def execute(self, sql: str) -> None:
-        """Changes the schema: tables, columns, indexes; all statements in one transaction or none.
+    def execute(self, sql: str, params: Values | None = None) -> int:
+        """Changes the schema: tables, columns, indexes, views; all statements in one transaction or
+        none. Or runs one `insert`, `update` or `delete`, for scripts and tests, as `tx.execute`.
+
+        Returns:
+            How many rows were inserted, updated or deleted; 0 for a change of the schema.
 
         `create index` takes O(rows), `drop` O(rows) as well, the others O(columns).
 
@@ -559,6 +563,13 @@ class Database:
             UnknownNameError: There is no table, column or index of a name.
             DuplicateKeyError: Rows that are there contradict a unique index.
         """
+        from reifydb.database.row_changes import is_change
+
+        if isinstance(sql, str) and is_change(sql):
+            with Transaction(self) as tx:
+                return tx.execute(sql, params)
+        if params:
+            raise RequestError("a change of the schema has no parameters")
         from reifydb.sql import parse_statements
 
         statements = parse_statements(sql)
@@ -576,6 +587,7 @@ class Database:
                 raise
             finally:
                 self._subscriptions.follow_schema(self._state.catalog)
+        return 0
 
     def install(
         self,

@@ -274,6 +274,13 @@ class Queries:
             prepared.columns, self._answer(prepared.number, prepared.encoded, prepared, ask)
         )
 
+    def run_once(self, sql: str, query: Query, params: Values | None) -> list[tuple[object, ...]]:
+        """The answer of a query that is a part of a statement: nothing of it is kept."""
+        prepared = Prepared(sql, query, self._state.catalog)
+        values = prepared.given(params)
+        limit, offset = prepared.window(values)
+        return self._assembled(prepared, prepared.encode(values), limit, offset)
+
     def _answer(
         self, number: int, encoded: Encoded, prepared: Prepared, ask: _Ask
     ) -> list[tuple[object, ...]]:

@@ -31,6 +31,7 @@ from reifydb.errors import (
 
 if TYPE_CHECKING:
     from reifydb.database.database import Database
+    from reifydb.sql.query import Query
 
 _INSERT, _UPDATE, _UPSERT = range(3)
 _LIMIT_REACHED = -11
@@ -299,6 +300,27 @@ class Transaction:
         if number < 0:
             raise self._refusal(number, handle, None)
         return self._pages(handle, number, self._serial, codec or handle.rows)
+
+    def execute(self, sql: str, params: Values | None = None) -> int:
+        """Runs one `insert`, `update` or `delete` (docs/sql.md): all its rows or none.
+
+        Returns:
+            How many rows it inserted, updated or deleted.
+
+        Raises:
+            SqlError: It cannot be parsed, is not supported, or does not fit the tables.
+            ConstraintError: A row breaks a rule of its table.
+        """
+        from reifydb.database.row_changes import RowChange
+
+        return RowChange(self).run(sql, params)
+
+    def _query_once(
+        self, sql: str, query: Query, params: Values | None
+    ) -> list[tuple[object, ...]]:
+        with self._lock:
+            self._check()
+            return self._db._queries.run_once(sql, query, params)
 
     def query(self, sql: str, params: Values | None = None) -> Rows:
         """The answer to a `select`, this transaction's writes included; see `Database.query`."""

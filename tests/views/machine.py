@@ -14,13 +14,14 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import reifydb
 from reifydb.errors import DuplicateKeyError, ExpressionError, NotFoundError, SchemaError, SqlError
 from tests.views import kinds
-from tests.views.kinds import BOOL, DECIMAL2, INT, TEXT
+from tests.views.kinds import BOOL, DECIMAL2, INT, TEXT, Kind
 from tests.views.listener import Listener
 from tests.views.mirror import Mirror, Refused
 from tests.views.shapes import NAMES, Relation, Shapes, Spec
@@ -121,8 +122,8 @@ class Machine:
             for base in self.mirror.bases.values()
         ]
 
-    def create_view(self) -> None:
-        """A new view, over what there is and what rows there are."""
+    def create_view(self, query: Spec | None = None) -> None:
+        """A new view, over what there is and what rows there are; of this query, or of any."""
         if len(self.specs) >= VIEWS_MAX:
             self.drop_view()
         free = [n for n in NAMES if n not in self.specs and n not in self.mirror.bases]
@@ -130,7 +131,11 @@ class Machine:
             return
         views = [one.relation for one in self.specs.values() if not one.fragile]
         small = [one for one in views if self.mirror.count(one.name) <= 60]
-        spec = Shapes(self.rng).spec(self.rng.choice(free), self._relations(), small)
+        name = self.rng.choice(free)
+        if query is None:
+            spec = Shapes(self.rng).spec(name, self._relations(), small)
+        else:
+            spec = replace(query, name=name)
         sql = f'create view "{spec.name}" as {spec.ours}'
         self.mirror.create(spec)
         try:
@@ -146,7 +151,7 @@ class Machine:
         except SqlError as error:
             self.figures["refused views"] += 1
             self.figures[f"refused: {str(error).splitlines()[0][-60:]}"] += 1
-            if "left" not in str(error) and "cannot join" not in str(error):
+            if not any(word in str(error) for word in ("left", "cannot join")):
                 raise
             self.mirror.drop(spec.name)
             return
@@ -218,6 +223,7 @@ class Machine:
             if "not null" in mine:
                 base.required = (*base.required, name)
         self.figures["columns added"] += 1
+        self.create_view(grown(base.name, name, kind))
 
     def change_indexes(self) -> None:
         """An index more, or one less."""
@@ -529,6 +535,12 @@ class Machine:
                 f"{when}: {spec.name}\n{spec.ours}\n{spec.theirs}\n"
                 f"too much: {got - expected}\nmissing: {expected - got}"
             )
+
+
+def grown(table: str, column: str, kind: Kind) -> Spec:
+    """A view of a column that rows which are there do not have."""
+    sql = f'select "{column}" as "n", count(*) as "value" from "{table}" group by "{column}"'
+    return Spec("", sql, sql, (("n", kind), ("value", INT)), (table,), "grown")
 
 
 @contextlib.contextmanager

@@ -16,16 +16,33 @@ NAMES = (
 )
 """What views and their columns are called: words of SQL, and names used inside."""
 
-SHAPES = ("rows", "join", "groups", "joined_groups", "having", "distinct", "distinct_groups")
+SHAPES = (
+    *("rows", "join", "groups", "joined_groups", "having", "distinct", "distinct_groups"),
+    "set",
+)
+SETS = ("union", "union all", "except", "intersect")
 
 
 @dataclass(frozen=True)
 class Relation:
-    """A table or a view that can be read."""
+    """A table or a view that can be read, or a query in parentheses.
+
+    Attributes:
+        ours, theirs: Of a query: its text.
+        reads: What it is made of.
+    """
 
     name: str
     columns: tuple[tuple[str, Kind], ...]
     key: tuple[str, ...] = ()
+    ours: str = ""
+    theirs: str = ""
+    reads: tuple[str, ...] = ()
+
+    def source(self, alias: str, *, mine: bool) -> str:
+        """As it stands in from."""
+        text = f"({self.ours if mine else self.theirs})" if self.ours else f'"{self.name}"'
+        return f'{text} as "{alias}"'
 
 
 @dataclass(frozen=True)
@@ -68,6 +85,11 @@ class _Select:
     where: Expr | None = None
 
 
+def _reads(select: _Select) -> tuple[str, ...]:
+    found = [r.reads if r.ours else (r.name,) for _, r in select.inputs]
+    return tuple(dict.fromkeys(name for names in found for name in names))
+
+
 class Shapes:
     """Draws views over relations."""
 
@@ -83,7 +105,17 @@ class Shapes:
         if draw < 0.14:
             return self._ties(name, bases)
         pool = [*bases, *views, *views] if rng.random() < 0.5 else list(bases)
+        if rng.random() < 0.15:
+            inner = self._shape("", pool)
+            made = Relation("", inner.columns, (), inner.ours, inner.theirs, inner.reads)
+            pool = [made, made, *pool]
+        return self._shape(name, pool)
+
+    def _shape(self, name: str, pool: Sequence[Relation]) -> Spec:
+        rng = self.rng
         shape = rng.choice(SHAPES)
+        if shape == "set":
+            return self._set(name, pool)
         many = shape in ("join", "joined_groups") or rng.random() < 0.2
         select = self._from(pool, rng.choice((2, 2, 2, 3, 3, 4)) if many else 1)
         if rng.random() < 0.5:
@@ -99,7 +131,7 @@ class Shapes:
         rng = self.rng
         inputs: list[tuple[str, Relation]] = []
         leaves: list[Expr] = []
-        ours = ""
+        ours = theirs = ""
         for i in range(count):
             relation = rng.choice(pool)
             alias = rng.choice(("order", "t", "select", "key_0")) + f"_{i}"
@@ -107,15 +139,17 @@ class Shapes:
             if inputs:
                 relation, on = self._link(pool, inputs, alias, relation)
                 word = rng.choice(("join", "inner join", "join", "left join"))
-                ours += f' {word} "{relation.name}" as "{alias}" on {on}'
+                ours += f" {word} {relation.source(alias, mine=True)} on {on}"
+                theirs += f" {word} {relation.source(alias, mine=False)} on {on}"
             else:
-                ours = f'"{relation.name}" as "{alias}"'
+                ours = relation.source(alias, mine=True)
+                theirs = relation.source(alias, mine=False)
             inputs.append((alias, relation))
             leaves += [
                 Expr(f'"{alias}"."{column}"', f'"{alias}"."{column}"', kind)
                 for column, kind in relation.columns
             ]
-        return _Select(ours, ours, inputs, leaves)
+        return _Select(ours, theirs, inputs, leaves)
 
     def _link(
         self,
@@ -234,6 +268,46 @@ class Shapes:
             theirs += f" filter (where {said.theirs})"
         return Expr(ours, theirs, result)
 
+    def _set(self, name: str, pool: Sequence[Relation]) -> Spec:
+        """Two queries put together."""
+        rng = self.rng
+        sides = [self._from(pool, 1), self._from(pool, rng.choice((1, 1, 2)))]
+        shared = [k for k in ORDERED if all(any(e.kind == k for e in s.leaves) for s in sides)]
+        kinds = [rng.choice(shared or [INT]) for _ in range(rng.randrange(1, 4))]
+        names = rng.sample(NAMES, len(kinds))
+        word = rng.choice(SETS)
+        texts = []
+        for mine in (True, False):
+            state = rng.getstate()
+            parts = []
+            for side in sides:
+                expressions = Expressions(rng, side.leaves)
+                made = [expressions.of(kind, 1) for kind in kinds]
+                where = expressions.condition(1) if rng.random() < 0.4 else None
+                columns = ", ".join(
+                    f'{e.ours if mine else e.theirs} as "{n}"'
+                    for e, n in zip(made, names, strict=True)
+                )
+                part = f"select {columns} from {side.sources_ours if mine else side.sources_theirs}"
+                if where is not None:
+                    part += f" where {where.ours if mine else where.theirs}"
+                parts.append(part)
+            texts.append(f" {word} ".join(parts))
+            if mine:
+                rng.setstate(state)
+        ordered = rng.random() < 0.25
+        order = self._order([Expr(n, n, k) for n, k in zip(names, kinds, strict=True)], names)
+        ours, theirs = (f"{t}{o if ordered else ''}" for t, o in zip(texts, order, strict=True))
+        return Spec(
+            name,
+            ours,
+            theirs,
+            tuple(zip(names, kinds, strict=True)),
+            tuple(dict.fromkeys(one for side in sides for one in _reads(side))),
+            word.replace(" ", "_") + ("_first" if ordered else ""),
+            ordered=ordered,
+        )
+
     # ------------------------------------------------------------ the whole
 
     def _finish(
@@ -260,7 +334,7 @@ class Shapes:
                 f'{o.ours if mine else o.theirs} as "{n}"'
                 for o, n in zip(outputs, names, strict=True)
             )
-            + f" from {select.sources_ours}"
+            + f" from {select.sources_ours if mine else select.sources_theirs}"
             + (
                 ""
                 if select.where is None
@@ -271,7 +345,7 @@ class Shapes:
             for mine in (True, False)
         )
         columns = tuple(zip(names, (o.kind for o in outputs), strict=True))
-        reads = tuple(dict.fromkeys(relation.name for _, relation in select.inputs))
+        reads = _reads(select)
         if ordered:
             shape += "_first"
         return Spec(

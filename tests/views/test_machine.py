@@ -61,7 +61,8 @@ def test_memory_is_given_back() -> None:
     """What views have taken, in transactions that were undone as well, is free without them."""
     used = []
     with machine(11, folder=False) as run:
-        for _ in range(4):
+        for _ in range(4):  # the same views each time
+            run.rng.seed(5)
             for _ in range(60):
                 run.transaction()
                 if run.rng.random() < 0.15:
@@ -74,4 +75,4 @@ def test_memory_is_given_back() -> None:
                 queries._drop(sql)
             run.db.verify()
             used.append(run.db._kernel.control.memory_used)
-    assert used[-1] - used[0] < 100_000, used
+    assert used[-1] - used[1] < 100_000, used
