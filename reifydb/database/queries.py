@@ -276,10 +276,10 @@ class Queries:
 
     def run_once(self, sql: str, query: Query, params: Values | None) -> list[tuple[object, ...]]:
         """The answer of a query that is a part of a statement: nothing of it is kept."""
-        prepared = Prepared(sql, query, self._state.catalog)
+        prepared = Prepared(sql, query, self._state.catalog, frozenset())
         values = prepared.given(params)
         limit, offset = prepared.window(values)
-        return self._assembled(prepared, prepared.encode(values), limit, offset)
+        return self._assembled(prepared, _Ask(prepared.encode(values), limit, offset, None))
 
     def _answer(
         self, number: int, encoded: Encoded, prepared: Prepared, ask: _Ask

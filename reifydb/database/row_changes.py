@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from reifydb.errors import SqlError
 
 if TYPE_CHECKING:
-    from reifydb.database.queries import Values
+    from reifydb.database.rows import Values
     from reifydb.database.transaction import Transaction
     from reifydb.engine.catalog import Table
     from reifydb.sql.dml import Change, Delete, Insert, Update
