@@ -222,6 +222,7 @@ def hostile() -> str:
     every += [Column("c_decimal", Type.DECIMAL, nullable=False, precision=9, scale=2)]
     columns = (*every, *(Column(name, Type.INT, nullable=False) for name in NAMES))
     tables = [Table(name, columns, (0, len(columns) - 1 - i)) for i, name in enumerate(NAMES)]
+    tables += [Table("shown", columns[9:12], (0, 3), derived=True, hidden=columns[:1])]
     transitions = [
         Transition(name, columns[i : i + 9], columns[i : i + 1 + i % 3], result_is_row=i % 3 > 0)
         for i, name in enumerate(NAMES)
