@@ -240,8 +240,23 @@ class Queries:
 
     def run(self, sql: str, params: Values | None) -> Rows:
         """Runs a query over what is there."""
-        prepared = self.prepare(sql)
-        return self._run(prepared, params, NO_LIMIT, None)
+        found = self._explained(sql, None)
+        if found is not None:
+            return found
+        return self._run(self.prepare(sql), params, NO_LIMIT, None)
+
+    def _explained(self, sql: str, may_read: Callable[[str], None] | None) -> Rows | None:
+        """How a query would be answered, if its text begins with `explain`."""
+        if (
+            not isinstance(sql, str) or sql[:1] in "sSwW"
+        ):  # as nearly all do: nothing is loaded for them
+            return None
+        from reifydb.views.explaining import COLUMNS, explain, explained
+
+        asked = explained(sql)
+        if asked is None:
+            return None
+        return Rows(COLUMNS, explain(self.prepare(asked, may_read).query))
 
     def run_on_terms(self, sql: str, params: object, terms: Terms) -> Rows:
         """The same for somebody who may not ask for everything.
@@ -249,6 +264,9 @@ class Queries:
         Raises:
             LimitError: The answer is larger than the terms say.
         """
+        found = self._explained(sql, terms.may_read)
+        if found is not None:
+            return found
         prepared = self.prepare(sql, terms.may_read)
         rows_max = NO_LIMIT if terms.rows_max is None else terms.rows_max[1] + 1
         found = self._run(prepared, terms.read(prepared, params), rows_max, terms.bytes_max)
