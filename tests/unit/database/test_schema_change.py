@@ -299,9 +299,9 @@ def test_dropped_columns_count_towards_the_most_there_may_be(db: reifydb.Databas
         "alter table t add column x int default 7; drop index i; alter table t drop column c",
         "alter table t add column x int; create index j on t (x); alter table t drop column b",
         (
-            "drop index i; alter table t drop column c; alter table t add column c text default 'c';"
-            "create index i on t (c); alter table t drop column b; "
-            "alter table t rename column c to d"
+            "drop index i; alter table t drop column c; "
+            "alter table t add column c text default 'c'; create index i on t (c); "
+            "alter table t drop column b; alter table t rename column c to d"
         ),
         (
             "alter table t drop column b; drop index i; alter table t drop column c; drop table t; "
