@@ -162,9 +162,9 @@ pub const Record = struct {
         record.out.short(table.layout.descriptor);
     }
 
-    pub fn altered(record: *Record, table: *Table) void {
+    pub fn altered(record: *Record, table: *Table, descriptor: []const u8) void {
         record.change(.altered, table);
-        record.out.short(table.layout.descriptor);
+        record.out.short(descriptor);
     }
 
     pub fn dropped(record: *Record, table: *Table) void {

@@ -576,6 +576,16 @@ pub fn dropIndex(number: u32, index_number: u32) Error!void {
     remember(.{ .subject = .{ .index = index }, .kind = .drop_index, .old = at, .new = 0 }, 0);
 }
 
+/// The layout that the `alter` at a place of the undo log gave its table: what the next one there replaced, or the
+/// present one. What follows it in the log fits that layout, and perhaps no later one.
+fn layoutAfter(at: usize) *const table_format.Layout {
+    const table = undo[at].subject.table;
+    for (undo[at + 1 .. undo_len]) |entry| {
+        if (entry.kind == .alter and entry.subject.table == table) return savedLayout(entry);
+    }
+    return &table.layout;
+}
+
 /// The layout that an `alter` replaced.
 fn savedLayout(entry: Undo) *table_format.Layout {
     return @ptrFromInt(entry.old);
@@ -650,7 +660,7 @@ pub fn commit() bool {
     const lsn = layout.control.lsn + 1;
     var listened_to = false;
     var record = redo.Record.begin();
-    for (undo[0..undo_len]) |entry| {
+    for (undo[0..undo_len], 0..) |entry, i| {
         const table = entry.subject.table; // but of the kinds that are about an index
         switch (entry.kind) {
             .insert, .update, .delete => {
@@ -678,7 +688,7 @@ pub fn commit() bool {
                 table_format.enter(table);
             },
             .alter => {
-                record.altered(table);
+                record.altered(table, layoutAfter(i).descriptor);
                 table.touch(lsn); // whoever knows the rows knows them with other columns
                 delta.closeAll(table);
             },

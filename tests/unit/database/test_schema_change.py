@@ -291,3 +291,35 @@ def test_dropped_columns_count_towards_the_most_there_may_be(db: reifydb.Databas
     row = db.get("other", ("y", "x"))
     assert row is not None
     assert (len(row), row["c253"]) == (columns_max - 1, 253)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "alter table t add column x int default 7; drop index i; alter table t drop column c",
+        "alter table t add column x int; create index j on t (x); alter table t drop column b",
+        (
+            "drop index i; alter table t drop column c; "
+            "alter table t add column c text default 'c'; create index i on t (c); "
+            "alter table t drop column b; alter table t rename column c to d"
+        ),
+        (
+            "alter table t drop column b; drop index i; alter table t drop column c; drop table t; "
+            "create table t (id int primary key, z int)"
+        ),
+    ],
+)
+def test_steps_of_one_transaction_are_replayed_one_by_one(script: str, tmp_path: Path) -> None:
+    """Each alteration is in the log as it was, not as the table ended: an index that went in
+    between fits the one only.
+    """
+    folder = tmp_path / "db"
+    with reifydb.open(folder) as db:
+        db.execute("create table t (id int primary key, b int, c int); create index i on t (c)")
+        with db.transaction() as tx:
+            tx.insert_many("t", ({"id": n, "b": n, "c": n % 3} for n in range(10)))
+        db.execute(script)
+        tables, rows, hashed = db.tables, list(db.scan("t")), db.state_hash
+    with reifydb.open(folder) as db:
+        db.verify()
+        assert (db.tables, list(db.scan("t")), db.state_hash) == (tables, rows, hashed)
