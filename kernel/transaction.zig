@@ -576,7 +576,7 @@ pub fn dropIndex(number: u32, index_number: u32) Error!void {
     remember(.{ .subject = .{ .index = index }, .kind = .drop_index, .old = at, .new = 0 }, 0);
 }
 
-/// The layout that the `alter` at a place of the undo log gave its table: what the next one there replaced, or the
+/// The layout that its table had after an entry of the undo log: what the next `alter` behind it replaced, or the
 /// present one. What follows it in the log fits that layout, and perhaps no later one.
 fn layoutAfter(at: usize) *const table_format.Layout {
     const table = undo[at].subject.table;
@@ -684,7 +684,7 @@ pub fn commit() bool {
             },
             .index => {},
             .create => {
-                if (!table.derived) record.created(table);
+                if (!table.derived) record.created(table, layoutAfter(i).descriptor);
                 table_format.enter(table);
             },
             .alter => {

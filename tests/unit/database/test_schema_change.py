@@ -304,6 +304,15 @@ def test_dropped_columns_count_towards_the_most_there_may_be(db: reifydb.Databas
             "alter table t drop column b; alter table t rename column c to d"
         ),
         (
+            "create table u (id int primary key, a int); alter table u add column b text; "
+            "create index k on u (b); alter table u drop column a; alter table u add column c int"
+        ),
+        (
+            "create table u (id int primary key, a int); create index k on u (a); "
+            "alter table u add column b text; drop index k; alter table u drop column a; "
+            "drop table u"
+        ),
+        (
             "alter table t drop column b; drop index i; alter table t drop column c; drop table t; "
             "create table t (id int primary key, z int)"
         ),
