@@ -43,6 +43,11 @@ class Grant:
             return True
         return f"{kind}:{name.partition('.')[0]}.*" in self.capabilities
 
+    @property
+    def may_call_all(self) -> bool:
+        """Whether it may call whatever there is."""
+        return "call" in self._everything
+
     def require(self, kind: str, name: str = "") -> None:
         """Refuses what it may not do.
 
