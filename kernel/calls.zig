@@ -272,6 +272,41 @@ fn writeMessage(out: *msgpack.Writer, id: []const u8, transition: *const Transit
 
 const ok_word = "\x94\xa2ok";
 
+// ---------------------------------------------------------------- a call that came alone
+
+/// Where in the output its answer goes. An outcome that reaches so far is left to the host.
+pub const lone_answer_at = 8 << 10;
+
+const lone_id_bytes_max = 256;
+var lone_id: [lone_id_bytes_max]u8 = undefined;
+var lone_id_len: usize = 0;
+
+const Lone = struct { transition: u32, batch_bytes: u32 };
+
+/// The same as `read` for a frame of one call; the part of a batch is put into the input, where it runs from, and the
+/// id is kept. Null: it is odd, or has more calls.
+pub fn readLone(length: usize) ?Lone {
+    _ = read(length) orelse return null;
+    const head = headAt(&layout.output, 0).*;
+    if (head.calls != 1 or head.ids_bytes > lone_id_bytes_max) return null;
+    const made = layout.output[@sizeOf(Head)..][0..head.batch_bytes];
+    @memcpy(layout.input[0..made.len], made);
+    lone_id_len = head.ids_bytes;
+    @memcpy(lone_id[0..lone_id_len], layout.staging[0..lone_id_len]);
+    return .{ .transition = runs[0].transition, .batch_bytes = head.batch_bytes };
+}
+
+/// Makes the outcome at the start of the output a message; its length, below 64 KiB; 0: the host must word it.
+pub fn replyLone(number: u32) u16 {
+    const transition = registry.transitions[number] orelse return 0;
+    const outcome: *const batch.Outcome = @ptrCast(@alignCast(&layout.output));
+    const outcome_bytes = @sizeOf(batch.Outcome) + row_format.padded(outcome.length);
+    if (outcome.status != .committed or outcome_bytes > lone_answer_at) return 0;
+    var out: msgpack.Writer = .{ .to = &layout.output, .at = lone_answer_at, .end = layout.output.len };
+    writeMessage(&out, lone_id[0..lone_id_len], transition, outcome);
+    return std.math.cast(u16, out.at - lone_answer_at) orelse 0;
+}
+
 /// Outcomes in the input, one behind the other.
 const Outcomes = struct {
     start: usize,

@@ -90,6 +90,24 @@ export fn reply_to_calls(heads: u64, length: u64) u64 {
     return calls.reply(@intCast(heads), @intCast(length));
 }
 
+/// Which transition a frame of one call (calls.zig) is for; `none`: it is odd, and the host must read it.
+export fn read_lone(length: u64) u32 {
+    const frame = given(length) catch return layout.none_u32;
+    const lone = calls.readLone(frame.len) orelse return layout.none_u32;
+    return lone.transition;
+}
+
+/// Reads such a frame and is `execute_one` for it, and its answer, too: in bits 16-31 the length of its message, 0 when the
+/// host must word it; from bit 32 on its transition. When it is odd nothing has happened, and it says so as progress 5.
+export fn answer_lone(length: u64, time_ns: i64, seed: u64) i64 {
+    const odd: i64 = @bitCast(@as(u64, 1) << 63 | 5);
+    const frame = given(length) catch return odd;
+    const lone = calls.readLone(frame.len) orelse return odd;
+    const said = execute_one(lone.batch_bytes, time_ns, seed) | @as(i64, lone.transition) << 32;
+    if (said & 0xff != @backingInt(batch.Progress.done)) return said;
+    return said | @as(i64, calls.replyLone(lone.transition)) << 16;
+}
+
 // ---------------------------------------------------------------- a transaction of the host's
 
 export fn begin(time: i64, query: u32) i32 {

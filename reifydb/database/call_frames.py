@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from reifydb.database.transitions import WasmTransition
 from reifydb.engine.kernel import RUN_HEAD
@@ -28,6 +28,26 @@ it, its transition, where its id begins and ends among the ids."""
 
 ALONE = HEAD.pack(1, 0, 0, 0)
 """Stands for one call that is not of a frame, where frames and calls are answered together."""
+
+
+LONE_CALL = b"\x94\xa4call"
+"""How a frame begins that is one plain call."""
+
+
+class Lone(NamedTuple):
+    """What became of a call whose frame had nothing else in it.
+
+    Attributes:
+        handle: Its transition.
+        lsn: Of its outcome.
+        message: What it is answered; empty: its outcome is still to be worded.
+        outcome: That, if it is.
+    """
+
+    handle: WasmTransition
+    lsn: int
+    message: bytes
+    outcome: bytes
 
 
 class CallFrame:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self, TypeVar, overload
 from reifydb.config import ModuleLimits, Options
 from reifydb.database import guest_log
 from reifydb.database.batches import Call, Outcome, Replied, handles_of, lay, read
-from reifydb.database.call_frames import CallFrame
+from reifydb.database.call_frames import CallFrame, Lone
 from reifydb.database.changes import Changes
 from reifydb.database.feed import EXPECTED, Feed
 from reifydb.database.lifetime import open_databases
@@ -51,8 +51,23 @@ from reifydb.durability.log import CommitLog
 from reifydb.durability.memory import MemoryLog
 from reifydb.engine.catalog import NAME, Table
 from reifydb.engine.deadlines import Watchdog
-from reifydb.engine.executor import CALL_ENDED, DELTAS_WAIT, LOG_WAITS, REDO_PRESSES, Executor
-from reifydb.engine.kernel import COMMITTED, INPUT_BYTES_MAX, OUTCOME, Kernel
+from reifydb.engine.executor import (
+    CALL_ENDED,
+    DELTAS_WAIT,
+    LOG_WAITS,
+    ODD,
+    PROGRESS,
+    REDO_PRESSES,
+    Executor,
+)
+from reifydb.engine.kernel import (
+    COMMITTED,
+    INPUT_BYTES_MAX,
+    LONE_ANSWER_AT,
+    NONE,
+    OUTCOME,
+    Kernel,
+)
 from reifydb.engine.rows import REFUSALS
 from reifydb.errors import (
     ClosedError,
@@ -74,6 +89,9 @@ SEED_MASK = (1 << 62) - 1
 
 PRESSING = REDO_PRESSES | LOG_WAITS | DELTAS_WAIT | CALL_ENDED
 """What a single call has to see to before it returns."""
+
+TRANSITION = 0x7FFF_FFFF
+"""What `answer_lone` says from bit 32 on: the sign is above it."""
 
 _DEFAULT_LIMITS = ModuleLimits()
 _unpack_int_outcome = INT_OUTCOME.unpack_from
@@ -342,6 +360,68 @@ class Database:
             return CallFrame(frame, bytes(kernel.output[:length]), self._registry.numbered)
         finally:
             lock.release()
+
+    def answer_lone(
+        self, frame: bytes, number: int, may: Callable[[str, str], bool] | None
+    ) -> Lone | None:
+        """`read_calls` and `run_calls` in one turn and, mostly, one crossing, for a frame that is
+        one call. For the gateway, which has asked whether the log is behind.
+
+        Args:
+            frame: It begins with `LONE_CALL`.
+            number: Of the schema by which it is answered.
+            may: Whether its sender may do this ("call"), with the transition of this name; None: it
+                may call all.
+
+        Returns:
+            What became of it; None: nothing has happened, it goes the way of all others.
+
+        Raises:
+            KernelError: The kernel itself failed.
+        """
+        turns, executor, kernel = self._turns, self._executor, self._kernel
+        length = len(frame)
+        if turns.waiting or not turns.known.stack or length > INPUT_BYTES_MAX:
+            return None
+        if not turns.lock.acquire(blocking=False):
+            return None
+        try:
+            if turns.holder is not None or self._refusal is not None or executor.failed is not None:
+                return None
+            if not self._schema_turn.is_still(number):
+                return None
+            kernel.input[:length] = frame
+            if may is not None:
+                handle = self._registry.numbered.get(kernel.call["read_lone"](length) & NONE)
+                if handle is None or not may("call", handle.name):
+                    return None
+                kernel.input[:length] = frame
+            flags = 0
+            try:
+                self._seed = seed = self._seed + 1
+                flags = executor.run_one(length, self._clock(), seed, frame=True)
+                if flags & PROGRESS == ODD:
+                    self._seed = seed - 1
+                    return None
+                lone = self._lone(self._registry.numbered[flags >> 32 & TRANSITION], flags)
+            finally:  # Ctrl-C comes when the kernel has committed, not instead
+                if flags & PRESSING or self._feed.state is not EXPECTED:
+                    self._after_one(flags)
+        finally:
+            turns.lock.release()
+        if self._log_lines:
+            self._pass_on_log_lines()
+        return lone
+
+    def _lone(self, handle: WasmTransition, flags: int) -> Lone:
+        """What lies in the kernel's output."""
+        output = self._kernel.output
+        length = flags >> 16 & 0xFFFF
+        if length:
+            message = bytes(output[LONE_ANSWER_AT : LONE_ANSWER_AT + length])
+            return Lone(handle, self._kernel.lsn_cell.value, message, b"")
+        _, _, lsn, payload, _ = OUTCOME.unpack_from(output)
+        return Lone(handle, lsn, b"", bytes(output[: OUTCOME_BYTES + payload]))
 
     def run_calls(
         self, entries: Sequence[Call | CallFrame]

@@ -25,6 +25,12 @@ class SchemaTurn:
         self._wait_s_max = wait_ms_max / 1000
         self._lock = threading.Lock()
 
+    def is_still(self, number: int) -> bool:
+        """Whether the schema has this number. In a turn, and until that ends: whoever is about to
+        change it has the lock already and waits for a turn.
+        """
+        return self.number == number and not self._lock.locked()
+
     @contextmanager
     def changing(self) -> Iterator[None]:
         """The schema changes in the block, or not. Waits without end, for Ctrl-C must not come

@@ -36,6 +36,8 @@ _OPERATION_READ = 1
 # What `run_one` answers (kernel/main.zig, `execute_one`).
 PROGRESS, REDO_WAITS, REDO_PRESSES, LOG_WAITS, CALL_ENDED = 0xFF, 1 << 8, 1 << 9, 1 << 10, 1 << 11
 DELTAS_WAIT = 1 << 12
+ODD = 5
+"""Progress of `answer_lone`, when nothing has happened."""
 
 
 class Renewable(Protocol):
@@ -75,6 +77,7 @@ class Executor:
         call = self.kernel.call
         self._execute, self._resume = call["execute"], call["resume"]
         self._execute_one = call["execute_one"].flagged()
+        self._answer_lone = call["answer_lone"].flagged()
         self._call, self._retry = call["call"], call["retry"]
 
     # ------------------------------------------------------------------ batches
@@ -136,15 +139,22 @@ class Executor:
         finally:
             self.watchdog.rest()
 
-    def run_one(self, length: int, time_ns: int, seed: int) -> int:
+    def run_one(self, length: int, time_ns: int, seed: int, *, frame: bool = False) -> int:
         """Runs the one call that lies in `kernel.input`; its outcome is at the start of
         `kernel.output`.
 
         The short way of `run`: no copies, no slices.
 
+        Args:
+            length: Of the batch.
+            time_ns: What `now()` returns, unless the state is ahead of it.
+            seed: Below 2**63: what `random()` follows from.
+            frame: It lies there as a client has sent it, and is answered so.
+
         Returns:
             REDO_WAITS, REDO_PRESSES, LOG_WAITS, DELTAS_WAIT as far as they hold; CALL_ENDED when
-            the call was ended from outside.
+            the call was ended from outside. Of a frame also what `answer_lone` (kernel/main.zig)
+            says.
         """
         if self.failed is not None:
             self._start()
@@ -153,16 +163,17 @@ class Executor:
         if watchdog.asleep:
             watchdog.begin()
         try:
-            flags = self._execute_one(length, time_ns, seed)
+            flags = (self._answer_lone if frame else self._execute_one)(length, time_ns, seed)
         except CallEnded as ended:
             self._end_one(ended)
-            return REDO_WAITS | REDO_PRESSES | LOG_WAITS | DELTAS_WAIT | CALL_ENDED
+            flags = REDO_WAITS | REDO_PRESSES | LOG_WAITS | DELTAS_WAIT | CALL_ENDED
+            return flags | self.kernel.transition.value << 32
         except BaseException:
             self._drop_call()
             raise
         finally:
             watchdog.busy = False
-        if flags & PROGRESS:
+        if flags & PROGRESS and not (frame and flags & PROGRESS == ODD):
             self._finish_one(flags & PROGRESS)
         return flags
 

@@ -69,6 +69,11 @@ class Feeds:
         self._prepared: dict[tuple[str, int, int], tuple[bytes, Any]] = {}
 
     @property
+    def due(self) -> bool:
+        """Whether some may have something to say."""
+        return bool(self._due)
+
+    @property
     def busy(self) -> bool:
         """Whether something waits to be told."""
         return bool(self._due)

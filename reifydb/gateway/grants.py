@@ -47,6 +47,11 @@ class Grant:
         """Whether there is something that it may do this with."""
         return kind in self._everything or any(c.startswith(f"{kind}:") for c in self.capabilities)
 
+    @property
+    def may_call_all(self) -> bool:
+        """Whether it may call whatever there is."""
+        return "call" in self._everything
+
     def require(self, kind: str, name: str = "") -> None:
         """Refuses what it may not do.
 

@@ -34,6 +34,8 @@ class Inbox(WebSocketDataQueue):
             and it waits for one; it closes when one is put in.
         take: What takes data at once. What it raises is kept as `error`, and a message of type
             ERROR put in.
+        take_alone: Is asked first when nothing else has come together with it, and takes and
+            answers it at once, or does nothing and says so. Raises nothing.
         taken: Called when all that has come together was taken.
         heard: Something has come since this was last set to False.
     """
@@ -42,10 +44,34 @@ class Inbox(WebSocketDataQueue):
     heard = True
     error: Exception | None = None
     take: Callable[[Any], None]
+    take_alone: Callable[[Any], bool]
     taken: Callable[[], None]
+    _first: tuple[Any, int] | None = None  # has come, and nothing else so far
+    _more = False
 
     def feed_data(self, data: Any, size: int) -> None:
         """See aiohttp: a message has come."""
+        first = self._first
+        if first is not None:
+            self._first, self._more = None, True
+            self._hand_on(*first)
+        elif self.open and not self._more and data[0] in _DATA:
+            self._first = data, size
+            return
+        self._hand_on(data, size)
+
+    def end(self) -> None:
+        """All that has come together was fed."""
+        first = self._first
+        if first is not None:
+            self._first = None
+            if self.take_alone(first[0][1]):
+                return
+            self._hand_on(*first)
+        self._more = False
+        self.taken()
+
+    def _hand_on(self, data: Any, size: int) -> None:
         if self.open and data[0] in _DATA:
             try:
                 self.take(data[1])
@@ -70,7 +96,7 @@ class _Parser:
         inbox = self._inbox
         inbox.heard = True
         found = self._feed(data)
-        inbox.taken()
+        inbox.end()
         return found
 
 

@@ -120,6 +120,14 @@ class Metrics:
         else:
             self.calls.update((o.call.handle.name, OUTCOMES[o.status]) for o in outcomes)
 
+    def ran_one(self, name: str, seconds: float) -> None:
+        """The same for a batch of one call that has committed."""
+        batches = self.batches
+        batches.counts[0] += 1
+        batches.sum += 1
+        histogram(self.seconds, name).observe(seconds)
+        self.calls[name, "committed"] += 1
+
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """An HTTP request was answered."""
         self.requests[method, route, status] += 1

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from reifydb.config import frame_messages_max, in_flight_max
-from reifydb.database.call_frames import CallFrame
+from reifydb.database.call_frames import LONE_CALL, CallFrame
 from reifydb.errors import OverloadedError, ReifyDBError, RequestError, UnauthenticatedError
 from reifydb.gateway.grants import Grant
 from reifydb.gateway.options import options_of
@@ -165,6 +165,18 @@ class Session:
                 self._refuse(message, error)
         return requests
 
+    def is_lone(self, data: Data) -> bool:
+        """Whether a frame may be one plain call that would not be refused here, with nothing about
+        it that `receive` would have to look at.
+        """
+        return (
+            self._read_calls is not None
+            and isinstance(data, bytes)
+            and data.startswith(LONE_CALL)
+            and self.in_flight < in_flight_max
+            and self.told is not None
+        )
+
     def _calls(self, data: Data) -> CallFrame | None:
         """A frame of nothing but plain calls, none of which would be refused here."""
         if self._read_calls is None or not isinstance(data, bytes) or CALL not in data[:11]:
@@ -244,6 +256,21 @@ class Session:
             self._hold(messages, messages, lsn)
         else:
             self.say(messages)
+
+    @property
+    def owes_nothing(self) -> bool:
+        """Whether nothing is ready to be said, and nothing waits."""
+        return not (self._held or self._ready)
+
+    def answer_lone(self, message: bytes, lsn: int, durable_lsn: int) -> Data | None:
+        """`answer_calls` and `frame` in one, for a call that was never in flight: it was answered
+        as it came.
+        """
+        if not (self._held or self._ready or (self.durable and lsn > durable_lsn)):
+            return message
+        self.in_flight += 1
+        self.answer_calls(Spliced(message), lsn)
+        return self.frame(durable_lsn)
 
     def _hold(self, id_: Id | Spliced, message: Any, lsn: int) -> None:
         held = self._open

@@ -52,6 +52,7 @@ class Connection:
         self._asked = False  # whether it is there
         if self._inbox is not None:
             self._inbox.take = self._take_at_once
+            self._inbox.take_alone = self._take_alone
             self._inbox.taken = server.service.hurry
         self._hello_until_s = 0.0
 
@@ -135,6 +136,12 @@ class Connection:
         inbox = self._inbox
         if inbox is not None and self.full:
             inbox.open = False  # the next one waits in the queue until there is room again
+
+    def _take_alone(self, data: Data) -> bool:
+        """Nothing but this frame has come, while nothing else is under way. False: it is left."""
+        if self._server.limited or self.full or not self.session.is_lone(data):
+            return False
+        return self._server.service.answer_lone(self, data)  # type: ignore[arg-type]
 
     def _take(self, data: Data, *, wake: bool = True) -> None:
         received = self.session.receive(data)

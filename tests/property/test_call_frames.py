@@ -117,6 +117,32 @@ def frames(draw: st.DrawFn) -> bytes:
     return data
 
 
+def packed(message: list[Any]) -> bytes:
+    data: bytes = msgpack.packb(message)
+    return data
+
+
+@given(data=calls().map(packed))
+def test_nor_does_it_matter_whether_a_call_comes_alone(
+    desks: tuple[Desk, Desk], data: bytes
+) -> None:
+    alone, single = desks
+    count = alone.alone
+    try:
+        alone.take_alone(data)
+        said: Any = alone.said()
+    except ReifyDBError as error:
+        alone.session._ready.clear()
+        said = type(error), str(error)
+    if alone.alone > count:
+        event("it is answered as it comes")
+    assert alone.session.in_flight == 0
+    assert alike(said, answers(single, data))
+    assert alone.db.lsn == single.db.lsn
+    assert alone.db.state_hash == single.db.state_hash
+    assert alone.service.metrics.calls == single.service.metrics.calls
+
+
 @pytest.fixture(scope="module")
 def desks() -> Iterator[tuple[Desk, Desk]]:
     with _database() as one, _database() as other:

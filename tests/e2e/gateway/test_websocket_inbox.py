@@ -98,3 +98,26 @@ async def test_a_malformed_frame_ends_the_connection(frame: bytes) -> None:
         await socket.raw.send_bytes(frame)
         assert (await socket.next())[0] == "error"
         assert await socket.closed() == 1002
+
+
+async def test_a_call_that_comes_alone_is_answered_as_it_comes() -> None:
+    async with bank() as client, connected(client, MSGPACK) as socket:
+        service = client.server.service
+        alone = []
+        answer = service.answer_lone
+
+        def counted(*given: Any) -> bool:
+            alone.append(answer(*given))
+            return alone[-1]
+
+        service.answer_lone = counted  # type: ignore[method-assign]
+        call = msgpack.packb(["call", "a", "bank.deposit", [1, 1]])
+        for n in range(1, 4):
+            await socket.raw.send_bytes(call)
+            assert (await socket.next())[:3] == ["ok", "a", 100 + n]
+        assert alone == [True] * 3
+        transport = socket.raw._response.connection.transport  # type: ignore[union-attr]
+        assert transport is not None
+        transport.write(masked(call) + masked(call))
+        assert await values(socket, 2) == [104, 105]
+        assert len(alone) == 3

@@ -37,6 +37,9 @@ class Desk:
 
     Args:
         whole: Frames of plain calls are read at once; else call by call.
+
+    Attributes:
+        alone: How many frames were answered as they came.
     """
 
     full = False
@@ -49,6 +52,7 @@ class Desk:
         read_calls = db.read_calls if whole else None
         self.session = Session(MSGPACK, grant, durable=durable, read_calls=read_calls)
         self.sent: list[bytes] = []
+        self.alone = 0
 
     def send(self, frame: Any) -> None:
         """See `Peer`."""
@@ -59,9 +63,25 @@ class Desk:
         received = self.session.receive(frame)
         self.service.take_on(self, [one for one in received if not isinstance(one, Hello)])
 
+    def take_alone(self, frame: bytes) -> None:
+        """A frame has come, and nothing else."""
+        self.service._ready = []  # what else the loop has to do
+        self.db._turns.prepare()  # as any turn of this thread has done
+        if self.session.told is None:
+            self.session.told = self.db._schema_turn.number, ""
+        if self.session.is_lone(frame) and self.service.answer_lone(self, frame):
+            self.alone += 1
+        else:
+            self.take(frame)
+            self.service._tick()
+
     def tick(self) -> list[Any]:
         """All that is said at the end of a tick, as messages."""
         self.service._tick()
+        return self.said()
+
+    def said(self) -> list[Any]:
+        """All that was said since this was last asked."""
         sent, self.sent = self.sent, []
         messages = []
         for frame in sent:
