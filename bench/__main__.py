@@ -20,6 +20,7 @@ from bench import (
     report,
     start,
     transfers,
+    views,
 )
 from bench.bank import bank_wasm
 from bench.measure import QUICK, ROOT, Result, Sizes
@@ -38,6 +39,7 @@ MEASURED = {
     "served": served,
     "connections": connections,
     "http": http_calls,
+    "views": views,
 }
 
 

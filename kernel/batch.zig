@@ -14,6 +14,7 @@ const transaction = @import("transaction.zig");
 const cursor = @import("cursor.zig");
 const redo = @import("redo.zig");
 const registry = @import("registry.zig");
+const views = @import("view.zig");
 const Row = row_format.Row;
 const Transition = registry.Transition;
 const control = &layout.control;
@@ -63,12 +64,26 @@ pub var host_open = false;
 
 const dispatch = if (builtin.target.cpu.arch.isWasm()) struct {
     extern "dispatch" fn enter(transition: u32) i32;
+    extern "dispatch" fn deep(never: u32) void;
 } else struct {
     var enter_test: *const fn (u32) i32 = undefined;
     fn enter(transition: u32) i32 {
         return enter_test(transition);
     }
+    fn deep(never: u32) void {
+        _ = never;
+    }
 };
+
+/// Traps when a guest that runs has left too little stack for the deepest of what the kernel does. Nothing has changed
+/// then: whoever looks finds a read that did not come to its end.
+pub fn makeSureOfStack() void {
+    if (control.running == 0) return;
+    const operation = control.operation;
+    control.operation = .read;
+    dispatch.deep(0);
+    control.operation = operation;
+}
 
 // ---------------------------------------------------------------- batches
 
@@ -203,6 +218,11 @@ fn returned(code: i32) void {
     }
     if (call.transition.results.types.len > 0 and !call.has_result) return undo(.trapped, reason_no_result);
     if (!call.nested) {
+        control.operation = .write;
+        views.flush() catch |err| {
+            control.operation = .none;
+            return undo(.refused, layout.codeOf(err));
+        };
         redo.cause = .{ .transition = call.transition.number, .types = call.transition.params.types };
         if (!call.transition.secret) redo.cause.args = .{ .at = control.args_at };
         control.operation = .commit;

@@ -21,6 +21,8 @@ pub const flag_upper_exclusive: u32 = 8;
 pub const flag_descending: u32 = 16;
 /// The bound that the cursor starts at is a whole place: of a secondary index its columns, then the primary key.
 pub const flag_place: u32 = 32;
+/// Of the host's scans: rows are as they are stored, what a view does not show among it.
+pub const flag_stored: u32 = 64;
 pub const flags_of_guests: u32 = 31;
 
 const Cursor = struct {
@@ -149,7 +151,7 @@ fn boundKey(binding: *const Binding, index: ?*Index, bounds: []const u8, at: *us
         return err;
     };
     for (0..columns) |i| {
-        const nullable = if (index) |one| one.secondary.nullable[i] else false;
+        const nullable = if (index) |one| one.secondary.nullable[i] else if (table.key_nullable) |flags| flags[i] else false;
         if (!nullable and checked.row.isNull(i)) {
             layout.fault(table.number, positions[i], 0);
             return error.NotNull;

@@ -8,6 +8,7 @@ const table_format = @import("table.zig");
 const cursor = @import("cursor.zig");
 const batch = @import("batch.zig");
 const registry = @import("registry.zig");
+const views = @import("view.zig");
 const Binding = table_format.Binding;
 const Error = layout.Error;
 const control = &layout.control;
@@ -44,6 +45,9 @@ export fn guest_get(number: u32, length: u32) i64 {
 fn get(number: u32, length: u32) Error!i64 {
     const binding = try bindingOf(number);
     if (@as(*const u32, @ptrCast(&layout.staging)).* != length) return error.InvalidRow; // one row, no more
+    control.operation = .write;
+    try views.see(binding.table);
+    control.operation = .read;
     const row = try transaction.get(binding.table, staged(length)) orelse return error.NotFound;
     return @intCast(try cursor.shown(binding, row));
 }
@@ -76,6 +80,9 @@ export fn guest_delete(number: u32, length: u32) i32 {
 
 export fn guest_count(number: u32) i64 {
     const binding = bindingOf(number) catch |err| return layout.codeOf(err);
+    control.operation = .write;
+    defer control.operation = .none;
+    views.see(binding.table) catch |err| return layout.codeOf(err);
     return @intCast(binding.table.rows);
 }
 
@@ -90,6 +97,7 @@ export fn guest_scan(number: u32, index: u32, flags: u32, length: u32, limit: u3
     if (index > binding.indexes.len) return layout.codeOf(error.NoRelation);
     const walked = if (index == 0) null else binding.indexes[index - 1];
     if (flags > cursor.flags_of_guests) return layout.codeOf(error.InvalidRow);
+    views.see(binding.table) catch |err| return layout.codeOf(err);
     const opened = cursor.open(binding, walked, flags, staged(length), limit) catch |err| return layout.codeOf(err);
     return @intCast(opened);
 }

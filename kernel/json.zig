@@ -178,8 +178,8 @@ const Parser = struct {
     }
 
     fn isBefore(_: void, a: Member, b: Member) bool {
-        var left: Key = .{ .at = a.at + 1 };
-        var right: Key = .{ .at = b.at + 1 };
+        var left: Characters = .{ .text = &out, .at = a.at + 1 };
+        var right: Characters = .{ .text = &out, .at = b.at + 1 };
         while (true) {
             const x = left.next();
             const y = right.next();
@@ -187,31 +187,6 @@ const Parser = struct {
             if (x == null) return false;
         }
     }
-
-    /// The bytes that a key in the output stands for.
-    const Key = struct {
-        at: usize,
-
-        fn next(key: *Key) ?u8 {
-            const byte = out[key.at];
-            if (byte == '"') return null;
-            key.at += 1;
-            if (byte != '\\') return byte;
-            key.at += 1;
-            return switch (out[key.at - 1]) {
-                'b' => 8,
-                't' => 9,
-                'n' => 10,
-                'f' => 12,
-                'r' => 13,
-                'u' => {
-                    key.at += 4;
-                    return std.fmt.parseInt(u8, out[key.at - 2 .. key.at], 16) catch unreachable;
-                },
-                else => |escaped| escaped,
-            };
-        }
-    };
 
     // ------------------------------------------------------------ strings
 
@@ -319,7 +294,7 @@ const Parser = struct {
         while (count > 0 and digits[count - 1] == '0') count -= 1;
         try inRange(digits[0..count], power);
         if (is_negative and count > 0) try parser.put('-');
-        try parser.decimal(digits[0..count], power);
+        try putDecimal(parser, digits[0..count], power, ".0");
     }
 
     fn digit(parser: *Parser) ?u8 {
@@ -372,30 +347,66 @@ const Parser = struct {
         const limit = "17976931348623158";
         if (power == 309 and std.mem.order(u8, own, limit) != .lt) return error.InvalidNumber;
     }
+};
 
-    /// As Python writes a float: digits without zeros at the end, a point, an exponent from 16 digits on.
-    fn decimal(parser: *Parser, own: []const u8, power: i64) Error!void {
-        if (own.len == 0) return parser.puts("0.0");
-        if (power > -4 and power <= 0) {
-            try parser.puts("0.");
-            for (0..@intCast(-power)) |_| try parser.put('0');
-            return parser.puts(own);
-        }
-        if (power > 0 and power <= 16) {
-            const whole: usize = @intCast(power);
-            for (0..whole) |i| try parser.put(if (i < own.len) own[i] else '0');
-            try parser.put('.');
-            return if (whole < own.len) parser.puts(own[whole..]) else parser.put('0');
-        }
-        try parser.put(own[0]);
-        if (own.len > 1) {
-            try parser.put('.');
-            try parser.puts(own[1..]);
-        }
-        var text: [8]u8 = undefined;
-        const exponent = @abs(power - 1);
-        const sign: u8 = if (power < 1) '-' else '+';
-        try parser.puts(std.fmt.bufPrint(&text, "e{c}{d:0>2}", .{ sign, exponent }) catch unreachable);
+/// A number that is no integer, as Python writes a float: digits without zeros at the end, a point, an exponent from 16
+/// digits on. `digits` begin and end with none of 0, and the first of them is that of 10^(power - 1); none: zero. `whole`
+/// stands behind a number that needs no point: ".0", or nothing.
+pub fn putDecimal(sink: anytype, own: []const u8, power: i64, comptime whole: []const u8) !void {
+    if (own.len == 0) return sink.puts("0" ++ whole);
+    if (power > -4 and power <= 0) {
+        try sink.puts("0.");
+        for (0..@intCast(-power)) |_| try sink.put('0');
+        return sink.puts(own);
+    }
+    if (power > 0 and power <= 16) {
+        const before: usize = @intCast(power);
+        for (0..before) |i| try sink.put(if (i < own.len) own[i] else '0');
+        if (before >= own.len) return sink.puts(whole);
+        try sink.put('.');
+        return sink.puts(own[before..]);
+    }
+    try sink.put(own[0]);
+    if (own.len > 1) {
+        try sink.put('.');
+        try sink.puts(own[1..]);
+    }
+    var text: [8]u8 = undefined;
+    const exponent = @abs(power - 1);
+    const sign: u8 = if (power < 1) '-' else '+';
+    try sink.puts(std.fmt.bufPrint(&text, "e{c}{d:0>2}", .{ sign, exponent }) catch unreachable);
+}
+
+/// The bytes that a canonical string stands for, up to its quote or the end of the text.
+pub const Characters = struct {
+    text: []const u8,
+    /// Behind the string's first quote, to begin with.
+    at: usize,
+
+    pub fn next(characters: *Characters) ?u8 {
+        const byte = characters.take();
+        if (byte == '"') return null;
+        if (byte != '\\') return byte;
+        const escaped = characters.take() orelse return null;
+        return switch (escaped) {
+            'b' => 8,
+            't' => 9,
+            'n' => 10,
+            'f' => 12,
+            'r' => 13,
+            'u' => {
+                if (characters.text.len - characters.at < 4) return null;
+                characters.at += 4;
+                return std.fmt.parseInt(u8, characters.text[characters.at - 2 .. characters.at], 16) catch null;
+            },
+            else => escaped,
+        };
+    }
+
+    fn take(characters: *Characters) ?u8 {
+        if (characters.at == characters.text.len) return null;
+        defer characters.at += 1;
+        return characters.text[characters.at];
     }
 };
 

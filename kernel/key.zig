@@ -16,10 +16,12 @@ pub const Shape = struct {
     positions: []const u16,
     /// What else a secondary index needs; null: the primary key.
     secondary: ?*const Secondary = null,
+    /// Which columns of the primary key may be null: those of views, never those of tables.
+    nullable: ?[]const bool = null,
 
     /// The key is one column of eight bytes: it fits a register, and so do comparisons.
     pub fn isWord(shape: Shape) bool {
-        return shape.secondary == null and shape.types.len == 1 and switch (shape.types[0]) {
+        return shape.secondary == null and shape.nullable == null and shape.types.len == 1 and switch (shape.types[0]) {
             .bool, .text, .bytes, .uuid, .json => false,
             .int, .timestamp, .float, _ => true, // the others are decimals
         };
@@ -53,9 +55,19 @@ pub inline fn wordOf(kind: Type, slot: u64) u64 {
 
 /// Encodes the key columns of a row, or as many of them as `count` says. Fails only when it does not fit.
 pub fn encode(shape: Shape, count: usize, row: Row, out: *Buffer) error{KeyTooLong}!usize {
-    var at: usize = 0;
+    return encodePrimary(shape, count, row, 0, layout.key_bytes_max, out);
+}
+
+fn encodePrimary(shape: Shape, count: usize, row: Row, start: usize, end: usize, out: *Buffer) error{KeyTooLong}!usize {
+    var at = start;
+    if (shape.nullable) |flags| {
+        for (shape.types[0..count], shape.positions[0..count], flags[0..count]) |kind, position, nullable| {
+            at = try encodeNullable(kind, row, position, nullable, row.isNull(position), at, end, out);
+        }
+        return at;
+    }
     for (shape.types[0..count], shape.positions[0..count]) |kind, position| {
-        at = try encodeValue(kind, row, position, at, layout.key_bytes_max, out);
+        at = try encodeValue(kind, row, position, at, end, out);
     }
     return at;
 }
@@ -75,13 +87,11 @@ pub fn encodeSecondary(shape: Shape, row: Row, out: *Buffer) error{KeyTooLong}!E
         const from = if (position < row.columns()) row else secondary.defaults.*;
         const is_null = from.isNull(position);
         if (is_null) exclusive = false;
-        at = try encodeNullable(kind, from, position, nullable, is_null, at, out);
+        at = try encodeNullable(kind, from, position, nullable, is_null, at, layout.key_bytes_max, out);
     }
     if (exclusive) return .{ .len = at, .exclusive = true };
     const end = at + layout.key_bytes_max;
-    for (secondary.primary.types, secondary.primary.positions) |kind, position| {
-        at = try encodeValue(kind, row, position, at, end, out);
-    }
+    at = try encodePrimary(secondary.primary, secondary.primary.types.len, row, at, end, out);
     return .{ .len = at, .exclusive = false };
 }
 
@@ -96,7 +106,10 @@ pub fn encodePlace(shape: Shape, row: Row, out: *Buffer) error{KeyTooLong}!usize
     } else false;
     if (secondary.unique and !has_null) return at;
     const end = at + layout.key_bytes_max;
-    for (secondary.primary.types, 0..) |kind, i| at = try encodeValue(kind, row, count + i, at, end, out);
+    for (secondary.primary.types, 0..) |kind, i| {
+        const nullable = if (secondary.primary.nullable) |flags| flags[i] else false;
+        at = try encodeNullable(kind, row, count + i, nullable, row.isNull(count + i), at, end, out);
+    }
     return at;
 }
 
@@ -104,41 +117,52 @@ pub fn encodePlace(shape: Shape, row: Row, out: *Buffer) error{KeyTooLong}!usize
 pub fn encodeBound(shape: Shape, count: usize, row: Row, out: *Buffer) error{KeyTooLong}!usize {
     var at: usize = 0;
     for (shape.types[0..count], shape.secondary.?.nullable[0..count], 0..) |kind, nullable, i| {
-        at = try encodeNullable(kind, row, i, nullable, row.isNull(i), at, out);
+        at = try encodeNullable(kind, row, i, nullable, row.isNull(i), at, layout.key_bytes_max, out);
     }
     return at;
 }
 
-fn encodeNullable(kind: Type, row: Row, position: usize, nullable: bool, is_null: bool, start: usize, out: *Buffer) error{KeyTooLong}!usize {
-    var at = start;
-    if (nullable) {
-        if (at == layout.key_bytes_max) return error.KeyTooLong;
-        out[at] = if (is_null) in_place_of_null else before_value;
-        at += 1;
-    }
-    return if (is_null) at else encodeValue(kind, row, position, at, layout.key_bytes_max, out);
+fn encodeNullable(kind: Type, row: Row, position: usize, nullable: bool, is_null: bool, start: usize, end: usize, out: *Buffer) error{KeyTooLong}!usize {
+    const at = if (nullable) try encodeMark(is_null, start, end, out) else start;
+    return if (is_null) at else encodeValue(kind, row, position, at, end, out);
+}
+
+fn encodeMark(is_null: bool, at: usize, end: usize, out: *Buffer) error{KeyTooLong}!usize {
+    if (at == end) return error.KeyTooLong;
+    out[at] = if (is_null) in_place_of_null else before_value;
+    return at + 1;
 }
 
 /// Encodes one value at `at`; nothing may lie at `end` or behind it.
 inline fn encodeValue(kind: Type, row: Row, position: usize, at: usize, end: usize, out: *Buffer) error{KeyTooLong}!usize {
-    switch (kind) {
-        .bool => {
-            if (at + 1 > end) return error.KeyTooLong;
-            out[at] = @intCast(row.slot(position).* & 1);
-            return at + 1;
-        },
-        .int, .timestamp, .float, _ => {
-            if (at + 8 > end) return error.KeyTooLong;
-            std.mem.writeInt(u64, out[at..][0..8], wordOf(kind, row.slot(position).*), .big);
-            return at + 8;
-        },
-        .uuid => {
-            if (at + row_format.uuid_bytes > end) return error.KeyTooLong;
-            @memcpy(out[at..][0..row_format.uuid_bytes], row.tail(position));
-            return at + row_format.uuid_bytes;
-        },
-        .text, .bytes, .json => return encodeBytes(row.tail(position), at, end, out),
+    if (row_format.isVariable(kind)) return encodeTail(kind, row.tail(position), at, end, out);
+    return encodeWord(kind, row.slot(position).*, at, end, out);
+}
+
+/// Encodes a value that lies in no row.
+pub fn encodeCell(kind: Type, is_null: bool, word: u64, tail: []const u8, nullable: bool, start: usize, out: *Buffer) error{KeyTooLong}!usize {
+    const end = layout.key_bytes_max;
+    const at = if (nullable) try encodeMark(is_null, start, end, out) else start;
+    if (is_null) return at;
+    return if (row_format.isVariable(kind)) encodeTail(kind, tail, at, end, out) else encodeWord(kind, word, at, end, out);
+}
+
+inline fn encodeWord(kind: Type, word: u64, at: usize, end: usize, out: *Buffer) error{KeyTooLong}!usize {
+    if (kind == .bool) {
+        if (at + 1 > end) return error.KeyTooLong;
+        out[at] = @intCast(word & 1);
+        return at + 1;
     }
+    if (at + 8 > end) return error.KeyTooLong;
+    std.mem.writeInt(u64, out[at..][0..8], wordOf(kind, word), .big);
+    return at + 8;
+}
+
+fn encodeTail(kind: Type, tail: []const u8, at: usize, end: usize, out: *Buffer) error{KeyTooLong}!usize {
+    if (kind != .uuid) return encodeBytes(tail, at, end, out);
+    if (at + row_format.uuid_bytes > end) return error.KeyTooLong;
+    @memcpy(out[at..][0..row_format.uuid_bytes], tail);
+    return at + row_format.uuid_bytes;
 }
 
 fn encodeBytes(value: []const u8, start: usize, end: usize, out: *Buffer) error{KeyTooLong}!usize {

@@ -29,6 +29,18 @@ pub const json_bytes_max = 1 * MiB;
 pub const json_nesting_max = 64;
 pub const json_number_digits_max = 1000;
 pub const indexes_max = 32;
+pub const checks_max = 32;
+pub const views_max = 256;
+pub const queries_max = 256;
+/// Rows that a view with a limit skips and shows.
+pub const top_rows_max = 100_000;
+/// Rows of one query's answer that are kept, and rows that are looked at for it.
+pub const query_rows_max = 1 << 20;
+pub const query_scanned_max = 1 << 24;
+pub const program_instructions_max = 65_535;
+pub const program_registers_max = 1024;
+/// Texts that programs make while they look at one row.
+pub const program_text_bytes_max = 16 * MiB;
 
 /// Beyond these marks a batch gives way to the host, so that one more transaction always has room.
 pub const redo_mark = 1 * MiB;
@@ -68,6 +80,8 @@ pub const Code = enum(i32) {
     out_of_memory = -12,
     transaction_too_large = -13,
     exhausted = -14,
+    check_failed = -15,
+    expression_failed = -16,
 };
 
 /// The same as Zig errors, for use inside.
@@ -86,6 +100,8 @@ pub const Error = error{
     OutOfMemory,
     TransactionTooLarge,
     Exhausted,
+    CheckFailed,
+    ExpressionFailed,
 };
 
 pub fn codeOf(err: Error) i32 {
@@ -104,6 +120,8 @@ pub fn codeOf(err: Error) i32 {
         error.OutOfMemory => .out_of_memory,
         error.TransactionTooLarge => .transaction_too_large,
         error.Exhausted => .exhausted,
+        error.CheckFailed => .check_failed,
+        error.ExpressionFailed => .expression_failed,
     };
     return @backingInt(code);
 }

@@ -20,11 +20,15 @@ const batch = @import("batch.zig");
 const calls = @import("calls.zig");
 const verification = @import("verify.zig");
 const guest = @import("guest.zig");
+const views = @import("view.zig");
+const queries = @import("query.zig");
+const evaluate = @import("evaluate.zig");
 
 const control = &layout.control;
 
 comptime {
     _ = guest; // its exports
+    _ = evaluate;
 }
 
 fn given(length: u64) layout.Error![]const u8 {
@@ -117,13 +121,17 @@ export fn begin(time: i64, query: u32) i32 {
     return 0;
 }
 
-export fn commit() void {
-    control.operation = .commit;
+/// 0, or a code: then nothing has been committed, and the transaction is still open.
+export fn commit() i32 {
+    control.operation = .write;
     defer control.operation = .none;
+    views.flush() catch |err| return layout.codeOf(err);
+    control.operation = .commit;
     redo.cause = .{};
     _ = transaction.commit();
     cursor.closeAll();
     batch.host_open = false;
+    return 0;
 }
 
 export fn rollback() void {
@@ -166,6 +174,7 @@ export fn get(number: u32, length: u64) i64 {
     defer control.operation = .none;
     const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
     const key = given(length) catch |err| return layout.codeOf(err);
+    views.see(table) catch |err| return layout.codeOf(err);
     const found = transaction.get(table, key) catch |err| return layout.codeOf(err);
     const row = found orelse return layout.codeOf(error.NotFound);
     return @intCast(cursor.shown(&table.layout.visible, row) catch |err| return layout.codeOf(err));
@@ -175,6 +184,7 @@ export fn get(number: u32, length: u64) i64 {
 export fn write(how: u32, number: u32, columns: u32, length: u64) i32 {
     control.operation = .write;
     defer control.operation = .none;
+    control.fault_index = 0;
     const written = writeRows(how, number, columns, length) catch |err| return layout.codeOf(err);
     return @intCast(written);
 }
@@ -196,6 +206,7 @@ fn writeRows(how: u32, number: u32, columns: u32, length: u64) layout.Error!u32 
 export fn delete(number: u32, length: u64) i32 {
     control.operation = .write;
     defer control.operation = .none;
+    control.fault_index = 0;
     const deleted = deleteRows(number, length) catch |err| return layout.codeOf(err);
     return @intCast(deleted);
 }
@@ -209,6 +220,7 @@ fn deleteRows(number: u32, length: u64) layout.Error!u32 {
 
 export fn count(number: u32) i64 {
     const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    views.see(table) catch |err| return layout.codeOf(err);
     return @intCast(table.rows);
 }
 
@@ -234,10 +246,13 @@ export fn generated() i64 {
 export fn scan(number: u32, index: u32, flags: u32, length: u64, limit: u64) i32 {
     control.operation = .scan;
     defer control.operation = .none;
+    control.fault_index = 0;
     const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
     const bounds = given(length) catch |err| return layout.codeOf(err);
     const walked = if (index == 0) null else indexes.find(table, index) orelse return layout.codeOf(error.NoRelation);
-    const opened = cursor.open(&table.layout.visible, walked, flags, bounds, limit) catch |err| return layout.codeOf(err);
+    views.see(table) catch |err| return layout.codeOf(err);
+    const binding = if (flags & cursor.flag_stored != 0) &table.layout.stored else &table.layout.visible;
+    const opened = cursor.open(binding, walked, flags & ~cursor.flag_stored, bounds, limit) catch |err| return layout.codeOf(err);
     return @intCast(opened);
 }
 
@@ -266,6 +281,30 @@ export fn create_table(length: u64) i32 {
         transaction.createTable(source) catch |err| return layout.codeOf(err);
     } else table_format.enter(table_format.create(source) catch |err| return layout.codeOf(err));
     return 0;
+}
+
+/// A derived table for the length of one query, also while a transaction is open: nothing undoes it. One of the same
+/// number that was left over goes.
+export fn create_temporary(length: u64) i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    const source = given(length) catch |err| return layout.codeOf(err);
+    if (source.len >= 4) discard_temporary(std.mem.readInt(u32, source[0..4], .little));
+    const table = table_format.create(source) catch |err| return layout.codeOf(err);
+    if (table.derived) return 0;
+    discard(table);
+    return layout.codeOf(error.InvalidRow);
+}
+
+/// Takes such a table away, and what makes it; nothing happens when it is not there.
+export fn discard_temporary(number: u32) void {
+    const table = table_format.get(number) orelse return;
+    if (table.derived) discard(table);
+}
+
+fn discard(table: *table_format.Table) void {
+    table_format.unhook(table);
+    table_format.destroy(table);
 }
 
 /// The input: the table's new descriptor.
@@ -300,6 +339,74 @@ fn changeSchema(comptime change: anytype, arguments: anytype) i32 {
     return 0;
 }
 
+/// The input: programs of a table's constraints (`Table.defineChecks`).
+export fn define_checks(number: u32, length: u64) i32 {
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    const source = given(length) catch |err| return layout.codeOf(err);
+    table_format.defineChecks(table, source) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+/// The input: the plan of a view, whose table is there and empty. O(rows of its inputs).
+export fn define_view(number: u32, length: u64) i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    const source = given(length) catch |err| return layout.codeOf(err);
+    views.define(number, source, !batch.host_open) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+/// How many rows came into a view, and how many of its rows changed, since it was made or opened; two words to the output.
+export fn view_counters(number: u32) i32 {
+    const view = views.find(number) orelse return layout.codeOf(error.NoRelation);
+    std.mem.writeInt(u64, layout.output[0..8], view.rows_in, .little);
+    std.mem.writeInt(u64, layout.output[8..16], view.rows_out, .little);
+    return 0;
+}
+
+// ---------------------------------------------------------------- queries
+
+/// The input: a plan, to be kept under a number.
+export fn define_query(number: u32, length: u64) i32 {
+    const source = given(length) catch |err| return layout.codeOf(err);
+    queries.define(number, source) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+export fn forget_query(number: u32) void {
+    queries.forget(number);
+}
+
+/// Runs a query. The input: the row of its parameters. The first page of its answer goes to the output: its length, with
+/// `more_follows` when there are further ones; or a code.
+export fn run_query(number: u32, length: u64, limit: u64, offset: u64) i64 {
+    control.operation = .scan;
+    defer control.operation = .none;
+    const parameters = given(length) catch |err| return layout.codeOf(err);
+    queries.run(number, parameters, limit, offset) catch |err| return layout.codeOf(err);
+    return nextPage();
+}
+
+/// The next page of the answer; 0 at its end.
+export fn query_page() i64 {
+    control.operation = .scan;
+    defer control.operation = .none;
+    return nextPage();
+}
+
+fn nextPage() i64 {
+    const length: i64 = @intCast(queries.page(&layout.output) catch |err| return layout.codeOf(err));
+    if (queries.left() > 0) return length | more_follows;
+    queries.end();
+    return length;
+}
+
+const more_follows: i64 = 1 << 40;
+
+export fn end_query() void {
+    queries.end();
+}
+
 export fn define_binding(number: u32, length: u64) i32 {
     const source = given(length) catch |err| return layout.codeOf(err);
     registry.defineBinding(number, source) catch |err| return layout.codeOf(err);
@@ -325,6 +432,13 @@ export fn watch(number: u32, on: u32) i32 {
 export fn last_lsn(number: u32) i64 {
     const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
     return @intCast(table.last_lsn);
+}
+
+/// Writes the hash of a table's rows, hidden columns and all, to the output: 16 bytes.
+export fn table_hash(number: u32) i32 {
+    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
+    for (table.hash, 0..) |word, i| std.mem.writeInt(u64, layout.output[8 * i ..][0..8], word, .little);
+    return 0;
 }
 
 /// Begins to read a table a little at a time. The walk's number, or a code.
@@ -384,6 +498,18 @@ test {
     _ = @import("json.zig");
     _ = @import("msgpack.zig");
     _ = @import("key.zig");
+    _ = @import("cell.zig");
+    _ = @import("scratch.zig");
+    _ = @import("scalar_number.zig");
+    _ = @import("number_text.zig");
+    _ = @import("scalar_text.zig");
+    _ = @import("scalar_like.zig");
+    _ = @import("scalar_time.zig");
+    _ = @import("scalar_json.zig");
+    _ = @import("evaluate.zig");
     _ = @import("tree.zig");
+    _ = @import("arena.zig");
+    _ = @import("exact_sum.zig");
+    _ = @import("groups.zig");
     _ = @import("tests.zig");
 }

@@ -157,14 +157,14 @@ pub const Record = struct {
         record.out.packedRow(row, table.key_types, table.key_positions);
     }
 
-    pub fn created(record: *Record, table: *Table) void {
+    pub fn created(record: *Record, table: *Table, descriptor: []const u8) void {
         record.change(.created, table);
-        record.out.short(table.layout.descriptor);
+        record.out.short(descriptor);
     }
 
-    pub fn altered(record: *Record, table: *Table) void {
+    pub fn altered(record: *Record, table: *Table, descriptor: []const u8) void {
         record.change(.altered, table);
-        record.out.short(table.layout.descriptor);
+        record.out.short(descriptor);
     }
 
     pub fn dropped(record: *Record, table: *Table) void {

@@ -45,6 +45,11 @@ const decimal_bounds: [decimal_precision_max + 1]u64 = blk: {
     break :blk bounds;
 };
 
+/// Whether a word is a value of its type, as far as that depends on the word.
+pub fn fits(kind: Type, slot: u64) bool {
+    return !isDecimal(kind) or fitsDecimal(kind, slot);
+}
+
 /// Of a type that is known and is a decimal.
 pub fn fitsDecimal(kind: Type, slot: u64) bool {
     return @abs(@as(i64, @bitCast(slot))) < decimal_bounds[@backingInt(kind) - decimal_base];

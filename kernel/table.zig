@@ -9,6 +9,10 @@ const Row = row_format.Row;
 const Type = row_format.Type;
 const Tree = @import("tree.zig").Tree;
 const indexes = @import("index.zig");
+const changes = @import("changes.zig");
+const plans = @import("plan.zig");
+const views = @import("view.zig");
+const Runner = plans.Runner;
 const Index = indexes.Index;
 
 pub const none_u16 = 0xffff;
@@ -41,6 +45,12 @@ pub const Binding = struct {
     }
 };
 
+const every_position: [layout.columns_max]u16 = positions: {
+    var found: [layout.columns_max]u16 = undefined;
+    for (&found, 0..) |*position, i| position.* = @intCast(i);
+    break :positions found;
+};
+
 /// What `alter` replaces: a table's columns. Columns are never taken away: a dropped one is null in all new rows.
 pub const Layout = struct {
     columns: u16,
@@ -51,6 +61,8 @@ pub const Layout = struct {
     descriptor: []u8,
     /// The columns that are not dropped.
     visible: Binding,
+    /// All columns: to read what a view's rows hold besides what they show.
+    stored: Binding,
 };
 
 pub const Table = struct {
@@ -80,6 +92,17 @@ pub const Table = struct {
     /// Somebody is told of every change; and how many walks go over it.
     watched: bool,
     walks: u32,
+    /// A view's: made of other tables, so neither logged nor part of the state.
+    derived: bool,
+    /// Which key columns may be null, in a view's.
+    key_nullable: ?[]bool,
+    /// So many views are made of it; and what has changed in it, while they are brought up to date.
+    feeds: u32,
+    window: ?*changes.Window,
+    /// What must hold of each row, in the order of the constraints.
+    checks: []Runner,
+    /// What makes it, of a view that has been defined.
+    view: ?*views.View,
 
     /// The commit that is about to get this lsn changes something here.
     pub inline fn touch(table: *Table, lsn: u64) void {
@@ -101,12 +124,12 @@ pub const Table = struct {
 
     /// The key columns of a row of the table.
     pub fn shape(table: *const Table) key.Shape {
-        return .{ .types = table.key_types, .positions = table.key_positions };
+        return .{ .types = table.key_types, .positions = table.key_positions, .nullable = table.key_nullable };
     }
 
     /// The columns of a key row.
     pub fn keyShape(table: *const Table) key.Shape {
-        return .{ .types = table.key_types, .positions = table.key_identity };
+        return .{ .types = table.key_types, .positions = table.key_identity, .nullable = table.key_nullable };
     }
 
     /// Its secondary indexes in the order of their creation.
@@ -120,6 +143,7 @@ pub const Table = struct {
     }
 
     pub fn addHash(table: *Table, row: Row) void {
+        if (table.derived) return; // not part of the state
         const value = row_format.hash(row, table.number);
         table.hash[0] +%= value[0];
         table.hash[1] +%= value[1];
@@ -128,6 +152,7 @@ pub const Table = struct {
     }
 
     pub fn subtractHash(table: *Table, row: Row) void {
+        if (table.derived) return;
         const value = row_format.hash(row, table.number);
         table.hash[0] -%= value[0];
         table.hash[1] -%= value[1];
@@ -161,6 +186,7 @@ const Head = struct {
     columns: u16,
     keys: u16,
     auto: u16,
+    derived: bool,
     keys_at: usize,
     defaults_at: usize,
 
@@ -170,12 +196,14 @@ const Head = struct {
         const columns = readU16(source, 4);
         const keys = readU16(source, 6);
         const auto = readU16(source, 8);
+        const flags = readU16(source, 10);
+        if (flags > 1) return error.InvalidRow;
         if (number == 0 or number >= layout.table_numbers_max) return error.LimitReached;
         if (columns == 0 or columns > layout.columns_max or keys == 0 or keys > columns) return error.InvalidRow;
         const keys_at = (16 + 2 * @as(usize, columns) + 1) & ~@as(usize, 1);
         const defaults_at = row_format.padded(keys_at + 2 * @as(usize, keys));
         if (source.len < defaults_at or (auto != none_u16 and auto >= columns)) return error.InvalidRow;
-        return .{ .number = number, .columns = columns, .keys = keys, .auto = auto, .keys_at = keys_at, .defaults_at = defaults_at };
+        return .{ .number = number, .columns = columns, .keys = keys, .auto = auto, .derived = flags == 1, .keys_at = keys_at, .defaults_at = defaults_at };
     }
 
     fn keyAt(head: Head, source: []const u8, i: usize) u16 {
@@ -207,14 +235,14 @@ fn makeLayout(table: *Table, head: Head, source: []const u8) layout.Error!Layout
     for (nullable, dropped, flags, 0..) |*n, *d, flag, i| {
         n.* = flag & flag_nullable != 0;
         d.* = flag & flag_dropped != 0;
-        if (d.* and (!n.* or !checked.row.isNull(i))) return error.InvalidRow;
+        if (d.* and !head.derived and (!n.* or !checked.row.isNull(i))) return error.InvalidRow;
         if (!d.*) count += 1;
     }
     if (head.auto != none_u16) nullable[head.auto] = false;
     for (0..head.keys) |i| {
         const position = head.keyAt(source, i);
-        if (position >= columns or dropped[position]) return error.InvalidRow;
-        nullable[position] = false;
+        if (position >= columns or (dropped[position] and !head.derived)) return error.InvalidRow;
+        if (!head.derived) nullable[position] = false;
     }
     const visible_types = try heap.allocateSlice(Type, count);
     errdefer heap.freeSlice(Type, visible_types);
@@ -244,6 +272,13 @@ fn makeLayout(table: *Table, head: Head, source: []const u8) layout.Error!Layout
             .sources = sources,
             .identity = count == columns,
         },
+        .stored = .{
+            .table = table,
+            .columns = row_format.Columns.init(types),
+            .positions = every_position[0..columns],
+            .sources = &.{},
+            .identity = true,
+        },
     };
 }
 
@@ -271,12 +306,19 @@ pub fn create(source: []const u8) layout.Error!*Table {
     errdefer heap.freeSlice(u16, key_positions);
     const key_identity = try heap.allocateSlice(u16, head.keys);
     errdefer heap.freeSlice(u16, key_identity);
+    var key_nullable: ?[]bool = if (head.derived) try heap.allocateSlice(bool, head.keys) else null;
+    errdefer if (key_nullable) |flags| heap.freeSlice(bool, flags);
     for (key_types, key_positions, key_identity, 0..) |*kind, *position, *own, i| {
         position.* = head.keyAt(source, i);
         for (key_positions[0..i]) |other| if (other == position.*) return error.InvalidRow;
         kind.* = made.types[position.*];
         own.* = @intCast(i);
+        if (key_nullable) |flags| flags[i] = made.nullable[position.*];
     }
+    if (key_nullable) |flags| if (std.mem.indexOfScalar(bool, flags, true) == null) {
+        heap.freeSlice(bool, flags);
+        key_nullable = null;
+    };
     table.* = .{
         .number = head.number,
         .auto = head.auto,
@@ -285,7 +327,7 @@ pub fn create(source: []const u8) layout.Error!*Table {
         .key_columns = row_format.Columns.init(key_types),
         .key_positions = key_positions,
         .key_identity = key_identity,
-        .tree = Tree.init(.{ .types = key_types, .positions = key_positions }),
+        .tree = Tree.init(.{ .types = key_types, .positions = key_positions, .nullable = key_nullable }),
         .indexes = undefined,
         .indexes_len = 0,
         .rows = 0,
@@ -298,6 +340,12 @@ pub fn create(source: []const u8) layout.Error!*Table {
         .told_lsn = 0,
         .watched = false,
         .walks = 0,
+        .derived = head.derived,
+        .key_nullable = key_nullable,
+        .feeds = 0,
+        .window = null,
+        .checks = &.{},
+        .view = null,
     };
     hook(table);
     return table;
@@ -325,6 +373,34 @@ pub fn alter(source: []const u8) layout.Error!struct { *Table, Layout } {
     return .{ table, old };
 }
 
+/// Makes a table's constraints anew: `source` is programs of one output over one row, each behind its length (u32,
+/// padded to 8 bytes). None: it has none any more.
+pub fn defineChecks(table: *Table, source: []const u8) layout.Error!void {
+    var made: [layout.checks_max]Runner = undefined;
+    var count: usize = 0;
+    errdefer for (made[0..count]) |*runner| runner.destroy();
+    var at: usize = 0;
+    while (at < source.len) : (count += 1) {
+        if (count == made.len or source.len - at < 8) return error.LimitReached;
+        const length = std.mem.readInt(u32, source[at..][0..4], .little);
+        at += 8;
+        if (length > source.len - at) return error.InvalidRow;
+        made[count] = try Runner.create(source[at..][0..length], @intCast(count));
+        at = @min(source.len, row_format.padded(at + length));
+    }
+    const kept = try heap.allocateSlice(Runner, count);
+    @memcpy(kept, made[0..count]);
+    freeChecks(table);
+    table.checks = kept;
+}
+
+fn freeChecks(table: *Table) void {
+    if (table.checks.len == 0) return;
+    for (table.checks) |*runner| runner.destroy();
+    heap.freeSlice(Runner, table.checks);
+    table.checks = &.{};
+}
+
 fn hook(table: *Table) void {
     tables[table.number] = table;
     tables_end = @max(tables_end, table.number + 1);
@@ -344,7 +420,10 @@ pub fn restore(table: *Table) void {
 /// Frees a table that is unknown already, its indexes and its rows.
 pub fn destroy(table: *Table) void {
     for (table.all()) |index| indexes.destroy(index);
+    freeChecks(table);
+    if (table.view) |view| views.forget(view);
     table.tree.clear(true);
+    if (table.key_nullable) |flags| heap.freeSlice(bool, flags);
     heap.freeSlice(u16, table.key_identity);
     heap.freeSlice(u16, table.key_positions);
     heap.freeSlice(Type, table.key_types);
@@ -363,6 +442,7 @@ fn ofMark(number: u32, mark: i64) [2]u64 {
 
 /// A table's creation has been committed.
 pub fn enter(table: *Table) void {
+    if (table.derived) return;
     const value = ofMark(table.number, table.committed_mark);
     state[0] +%= value[0];
     state[1] +%= value[1];
@@ -370,6 +450,7 @@ pub fn enter(table: *Table) void {
 
 /// A table's end has been committed: its rows and its counter are not part of the state any more.
 pub fn drop(table: *Table) void {
+    if (table.derived) return;
     state[0] -%= table.hash[0];
     state[1] -%= table.hash[1];
     leave(table);
@@ -393,6 +474,7 @@ pub fn commitMark(table: *Table) void {
 pub fn recomputedState() [2]u64 {
     var sum = [2]u64{ 0, 0 };
     for (tables[0..tables_end]) |maybe| if (maybe) |table| {
+        if (table.derived) continue;
         const value = ofMark(table.number, table.mark);
         sum[0] +%= table.hash[0] +% value[0];
         sum[1] +%= table.hash[1] +% value[1];

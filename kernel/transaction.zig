@@ -19,20 +19,24 @@ const redo = @import("redo.zig");
 const tree = @import("tree.zig");
 const indexes = @import("index.zig");
 const delta = @import("delta.zig");
+const scratch = @import("scratch.zig");
+const views = @import("view.zig");
 const Index = indexes.Index;
 const Row = row_format.Row;
 const Table = table_format.Table;
 const Binding = table_format.Binding;
 const Error = layout.Error;
 
-const Kind = enum(u32) { insert, update, delete, counter, index, create, alter, drop, create_index, drop_index };
+pub const Kind = enum(u32) { insert, update, delete, counter, index, create, alter, drop, create_index, drop_index };
 
 /// One mutation: of `subject.index` for the kinds that say so, else of `subject.table`. `old` and `new` are rows'
 /// addresses; a counter keeps its old mark in `old`, `alter` the old layout's address, `drop_index` where it stood.
-const Undo = struct { subject: extern union { table: *Table, index: *Index }, kind: Kind, old: u64, new: u64 };
+pub const Undo = struct { subject: extern union { table: *Table, index: *Index }, kind: Kind, old: u64, new: u64 };
 
 var undo: [layout.undo_entries_max]Undo = undefined;
 var undo_len: usize = 0;
+/// The views know of so much of it.
+var flushed: usize = 0;
 var redo_bound: usize = 0;
 
 pub var read_only = false;
@@ -43,7 +47,7 @@ pub var generated: i64 = 0;
 
 var own_key: key.Buffer = undefined;
 
-pub const Mark = struct { undo_len: usize = 0, redo_bound: usize = 0, generated: i64 = 0 };
+pub const Mark = struct { undo_len: usize = 0, redo_bound: usize = 0, generated: i64 = 0, flushed: usize = 0 };
 
 pub fn begin(query: bool) void {
     std.debug.assert(undo_len == 0);
@@ -56,7 +60,7 @@ pub fn begin(query: bool) void {
 }
 
 pub fn mark() Mark {
-    return .{ .undo_len = undo_len, .redo_bound = redo_bound, .generated = generated };
+    return .{ .undo_len = undo_len, .redo_bound = redo_bound, .generated = generated, .flushed = flushed };
 }
 
 pub fn changed() bool {
@@ -74,6 +78,12 @@ fn remember(entry: Undo, bytes: usize) void {
     undo[undo_len] = entry;
     undo_len += 1;
     redo_bound += bytes + bytes / 2 + 64;
+}
+
+/// The same for what is not logged.
+fn rememberDerived(entry: Undo) void {
+    undo[undo_len] = entry;
+    undo_len += 1;
 }
 
 /// Hangs a new row, or one that has moved, into an index. That there is room was seen before; only memory may be
@@ -105,7 +115,7 @@ fn find(table: *Table, bytes: []const u8) Error!?*u64 {
         if (checked.row.isNull(0)) return error.NotNull;
         return table.tree.findWord(key.wordOf(table.key_types[0], checked.row.slot(0).*));
     }
-    for (0..table.key_types.len) |i| if (checked.row.isNull(i)) {
+    for (0..table.key_types.len) |i| if (checked.row.isNull(i) and (table.key_nullable == null or !table.key_nullable.?[i])) {
         layout.fault(table.number, table.key_positions[i], 0);
         return error.NotNull;
     };
@@ -117,6 +127,7 @@ pub const Write = enum(u32) { insert = 0, update = 1, upsert = 2 };
 
 /// Inserts, updates or upserts each of the rows in `source`. How many; all or nothing.
 pub fn write(how: Write, binding: *const Binding, source: []const u8) Error!u32 {
+    if (binding.table.derived) return error.ReadOnly;
     const at_start = mark();
     var at: usize = 0;
     var count: u32 = 0;
@@ -249,6 +260,7 @@ fn newRow(binding: *const Binding, checked: row_format.Checked) Error!Row {
             setValue(row, table.auto, new_mark);
         } else new_mark = @max(old_mark, @as(i64, @bitCast(row.slot(table.auto).*)));
     }
+    if (table.checks.len > 0) try check(table, row);
     const len = key.encode(table.shape(), table.key_types.len, row, &own_key) catch |err| {
         layout.fault(table.number, table.key_positions[0], 0);
         return err;
@@ -257,14 +269,7 @@ fn newRow(binding: *const Binding, checked: row_format.Checked) Error!Row {
         if (table_format.live(table.tree.find(&own_key, len)) != null) return duplicate(table);
         for (table.all()) |index| try index.check(row, 0);
     }
-    var replaced: u64 = 0;
-    row.set(row_format.flag_fresh);
-    if (try table.tree.insert(&own_key, len, row)) |slot| {
-        if (table_format.live(slot) != null) return duplicate(table);
-        replaced = slot.* & ~@as(u64, 1);
-        slot.* = tree.leafOf(row);
-    }
-    if (replaced == 0 or (Row{ .at = replaced }).has(row_format.flag_new_key)) row.set(row_format.flag_new_key);
+    const replaced = try hang(table, row, len);
     remember(.{ .subject = .{ .table = table }, .kind = .insert, .old = replaced, .new = row.at }, row.length());
     table.takeIn(row);
     table.rows += 1;
@@ -275,6 +280,36 @@ fn newRow(binding: *const Binding, checked: row_format.Checked) Error!Row {
     }
     if (give_out) generated = new_mark;
     return row;
+}
+
+/// Hangs a new row under its primary key, whose encoding lies in `own_key`. The tombstone that hung there, or 0.
+inline fn hang(table: *Table, row: Row, len: usize) Error!u64 {
+    var replaced: u64 = 0;
+    row.set(row_format.flag_fresh);
+    if (try table.tree.insert(&own_key, len, row)) |slot| {
+        if (table_format.live(slot) != null) return duplicate(table);
+        replaced = slot.* & ~@as(u64, 1);
+        slot.* = tree.leafOf(row);
+    }
+    if (replaced == 0 or (Row{ .at = replaced }).has(row_format.flag_new_key)) row.set(row_format.flag_new_key);
+    return replaced;
+}
+
+/// Whether a row keeps the constraints of its table. What is null is not false.
+noinline fn check(table: *const Table, row: Row) Error!void {
+    const at = scratch.mark();
+    defer scratch.release(at);
+    for (table.checks) |*constraint| {
+        constraint.run(&.{row}) catch |err| {
+            layout.control.fault_table = table.number;
+            return err;
+        };
+        const cell = constraint.output(0);
+        if (cell.is_null != 0 or cell.value != 0) continue;
+        layout.fault(table.number, layout.none_u32, 0);
+        layout.control.fault_index = constraint.number;
+        return error.CheckFailed;
+    }
 }
 
 fn duplicate(table: *const Table) Error {
@@ -302,18 +337,27 @@ fn updateRow(binding: *const Binding, checked: row_format.Checked, slot: *u64) E
         heap.free(row.at, row.length());
         return;
     }
+    if (table.checks.len > 0) check(table, row) catch |err| {
+        heap.free(row.at, row.length());
+        return err;
+    };
     if (table.indexes_len > 0) checkMoves(table, old, row) catch |err| {
         heap.free(row.at, row.length());
         return err;
     };
-    row.set(row_format.flag_fresh);
-    if (old.has(row_format.flag_new_key)) row.set(row_format.flag_new_key);
-    slot.* = tree.leafOf(row);
-    old.set(row_format.flag_dead);
+    swap(slot, old, row);
     remember(.{ .subject = .{ .table = table }, .kind = .update, .old = old.at, .new = row.at }, row.length());
     table.takeIn(row);
     rows_written += 1;
     if (table.indexes_len > 0) try move(table, old, row);
+}
+
+/// A new version takes the old one's place under the primary key.
+inline fn swap(slot: *u64, old: Row, row: Row) void {
+    row.set(row_format.flag_fresh);
+    if (old.has(row_format.flag_new_key)) row.set(row_format.flag_new_key);
+    slot.* = tree.leafOf(row);
+    old.set(row_format.flag_dead);
 }
 
 /// Whether a new version of a row may stand where it would in the secondary indexes.
@@ -356,6 +400,7 @@ noinline fn sameValues(table: *const Table, new: Row, old: Row) bool {
 
 /// Deletes by keys. How many there were; all or nothing.
 pub fn delete(table: *Table, source: []const u8) Error!u32 {
+    if (table.derived) return error.ReadOnly;
     const at_start = mark();
     var at: usize = 0;
     var count: u32 = 0;
@@ -382,6 +427,98 @@ fn deleteOne(table: *Table, source: []const u8, count: *u32) Error!usize {
     rows_written += 1;
     count.* += 1;
     return row.length();
+}
+
+// ---------------------------------------------------------------- rows of views
+
+/// A row of a view that is being made: nobody has seen it, and nothing is remembered.
+pub fn loadDerived(table: *Table, row: Row) Error!void {
+    hangDerived(table, row) catch |err| {
+        heap.free(row.at, row.length());
+        return err;
+    };
+    table.rows += 1;
+    table.takeIn(row);
+    for (table.all()) |index| _ = try index.add(row);
+}
+
+fn hangDerived(table: *Table, row: Row) Error!void {
+    const len = try key.encode(table.shape(), table.key_types.len, row, &own_key);
+    if (try table.tree.insert(&own_key, len, row) != null) return duplicate(table);
+}
+
+/// A view's row as it is now, in a block that is the transaction's from here on.
+pub fn putDerived(table: *Table, row: Row) Error!void {
+    const len = placeDerived(table, row) catch |err| {
+        heap.free(row.at, row.length());
+        return err;
+    };
+    const slot = table.tree.find(&own_key, len);
+    if (table_format.live(slot)) |old| return replaceDerived(table, old, row, slot);
+    const replaced = hang(table, row, len) catch |err| {
+        heap.free(row.at, row.length());
+        return err;
+    };
+    rememberDerived(.{ .subject = .{ .table = table }, .kind = .insert, .old = replaced, .new = row.at });
+    table.takeIn(row);
+    table.rows += 1;
+    for (table.all()) |index| try hangIn(index, row);
+}
+
+fn placeDerived(table: *Table, row: Row) Error!usize {
+    if (undo_len + 2 + table.indexes_len > layout.undo_entries_max) return error.LimitReached;
+    return key.encode(table.shape(), table.key_types.len, row, &own_key) catch |err| {
+        layout.fault(table.number, table.key_positions[0], 0);
+        return err;
+    };
+}
+
+/// The same where the row that it replaces is known, and has the same key; and perhaps where that hangs.
+pub fn replaceDerived(table: *Table, old: Row, row: Row, slot: ?*u64) Error!void {
+    if (sameWords(row, old)) {
+        heap.free(row.at, row.length());
+        return;
+    }
+    (if (undo_len + 2 + table.indexes_len > layout.undo_entries_max) error.LimitReached else if (table.indexes_len > 0) checkMoves(table, old, row) else {}) catch |err| {
+        heap.free(row.at, row.length());
+        return err;
+    };
+    swap(slot orelse table.findRow(old).?, old, row);
+    rememberDerived(.{ .subject = .{ .table = table }, .kind = .update, .old = old.at, .new = row.at });
+    table.takeIn(row);
+    if (table.indexes_len > 0) try move(table, old, row);
+}
+
+pub fn removeDerived(table: *Table, old: Row) Error!void {
+    if (undo_len + 2 > layout.undo_entries_max) return error.LimitReached;
+    old.set(row_format.flag_dead);
+    rememberDerived(.{ .subject = .{ .table = table }, .kind = .delete, .old = old.at, .new = 0 });
+    table.rows -= 1;
+}
+
+fn sameWords(new: Row, old: Row) bool {
+    if (new.length() != old.length()) return false;
+    for (new.words()[1..], old.words()[1..]) |x, y| if (x != y) return false;
+    return true;
+}
+
+/// What the views do not know yet of this transaction.
+pub fn unflushed() []const Undo {
+    return undo[flushed..undo_len];
+}
+
+/// They know everything now.
+pub fn setFlushed() void {
+    flushed = undo_len;
+}
+
+/// The part of the undo log since a mark.
+pub fn since(from: usize) []const Undo {
+    return undo[from..undo_len];
+}
+
+pub fn entries() usize {
+    return undo_len;
 }
 
 // ---------------------------------------------------------------- the schema
@@ -439,6 +576,16 @@ pub fn dropIndex(number: u32, index_number: u32) Error!void {
     remember(.{ .subject = .{ .index = index }, .kind = .drop_index, .old = at, .new = 0 }, 0);
 }
 
+/// The layout that its table had after an entry of the undo log: what the next `alter` behind it replaced, or the
+/// present one. What follows it in the log fits that layout, and perhaps no later one.
+fn layoutAfter(at: usize) *const table_format.Layout {
+    const table = undo[at].subject.table;
+    for (undo[at + 1 .. undo_len]) |entry| {
+        if (entry.kind == .alter and entry.subject.table == table) return savedLayout(entry);
+    }
+    return &table.layout;
+}
+
 /// The layout that an `alter` replaced.
 fn savedLayout(entry: Undo) *table_format.Layout {
     return @ptrFromInt(entry.old);
@@ -448,12 +595,14 @@ fn savedLayout(entry: Undo) *table_format.Layout {
 
 /// As if nothing had happened since `to`. Cannot fail.
 pub fn rollbackTo(to: Mark) void {
+    if (undo_len > to.undo_len) views.rolledBack();
     while (undo_len > to.undo_len) {
         undo_len -= 1;
         takeBack(undo[undo_len]);
     }
     redo_bound = to.redo_bound;
     generated = to.generated;
+    flushed = to.flushed;
 }
 
 fn takeBack(entry: Undo) void {
@@ -511,16 +660,20 @@ pub fn commit() bool {
     const lsn = layout.control.lsn + 1;
     var listened_to = false;
     var record = redo.Record.begin();
-    for (undo[0..undo_len]) |entry| {
+    for (undo[0..undo_len], 0..) |entry, i| {
         const table = entry.subject.table; // but of the kinds that are about an index
         switch (entry.kind) {
             .insert, .update, .delete => {
+                if (table.derived and !delta.isListenedTo(table)) {
+                    table.touch(lsn);
+                    continue;
+                }
                 rehash(entry);
                 const change = settled(entry) orelse continue;
-                switch (change.operation) {
+                if (!table.derived) switch (change.operation) {
                     .delete => record.delete(table, change.row),
                     .insert, .update => record.put(table, change.row),
-                }
+                };
                 table.touch(lsn);
                 if (delta.isListenedTo(table)) listened_to = true;
             },
@@ -531,27 +684,39 @@ pub fn commit() bool {
             },
             .index => {},
             .create => {
-                record.created(table);
+                if (!table.derived) record.created(table, layoutAfter(i).descriptor);
                 table_format.enter(table);
             },
             .alter => {
-                record.altered(table);
+                record.altered(table, layoutAfter(i).descriptor);
                 table.touch(lsn); // whoever knows the rows knows them with other columns
                 delta.closeAll(table);
             },
             .drop => {
-                record.dropped(table);
+                if (!table.derived) record.dropped(table);
                 table_format.drop(table);
                 delta.closeAll(table);
             },
-            .create_index => record.indexCreated(entry.subject.index),
-            .drop_index => record.indexDropped(entry.subject.index),
+            .create_index => if (!entry.subject.index.table.derived) record.indexCreated(entry.subject.index),
+            .drop_index => if (!entry.subject.index.table.derived) record.indexDropped(entry.subject.index),
         }
     }
     const any = record.end();
+    if (!any) untouch(lsn);
     if (listened_to) tellListeners();
     sweep();
     return any;
+}
+
+/// The tables came to nothing, but a view was read in between: its rows are new versions of what they were.
+noinline fn untouch(lsn: u64) void {
+    for (undo[0..undo_len]) |entry| switch (entry.kind) {
+        .insert, .update, .delete => {
+            const table = entry.subject.table;
+            if (table.last_lsn == lsn) table.last_lsn = table.previous_lsn;
+        },
+        else => {},
+    };
 }
 
 /// What an entry comes to at the end, if it is the one that says what has become of its key: each key that has changed
@@ -652,5 +817,6 @@ fn sweep() void {
         }
     }
     undo_len = 0;
+    flushed = 0;
     redo_bound = 0;
 }

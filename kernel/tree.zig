@@ -377,7 +377,7 @@ pub const Tree = struct {
 };
 
 /// A node on a path, and the byte of the child that the path goes on with.
-const Step = struct { node: u64, byte: i32 };
+pub const Step = struct { node: u64, byte: i32 };
 
 /// The path of `clear` and of `check`.
 var walked: [@sizeOf(key.Buffer)]Step = undefined;
@@ -556,6 +556,8 @@ fn lengthen(child: *Node, above: *Node, byte: u8) void {
 
 // ---------------------------------------------------------------- in order
 
+pub const Path = [@sizeOf(key.Buffer)]Step;
+
 /// One place in a tree, moving in one direction. Valid until the tree changes: seek again after that.
 pub fn Iterator(comptime descending: bool) type {
     return struct {
@@ -565,8 +567,9 @@ pub fn Iterator(comptime descending: bool) type {
         leaf: u64 = 0,
         path: [*]Step,
 
-        /// Room for the path: a node consumes at least one byte of the key. One iterator of a direction at a time.
-        var steps: [@sizeOf(key.Buffer)]Step = undefined;
+        /// Room for the path: a node consumes at least one byte of the key. One iterator of a direction at a time, but for
+        /// those that bring their own.
+        var steps: Path = undefined;
 
         pub fn init() Self {
             return .{ .path = &steps };

@@ -39,6 +39,9 @@ tables_max = 4096
 table_numbers_max = 1 << 20
 """Tables ever made in a database: their numbers are never used twice."""
 
+checks_max = 32
+"""Check constraints of a table: each write computes all of them."""
+
 indexes_max = 32
 """Secondary indexes of a table: each write looks at all of them."""
 
@@ -47,6 +50,15 @@ transitions_max = 16_384
 
 bindings_max = 16_384
 """Relations bound by all installed modules together."""
+
+program_instructions_max = 65_535
+"""Instructions of a program (docs/formats.md), which is what expressions of SQL become."""
+
+program_registers_max = 1024
+"""Registers of a program: its constants, its parameters, and what it works with."""
+
+program_text_bytes_max = 16 * MIB
+"""All texts together that a program makes for one row: they share a region that is used again."""
 
 cursors_max = 64
 """Cursors open at a time in one transaction."""
@@ -160,6 +172,16 @@ then it begins anew when it reads again."""
 scan_rows_max = 10_000
 """Rows of one scan over the wire: a client asks for the next ones."""
 
+query_bytes_max = 64 * 1024
+"""SQL text of one query over the wire, in UTF-8: the parser takes up to 0.3 s for it, in which
+nobody else is served."""
+
+answer_rows_max = 10_000
+"""Rows of one query's answer over the wire."""
+
+answer_bytes_max = 4 * MIB
+"""The same in bytes of the kernel's rows. It is made on the thread that serves everyone."""
+
 client_waiting_max = 100_000
 """Requests of one client that wait to be sent: for a connection, or for answers to others."""
 
@@ -174,8 +196,31 @@ client_retries_max = 5
 sql_bytes_max = MIB
 """SQL text of one call, in UTF-8. The parser takes up to 5 s and 300 MB for this much."""
 
+query_rows_max = 1 << 20
+"""Rows of one answer, and groups of one query."""
+
+query_scanned_max = 1 << 24
+"""Rows that the joins of one query, or of one change of a view, look at before they are given up,
+those of the table they begin with apart: an index is missing, mostly. Takes 1 to 3 s."""
+
+queries_kept_max = 256
+"""Queries whose plans the kernel keeps, to run again without parsing."""
+
+views_max = 256
+"""Views of one database, those beside others included."""
+
+top_rows_max = 100_000
+"""Rows that a view with a limit skips and shows."""
+
 sql_nesting_max = 32
-"""Parentheses within parentheses in SQL. The grammar needs two; more only uses up the stack."""
+"""Parentheses within parentheses in SQL. People need ten; more only uses up the stack."""
+
+sql_depth_max = 100
+"""Expressions within expressions: `a || b || c` counts two, a chain of `and` or `or` one. Reading
+one takes about four levels of Python's stack, which has 1,000."""
+
+query_inputs_max = 16
+"""Tables and queries in one `from`."""
 
 
 # ------------------------------------------------------------------ settings of one open database

@@ -20,6 +20,7 @@ from collections.abc import Iterable
 __all__ = [
     "AbortedError",
     "BusyError",
+    "CheckError",
     "ClosedError",
     "ConnectionLostError",
     "ConstraintError",
@@ -27,6 +28,7 @@ __all__ = [
     "DuplicateKeyError",
     "DurabilityLostError",
     "DurabilityStalledError",
+    "ExpressionError",
     "ForbiddenError",
     "ForkedError",
     "FormatVersionError",
@@ -224,6 +226,42 @@ class NotNullError(ConstraintError):
     """Null for a column that must not be null."""
 
     code = "not_null"
+
+
+class CheckError(ConstraintError):
+    """A row for which a `check` constraint of its table is false. `constraint` names it."""
+
+    code = "check"
+
+    def __init__(self, message: str, *, constraint: str) -> None:
+        super().__init__(message)
+        self.constraint = constraint
+
+
+class ExpressionError(TransactionError):
+    """An expression of a query, a view or a constraint could not be computed for a row.
+
+    Attributes:
+        reason: Why: `division by zero`.
+        relation: The view or table whose expression it is; empty: a query's own.
+        line, column: Where it stands in the SQL, from 1; None when that is not known.
+    """
+
+    code = "expression"
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        relation: str = "",
+        line: int | None = None,
+        column: int | None = None,
+        shown: str = "",
+    ) -> None:
+        where = f"line {line}, column {column}: " if line is not None else ""
+        of = f"{relation}: " if relation else ""
+        super().__init__(f"{of}{where}{reason}{f' in {shown}' if shown else ''}")
+        self.reason, self.relation, self.line, self.column = reason, relation, line, column
 
 
 class NotFoundError(TransactionError):

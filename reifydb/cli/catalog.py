@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
-from reifydb.engine.catalog import Column, Index, Table, Transition, Type, named_type
+from reifydb.engine.catalog import (
+    Check,
+    Column,
+    Index,
+    Table,
+    Transition,
+    Type,
+    View,
+    named_type,
+)
 from reifydb.engine.values import kept_default
 from reifydb.errors import ReifyDBError, RequestError, UnknownNameError
 from reifydb.wire.dialects import PLAIN
@@ -67,7 +76,9 @@ def column_of(described: Mapping[str, Any]) -> Column:
 def table_of(described: Mapping[str, Any]) -> Table:
     """A table of a description, with what SQL says of it."""
     columns = tuple(_with_default(column) for column in described["columns"])
-    names = [column.name for column in columns]
+    hidden = tuple(map(column_of, described.get("hidden", ())))
+    names = [column.name for column in (*columns, *hidden)]
+    view = described.get("view")
     indexes = tuple(
         Index(index["name"], tuple(map(names.index, index["columns"])), index["unique"], number)
         for number, index in enumerate(described["indexes"], 1)
@@ -79,6 +90,10 @@ def table_of(described: Mapping[str, Any]) -> Table:
         tuple(map(names.index, described["key"])),
         None if auto is None else names.index(auto),
         indexes=indexes,
+        derived=view is not None,
+        hidden=hidden,
+        view=None if view is None else View(view["sql"], tuple((t, ()) for t in view["tables"]), 0),
+        checks=tuple(Check(check["name"], check["sql"]) for check in described.get("checks", ())),
     )
 
 
@@ -110,8 +125,9 @@ def _with_default(described: Mapping[str, Any]) -> Column:
 
 
 def columns_named(table: Mapping[str, Any], names: Sequence[str]) -> list[Column]:
-    """Columns of a table by name."""
-    by_name = {column["name"]: column for column in table["columns"]}
+    """Columns of a table, or of a view's key, by name."""
+    stored = [*table["columns"], *table.get("hidden", ())]
+    by_name = {column["name"]: column for column in stored}
     return [column_of(by_name[name]) for name in names]
 
 

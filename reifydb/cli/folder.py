@@ -13,6 +13,7 @@ from reifydb.database import Database
 from reifydb.database.modules import Module
 from reifydb.errors import LockedError, ReifyDBError
 from reifydb.gateway.grants import EVERYTHING
+from reifydb.gateway.queries import whole_answer
 from reifydb.gateway.shapes import Shapes
 from reifydb.gateway.tokens import Tokens
 from reifydb.wire.dialects import PLAIN
@@ -68,6 +69,10 @@ class Folder:
         shape = self._shapes.table(table)
         found = shape.scan_options(PLAIN, dict(options)) | {"limit": limit}
         return (shape.named_row(PLAIN, row) for row in self.db.scan(table, **found))
+
+    def query(self, sql: str, params: Any) -> dict[str, Any]:
+        """See `Target`."""
+        return whole_answer(self.db, PLAIN, sql, params)
 
     def execute(self, sql: str) -> None:
         """See `Target`."""

@@ -34,6 +34,7 @@ COMMANDS = {
     "call": ("call:call", "Call a transition."),
     "get": ("rows:get", "Print the row with a primary key."),
     "scan": ("rows:scan", "Print the rows of a table in the order of a key."),
+    "query": ("query:query", "Print the answer to a select."),
     "watch": ("watch:watch", "Print a table, then what changes in it."),
     "install": ("modules:install", "Install a module, or replace the one of its name."),
     "uninstall": ("modules:uninstall", "Remove a module; its tables stay."),

@@ -88,6 +88,11 @@ class Remote:
             if limit is not None:
                 limit -= len(page["rows"])
 
+    def query(self, sql: str, params: Any) -> dict[str, Any]:
+        """See `Target`."""
+        found: dict[str, Any] = self._ask("POST", "/v1/query", {"sql": sql, "params": params})
+        return found
+
     def execute(self, sql: str) -> None:
         """See `Target`."""
         self._ask("POST", "/v1/schema", {"sql": sql})
@@ -168,7 +173,7 @@ class Remote:
 
     def _send(self, method: str, path: str, body: bytes | None, content_type: str) -> HTTPResponse:
         headers = self._headers | ({} if body is None else {"Content-Type": content_type})
-        self._changes = method != "GET"
+        self._changes = method != "GET" and path != "/v1/query"
         try:
             if self._connection.sock is None:
                 self._connection.connect()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -78,7 +78,7 @@ def describe(place: Place, words: list[str], as_json: bool) -> None:
 
 
 def _print_table(table: Mapping[str, Any]) -> None:
-    from reifydb.cli.output import print_table
+    from reifydb.cli.output import print_table, printable
 
     rows = []
     for column in table["columns"]:
@@ -97,7 +97,27 @@ def _print_table(table: Mapping[str, Any]) -> None:
         unique = "unique index" if index["unique"] else "index"
         columns, size = ", ".join(index["columns"]), taken["indexes"][index["name"]]
         click.echo(f"{unique} {index['name']} on ({columns}), {size:,} bytes")
+    for check in table.get("checks", ()):
+        click.echo(printable(f"check {check['name']}: {check['sql']}"))
     click.echo(
         f"{table['rows']:,} rows, {taken['rows']:,} bytes;"
         f" primary key, {taken['primary_key']:,} bytes"
     )
+    if "view" in table:
+        _print_view(table["view"], table.get("hidden", ()), taken["beside"])
+
+
+def _print_view(
+    view: Mapping[str, Any], hidden: Sequence[Mapping[str, Any]], beside_bytes: int
+) -> None:
+    from reifydb.cli.output import print_lines
+
+    if hidden:
+        listed = ", ".join(f"{column['name']} {column['type']}" for column in hidden)
+        click.echo(f"not shown of its key: {listed}")
+    beside = f"; {beside_bytes:,} bytes beside" if beside_bytes else ""
+    click.echo(
+        f"a view of {', '.join(view['tables'])}: {view['rows_in']:,} rows in,"
+        f" {view['rows_out']:,} out{beside}"
+    )
+    print_lines(view["sql"])

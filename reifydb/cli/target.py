@@ -52,6 +52,9 @@ class Target(Protocol):
     def scan(self, table: str, options: Mapping[str, Any], limit: int | None) -> Iterator[Row]:
         """Rows in the order of a key; `options` as those of the WebSocket's scan."""
 
+    def query(self, sql: str, params: Any) -> dict[str, Any]:
+        """The answer to a `select`, as `POST /v1/query` has it."""
+
     def execute(self, sql: str) -> None:
         """Changes the schema."""
 

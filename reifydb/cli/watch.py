@@ -74,7 +74,9 @@ class Writer:
 
         table = self._described()
         self._key: Sequence[str] = table["key"]
-        self._writers = {c["name"]: PLAIN.writer(column_of(c)) for c in table["columns"]}
+        self._columns = [column["name"] for column in table["columns"]]
+        stored = [*table["columns"], *table.get("hidden", ())]
+        self._writers = {c["name"]: PLAIN.writer(column_of(c)) for c in stored}
 
     def lines(self, item: Snapshot | Delta) -> list[dict[str, Any]]:
         """The lines of a snapshot or a delta. A snapshot comes also when the table was altered."""
@@ -87,14 +89,16 @@ class Writer:
                 | at
                 for change in item.changes
             ]
-        if item.rows and item.rows[0].keys() != self._writers.keys():
+        if item.rows and list(item.rows[0]) != self._columns:
             self._look()
         incarnation = item.position.incarnation
         head = {"op": "snapshot", "rows": len(item.rows), "incarnation": incarnation}
-        rows = (self._row(row) or {} for row in item.rows)
         return [
             head | at,
-            *({"op": "row", "key": [row[n] for n in self._key], "row": row} | at for row in rows),
+            *(
+                {"op": "row", "key": self._key_of(key), "row": self._row(row)} | at
+                for key, row in zip(item.keys, item.rows, strict=True)
+            ),
         ]
 
     def _key_of(self, key: Any) -> list[Any]:

@@ -11,12 +11,14 @@ from reifydb.client import requests
 from reifydb.client.changes import AsyncChanges
 from reifydb.client.connection import Connection, Patience
 from reifydb.client.protocol import Request
+from reifydb.client.queries import query
 from reifydb.client.requests import Prepare
 from reifydb.client.scans import Walk
 from reifydb.client.schema import Schema
 from reifydb.config import in_flight_max
 from reifydb.database.outcome import Outcome
 from reifydb.database.positions import Position
+from reifydb.database.rows import Rows, Values
 from reifydb.engine.catalog import Table, Transition
 from reifydb.errors import (
     ClosedError,
@@ -175,6 +177,24 @@ class AsyncDatabase:
         async for rows in self.pages(walk):
             for row in rows:
                 yield row
+
+    async def query(self, sql: str, params: Values | None = None) -> Rows:
+        """The answer to a `select`, all of one moment (docs/sql.md).
+
+        Args:
+            sql: One `select`; values in it as `:name`, `?` or `$1`.
+            params: Their values: a mapping of names, or a sequence in their order. They are of no
+                type that the client knows: a text for a timestamp is taken as the server reads it.
+
+        Raises:
+            SqlError: It cannot be parsed, is not supported, or does not fit the tables.
+            RequestError, WrongTypeError: The parameters are not those of the query.
+            ExpressionError: An expression could not be computed for a row.
+            LimitError: The answer is beyond `answer_rows_max` or `answer_bytes_max`, or the query
+                looks at more than `query_scanned_max` rows.
+        """
+        found: Rows = await self._ask("query", query(sql, params))
+        return found
 
     async def pages(self, walk: Walk) -> AsyncIterator[Sequence[Row]]:
         """The pages of a scan, as they are consumed."""

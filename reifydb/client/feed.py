@@ -94,15 +94,16 @@ class Feed:
             case "ready":
                 self._complete(message[2])
             case "restart":
-                self._restart(message[2], message[3])
+                self._restart(*message[2:5])
             case "delta" if self._gathered is not None:
                 self._gather(message[4])
             case "delta":
                 return self._delta(message[2], message[3], message[4])
         return True
 
-    def _restart(self, columns: Any, key: Any) -> None:
-        self._shape = TableShape({"name": self.table, "columns": columns, "key": key})
+    def _restart(self, columns: Any, key: Any, hidden: Any = ()) -> None:
+        described = {"name": self.table, "columns": columns, "key": key, "hidden": hidden}
+        self._shape = TableShape(described)
         self._gathered = {}
 
     def _gather(self, entries: Any) -> None:
@@ -120,8 +121,9 @@ class Feed:
         self._known = Position(self._incarnation, lsn)
         self._items.clear()  # it replaces whatever waits
         self._changes = 0
-        found = [rows.row(gathered[key]) for key in rows.in_order(gathered)]
-        self._put(Snapshot(self._known, found))
+        order = rows.in_order(gathered)
+        found = [rows.row(gathered[key]) for key in order]
+        self._put(Snapshot(self._known, found, [rows.key(key) for key in order]))
 
     def _delta(self, lsn: int, previous_lsn: int, entries: Any) -> bool:
         known = self._known

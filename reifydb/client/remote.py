@@ -14,6 +14,7 @@ from reifydb.client.scans import Walk
 from reifydb.database.changes import Delta, Snapshot
 from reifydb.database.outcome import Outcome
 from reifydb.database.positions import Position
+from reifydb.database.rows import Rows, Values
 from reifydb.engine.catalog import Table, Transition
 from reifydb.errors import ClosedError, ForkedError
 
@@ -105,6 +106,10 @@ class RemoteDatabase:
             if rows is None:
                 return
             yield from rows
+
+    def query(self, sql: str, params: Values | None = None) -> Rows:
+        """See `AsyncDatabase.query`."""
+        return self._loop.wait(self._db.query(sql, params))
 
     # ------------------------------------------------------------------ writing
 

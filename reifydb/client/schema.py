@@ -156,7 +156,8 @@ class TableShape:
 
     def __init__(self, described: Mapping[str, Any]) -> None:
         columns = tuple(map(column_of, described["columns"]))
-        at = {column.name: i for i, column in enumerate(columns)}
+        hidden = tuple(map(column_of, described.get("hidden", ())))
+        at = {column.name: i for i, column in enumerate((*columns, *hidden))}
         auto = described.get("auto")
         self.table = Table(
             str(described["name"]),
@@ -167,6 +168,8 @@ class TableShape:
                 Index(index["name"], tuple(at[name] for name in index["columns"]), index["unique"])
                 for index in described.get("indexes", ())
             ),
+            derived="view" in described,
+            hidden=hidden,
         )
         self.rows = WireRows(self.table)
         self._what = f"table {self.table.name}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -47,10 +47,13 @@ class Snapshot:
     Attributes:
         position: The table was like this after this commit.
         rows: In the order of the primary key.
+        keys: Of each of the rows its primary key, as changes name it: not all of a view's key may
+            be among its columns.
     """
 
     position: Position
     rows: list[Row]
+    keys: list[object] = field(default_factory=list, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +210,10 @@ class Changes:
 
     def _snapshot(self, lsn: int) -> Snapshot:
         gathered, self._gathered, self._gathering = self._gathered, {}, False
-        rows = [self._rows.row(gathered[key]) for key in self._rows.in_order(gathered)]
+        order = self._rows.in_order(gathered)
+        rows = [self._rows.row(gathered[key]) for key in order]
         self.position = Position(self._db.incarnation, lsn)
-        return Snapshot(self.position, rows)
+        return Snapshot(self.position, rows, [self._rows.key(key) for key in order])
 
     def _delta(self, chunk: Chunk) -> Delta:
         rows = self._rows

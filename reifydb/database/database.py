@@ -26,7 +26,9 @@ from reifydb.database.modules import Module
 from reifydb.database.outcomes import Outcomes
 from reifydb.database.packed import check_packed, not_run, pieces
 from reifydb.database.positions import Position
+from reifydb.database.queries import Queries, Terms
 from reifydb.database.registry import Registry
+from reifydb.database.rows import Rows, Values
 from reifydb.database.scans import scan_request
 from reifydb.database.schema import SchemaChange
 from reifydb.database.schema_turn import SchemaTurn
@@ -42,6 +44,8 @@ from reifydb.database.transitions import (
     WasmTransition,
 )
 from reifydb.database.turns import Turns
+from reifydb.database.upkeep import Upkeep
+from reifydb.database.views import Views
 from reifydb.durability.group import Group, Lag
 from reifydb.durability.log import CommitLog
 from reifydb.durability.memory import MemoryLog
@@ -143,6 +147,7 @@ class Database:
         self._state = State(self._kernel)
         self._registry = Registry(workshop, self._state, self._executor, self._watchdog, options)
         self._transitions = self._registry.transitions
+        self._queries, self._views = Queries(self._state), Views(self._state)
         open_databases.add(self)
 
     # ------------------------------------------------------------------ opening
@@ -157,7 +162,7 @@ class Database:
         for group in self._log.replay():
             self._replay(group)
         self._state.build_indexes()
-        self._state.read_catalog()
+        self._views.restore(self._state.read_catalog())
         for row in self._state.rows_of(MODULES):
             self._registry.reinstall(row)
         self._log.start()
@@ -531,6 +536,18 @@ class Database:
             self._check_open()
             return self._state.memory(table)
 
+    def upkeep(self, view: str) -> Upkeep:
+        """What keeping a view up to date has cost since it was made or the database was opened.
+
+        Raises:
+            UnknownNameError: There is no such view.
+        """
+        self._turns.prepare()
+        with self._turns.lock:
+            self._turns.settle()
+            self._check_open()
+            return self._views.upkeep(view)
+
     def scan(
         self,
         table: str,
@@ -560,6 +577,36 @@ class Database:
         decode = handle.rows.decode_many_mappings
         return (row for page in pages for row in decode(page))
 
+    def query(self, sql: str, params: Values | None = None) -> Rows:
+        """The answer to a `select`, all of one moment (docs/sql.md).
+
+        Parsed and planned when it is first asked; after that it is one crossing.
+
+        Args:
+            sql: One `select`; values in it as `:name`, `?` or `$1`.
+            params: Their values: a mapping of names, or a sequence in their order.
+
+        Raises:
+            SqlError: It cannot be parsed, is not supported, or does not fit the tables.
+            RequestError, WrongTypeError: The parameters are not those of the query.
+            ExpressionError: An expression could not be computed for a row.
+            LimitError: The answer has more than `query_rows_max` rows, or the query looked at more
+                than `query_scanned_max`.
+        """
+        self._turns.prepare()
+        with self._turns.lock:
+            self._turns.settle()
+            self._check_open()
+            return self._queries.run(sql, params)
+
+    def _query_on_terms(self, sql: str, params: object, terms: Terms) -> Rows:
+        """See `Queries.run_on_terms`: for the server."""
+        self._turns.prepare()
+        with self._turns.lock:
+            self._turns.settle()
+            self._check_open()
+            return self._queries.run_on_terms(sql, params, terms)
+
     def subscribe(self, table: str, *, since: Position | None = None) -> Changes:
         """Listens to a table: a snapshot of it, then what each commit changes in it.
 
@@ -581,8 +628,12 @@ class Database:
 
     # ------------------------------------------------------------------ schema and modules
 
-    def execute(self, sql: str) -> None:
-        """Changes the schema: tables, columns, indexes; all statements in one transaction or none.
+    def execute(self, sql: str, params: Values | None = None) -> int:
+        """Changes the schema: tables, columns, indexes, views; all statements in one transaction or
+        none. Or runs one `insert`, `update` or `delete`, for scripts and tests, as `tx.execute`.
+
+        Returns:
+            How many rows were inserted, updated or deleted; 0 for a change of the schema.
 
         `create index` takes O(rows), `drop` O(rows) as well, the others O(columns).
 
@@ -592,13 +643,20 @@ class Database:
             UnknownNameError: There is no table, column or index of a name.
             DuplicateKeyError: Rows that are there contradict a unique index.
         """
+        from reifydb.database.row_changes import is_change
+
+        if isinstance(sql, str) and is_change(sql):
+            with Transaction(self) as tx:
+                return tx.execute(sql, params)
+        if params:
+            raise RequestError("a change of the schema has no parameters")
         from reifydb.sql import parse_statements
 
         statements = parse_statements(sql)
         with self._schema_turn.changing(), Transaction(self) as tx, self._turns.lock:
             tx._check()
             before, lsn = self._state.catalog, self._kernel.lsn_cell.value
-            change = SchemaChange(self._state, self._registry.bound)
+            change = SchemaChange(self._state, self._views, self._registry.bound)
             try:
                 for statement in statements:
                     change.apply(statement)
@@ -609,6 +667,7 @@ class Database:
                 raise
             finally:
                 self._subscriptions.follow_schema(self._state.catalog)
+        return 0
 
     def install(
         self,

@@ -20,6 +20,7 @@ from reifydb.database.schema import Bound, SchemaChange
 from reifydb.database.state import State
 from reifydb.database.tables import MODULES, TRANSITIONS, Catalog, TableHandle
 from reifydb.database.transitions import WasmTransition
+from reifydb.database.views import Views
 from reifydb.engine.catalog import Column, Relation, Table, Transition
 from reifydb.engine.ffi import CallEnded
 from reifydb.errors import (
@@ -228,7 +229,7 @@ def _complete(wanted: Table, state: State) -> None:
     if there is None:
         state.create_table(replace(wanted, number=state.catalog.next_number))
         return
-    change = SchemaChange(state, lambda: ())
+    change = SchemaChange(state, Views(state), lambda: ())
     for index in wanted.indexes:
         names = tuple(wanted.columns[i].name for i in index.columns)
         change.apply(CreateIndex(index.name, wanted.name, names, index.unique, if_not_exists=True))

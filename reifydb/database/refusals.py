@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from reifydb import config
+from reifydb.database.expressions import EXPRESSION_FAILED, expression_error
 from reifydb.database.tables import Catalog
 from reifydb.engine.catalog import Index
 from reifydb.engine.kernel import NONE, Control
 from reifydb.errors import (
+    CheckError,
     DuplicateKeyError,
     KernelError,
     NotFoundError,
@@ -19,6 +21,7 @@ from reifydb.errors import (
     WrongTypeError,
 )
 
+CHECK_FAILED = -15
 UNDO_ENTRIES_MAX = 1 << 21
 """Changes of one transaction, as in kernel/layout.zig."""
 
@@ -38,6 +41,11 @@ def refusal(code: int, control: Control, catalog: Catalog, table: str, key: obje
     shown = "" if key is None else f" {key!r}"
     if code == -2:
         return NotFoundError(f"{place} has no row with primary key{shown}")
+    if code == CHECK_FAILED:
+        name = _check(control, catalog)
+        return CheckError(f"{place}: check {name} is false for the row", constraint=name)
+    if code == EXPRESSION_FAILED:
+        return expression_error(control, None, "", f"{place}, check {_check(control, catalog)}")
     index = _index(control, catalog)
     if code == -3 and index is not None:
         names = ", ".join(index_columns(catalog, control.fault_table, index))
@@ -83,6 +91,13 @@ def _column(control: Control, catalog: Catalog) -> str:
     if handle is None or control.fault_column == NONE:
         return "?"
     return handle.by_place.get(control.fault_column, "?")
+
+
+def _check(control: Control, catalog: Catalog) -> str:
+    """The name of the constraint that the kernel named."""
+    handle = catalog.by_number.get(control.fault_table)
+    checks = () if handle is None else handle.table.checks
+    return checks[control.fault_index].name if control.fault_index < len(checks) else "?"
 
 
 def _index(control: Control, catalog: Catalog) -> Index | None:

@@ -9,6 +9,7 @@ from reifydb.database.tables import TableHandle
 from reifydb.errors import RequestError
 
 _LOWER, _UPPER, _LOWER_EXCLUSIVE, _UPPER_EXCLUSIVE, _DESCENDING, _PLACE = 1, 2, 4, 8, 16, 32
+_STORED = 64
 
 
 class Scan(NamedTuple):
@@ -35,12 +36,14 @@ def scan_request(
     limit: int | None = None,
     reverse: bool = False,
     behind: Sequence[object] | None = None,
+    stored: bool = False,
 ) -> Scan | None:
     """The scan that these options of `scan` ask for; None when there is nothing to find.
 
     Args:
         behind: It begins behind the row which stands there, or stood: its values in the columns of
             the index, then of the primary key. Instead of the bound where it would begin.
+        stored: Rows are read with what a view does not show of them.
 
     Raises:
         RequestError: A bound or the limit is not one.
@@ -64,4 +67,4 @@ def scan_request(
             flags, lowest = flags | _PLACE | _LOWER | _LOWER_EXCLUSIVE, place
     if limit == 0:
         return None
-    return Scan(number, flags, lowest + highest, limit or 0)
+    return Scan(number, flags | (_STORED if stored else 0), lowest + highest, limit or 0)

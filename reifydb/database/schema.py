@@ -13,6 +13,7 @@ from functools import singledispatchmethod
 from reifydb.config import columns_max
 from reifydb.database.state import State
 from reifydb.database.tables import TableHandle
+from reifydb.database.views import Views
 from reifydb.engine.catalog import Table
 from reifydb.errors import LimitError, SchemaError, UnknownNameError
 from reifydb.sql.create_table import index_of
@@ -20,9 +21,11 @@ from reifydb.sql.statements import (
     AddColumn,
     CreateIndex,
     CreateTable,
+    CreateView,
     DropColumn,
     DropIndex,
     DropTable,
+    DropView,
     RenameColumn,
     RenameTable,
     Statement,
@@ -44,11 +47,12 @@ class SchemaChange:
 
     Args:
         state: Where they are done.
+        views: Those of the same database.
         bound: What the installed modules bind.
     """
 
-    def __init__(self, state: State, bound: Callable[[], Iterable[Bound]]) -> None:
-        self._state, self._bound = state, bound
+    def __init__(self, state: State, views: Views, bound: Callable[[], Iterable[Bound]]) -> None:
+        self._state, self._views, self._bound = state, views, bound
 
     def apply(self, statement: Statement) -> None:
         """Does one statement.
@@ -82,7 +86,7 @@ class SchemaChange:
             return
         table = self._table(statement.table)
         users = {b.module for b in self._bound() if b.table == table.number}
-        self._refuse_bound(f"table {table.name}", users)
+        self._refuse_used(f"table {table.name}", users, self._views.users(table.name))
         self._state.drop_table(table)
 
     @_apply.register
@@ -90,7 +94,28 @@ class SchemaChange:
         table = self._table(statement.table)
         if statement.name in self._state.catalog.handles:
             self._refuse_taken("table", statement.name)
+        used = self._views.users(table.name)
+        self._refuse_used(f"table {table.name}", (), used, "renamed")
         self._state.describe(replace(table, name=statement.name))
+
+    # ------------------------------------------------------------------ views
+
+    @_apply.register
+    def _create_view(self, statement: CreateView) -> None:
+        if statement.name in self._state.catalog.handles:
+            if not statement.if_not_exists:
+                self._refuse_taken("table or view", statement.name)
+            return
+        self._views.create(statement)
+
+    @_apply.register
+    def _drop_view(self, statement: DropView) -> None:
+        if statement.if_exists and statement.name not in self._state.catalog.handles:
+            return
+        view = self._views.find(statement.name)
+        users = {b.module for b in self._bound() if b.table == view.number}
+        self._refuse_used(f"view {view.name}", users, self._views.users(view.name))
+        self._views.drop(view)
 
     # ------------------------------------------------------------------ columns
 
@@ -110,10 +135,17 @@ class SchemaChange:
         position = self._position(table, statement.column)
         if table.position(statement.name) is not None:
             self._refuse_taken(f"column in table {table.name}:", statement.name)
+        used = self._views.users(table.name, statement.column)
+        self._refuse_used(f"column {table.name}.{statement.column}", (), used, "renamed")
         columns = list(table.columns)
         columns[position] = replace(columns[position], name=statement.name)
+        renamed = replace(table, columns=tuple(columns))
+        if table.checks:
+            from reifydb.sql.checks import renamed_checks  # loads the parser
+
+            renamed = replace(renamed, checks=renamed_checks(table, renamed))
         # Names are not the kernel's, but subscribers must learn that these have changed.
-        self._state.alter_table(replace(table, columns=tuple(columns)))
+        self._state.alter_table(renamed)
 
     @_apply.register
     def _drop_column(self, statement: DropColumn) -> None:
@@ -122,12 +154,17 @@ class SchemaChange:
         place = table.places[position]
         problems = ["it is in the primary key"] if position in table.key else []
         problems += [f"index {i.name} has it" for i in table.indexes if position in i.columns]
+        if table.checks:
+            from reifydb.sql.checks import checks_of_column
+
+            found = checks_of_column(table, statement.column)
+            problems += [f"check {name} has it" for name in found]
         what = f"column {table.name}.{statement.column}"
         if problems:
             self._refuse(f"{what} cannot be dropped", problems)
         bound = self._bound()
         users = {b.module for b in bound if b.table == table.number and place in b.places}
-        self._refuse_bound(what, users)
+        self._refuse_used(what, users, self._views.users(table.name, statement.column))
         self._state.alter_table(_without(table, position))
 
     # ------------------------------------------------------------------ indexes
@@ -157,7 +194,8 @@ class SchemaChange:
             raise UnknownNameError("index", statement.name, self._state.catalog.index_names)
         bound = self._bound()
         users = {b.module for b in bound if b.table == table.number and index.number in b.indexes}
-        self._refuse_bound(f"index {index.name}", users)
+        used = self._views.index_users(table.number, index.number)
+        self._refuse_used(f"index {index.name}", users, used)
         self._state.drop_index(table, index)
         left = tuple(other for other in table.indexes if other is not index)
         self._state.describe(replace(table, indexes=left))
@@ -184,10 +222,13 @@ class SchemaChange:
     def _refuse(message: str, problems: Iterable[str]) -> None:
         raise SchemaError(message + ":" + "".join(f"\n- {problem}" for problem in problems))
 
-    def _refuse_bound(self, what: str, modules: Iterable[str]) -> None:
+    def _refuse_used(
+        self, what: str, modules: Iterable[str], views: Iterable[str], how: str = "dropped"
+    ) -> None:
         users = [f"module {module} binds it" for module in sorted(modules)]
+        users += [f"view {view} is made of it" for view in sorted(views)]
         if users:
-            self._refuse(f"{what} cannot be dropped", users)
+            self._refuse(f"{what} cannot be {how}", users)
 
 
 def _without(table: Table, position: int) -> Table:

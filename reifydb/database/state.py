@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reifydb.config import indexes_max, tables_max
+from reifydb.config import checks_max, indexes_max, tables_max
+from reifydb.database.expressions import EXPRESSION_FAILED, LIMIT_REACHED, SCANNED
+from reifydb.database.made_views import Made, view_refusal
 from reifydb.database.refusals import refusal
 from reifydb.database.scans import Scan
 from reifydb.database.table_memory import TableMemory
@@ -16,7 +18,7 @@ from reifydb.engine.catalog import Index, Table
 from reifydb.engine.descriptors import index_descriptor, table_descriptor
 from reifydb.engine.kernel import INPUT_BYTES_MAX, Kernel
 from reifydb.engine.table_json import table_from_json, table_to_json
-from reifydb.errors import DuplicateKeyError, KernelError, LimitError, SchemaError
+from reifydb.errors import DuplicateKeyError, KernelError, LimitError, ReifyDBError, SchemaError
 
 Row = dict[str, object]
 
@@ -32,10 +34,12 @@ class State:
 
     Attributes:
         catalog: The tables by name; replaced as a whole when the schema changes.
+        made_views: What is known of views, by the numbers of their tables.
     """
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel, self.catalog = kernel, Catalog()
+        self.made_views: dict[int, Made] = {}
         for table, descriptor in _SYSTEM_TABLES:
             self.create_in_kernel(table, descriptor)
 
@@ -60,12 +64,15 @@ class State:
         if at == -2:
             return None
         if at < 0:
-            raise refusal(at, kernel.control, self.catalog, table, key)
+            raise self.read_refusal(at, table, key)
         return handle.rows.decode_mapping(kernel.row_at(at))
 
     def count(self, table: str) -> int:
         """Number of rows of a table."""
-        return self.kernel.call["count"](self.catalog.get(table).number)
+        count = self.kernel.call["count"](self.catalog.get(table).number)
+        if count < 0:
+            raise self.read_refusal(count, table, None)
+        return count
 
     def memory(self, table: str) -> TableMemory:
         """What a table takes of the memory for state."""
@@ -93,7 +100,7 @@ class State:
             kernel.call["begin"](0, 1)
             cursor = self.open_cursor(handle, scan)
             if cursor < 0:
-                raise refusal(cursor, kernel.control, self.catalog, handle.name, None)
+                raise self.read_refusal(cursor, handle.name, None)
             pages = []
             while page := self.page(handle, cursor, 1 << 20):
                 pages.append(page)
@@ -147,12 +154,36 @@ class State:
             raise LimitError("too many tables", limit="tables_max", value=tables_max)
         self._expect(code, table)
 
+    def create_temporary(self, table: Table) -> None:
+        """Makes a derived table for the length of one query; nothing undoes it."""
+        descriptor = table_descriptor(table)
+        self.put(descriptor)
+        self._expect(self.kernel.call["create_temporary"](len(descriptor)), table)
+
     def create_table(self, table: Table) -> None:
         """Makes a table and its indexes inside the open transaction."""
         self.create_in_kernel(table, table_descriptor(table))
+        self.define_checks(table)
         self.describe(table)
         for index in table.indexes:
             self.create_index(table, index)
+
+    def define_checks(self, table: Table) -> None:
+        """Makes the kernel keep a table's constraints; a table without is left alone."""
+        if not table.checks:
+            return
+        from reifydb.sql.checks import read_check
+        from reifydb.sql.programs import compile_program
+
+        if len(table.checks) > checks_max:
+            message = f"table {table.name} has too many checks"
+            raise LimitError(message, limit="checks_max", value=checks_max)
+        source = b""
+        for check in table.checks:
+            program = compile_program((read_check(check.sql, table),), (0,)).encoded
+            source += len(program).to_bytes(8, "little") + program + bytes(-len(program) % 8)
+        self.put(source)
+        self._expect(self.kernel.call["define_checks"](table.number, len(source)), table)
 
     def alter_table(self, table: Table) -> None:
         """Gives a table other columns inside the open transaction."""
@@ -172,9 +203,13 @@ class State:
         """Takes a table away inside the open transaction. Its number is never used again: a row
         without a definition stays.
         """
-        self._expect(self.kernel.call["drop_table"](table.number), table)
+        self.drop_in_kernel(table)
         self.write_system(TABLES, {"number": table.number, "name": "", "definition": ""})
         self.catalog = self.catalog.without(table)
+
+    def drop_in_kernel(self, table: Table) -> None:
+        """The same, but the schema does not know of it."""
+        self._expect(self.kernel.call["drop_table"](table.number), table)
 
     def create_index(self, table: Table, index: Index) -> None:
         """Makes an index of the rows that are there, inside the open transaction; `describe` says
@@ -210,6 +245,18 @@ class State:
         self.write_system(TABLES, row)
         self.catalog = self.catalog.with_table(table)
 
+    def read_refusal(self, code: int, table: str, key: object) -> ReifyDBError:
+        """The error for a refused operation on a table, or on a view that could not be brought up
+        to date for it.
+        """
+        control = self.kernel.control
+        scanned = code == LIMIT_REACHED and control.fault_index == SCANNED
+        if scanned or code == EXPRESSION_FAILED:
+            fault = self.catalog.by_number.get(control.fault_table)
+            if fault is not None and fault.table.derived:
+                return view_refusal(code, control, self.catalog, self.made_views)
+        return refusal(code, self.kernel.control, self.catalog, table, key)
+
     def _expect(self, code: int, table: Table) -> None:
         if code in (-12, -13):
             raise refusal(code, self.kernel.control, self.catalog, table.name, None)
@@ -226,14 +273,21 @@ class State:
         if code < 0:
             raise KernelError(f"the indexes cannot be built: the kernel answered {code}")
 
-    def read_catalog(self) -> None:
-        """Reads the schema from its table, after recovery."""
-        tables, following = [], FIRST_TABLE
+    def read_catalog(self) -> list[Table]:
+        """Reads the schema from its table, after recovery. The views are returned: what they are
+        follows from their queries and the tables.
+        """
+        tables: list[Table] = []
+        views: list[Table] = []
+        following = FIRST_TABLE
         for row in self.rows_of(TABLES):
             number = row["number"]
             assert isinstance(number, int)
             following = max(following, number + 1)
             if row["definition"]:
-                table = table_from_json(str(row["definition"]))
-                tables.append(replace(table, number=number))
+                table = replace(table_from_json(str(row["definition"])), number=number)
+                (tables if table.view is None else views).append(table)
         self.catalog = Catalog(tables, following)
+        for table in tables:
+            self.define_checks(table)
+        return views

@@ -68,7 +68,11 @@ class TableHandle:
         self.table, self.name, self.number = table, table.name, table.number
         what = f"table {table.name}"
         self.rows = row_codec(table.columns, what=what)
-        self.keys = KeyCodec(table.key_columns, what=what)
+        # Of rows with what a view does not show of them; None: they show all.
+        self.stored = (
+            row_codec((*table.columns, *table.hidden), what=what) if table.hidden else None
+        )
+        self.keys = KeyCodec(table.key_columns, what=what, nullable=table.derived)
         self._keys = row_codec(table.key_columns, what=what)
         self.names = tuple(c.name for c in table.columns)
         self.auto = None if table.auto is None else table.columns[table.auto].name
@@ -206,6 +210,11 @@ class Catalog:
         except (KeyError, TypeError):
             raise UnknownNameError("table", str(name), self.user_names) from None
 
+    def visible_table(self, name: str) -> Table | None:
+        """The table of this name as a query sees it; None when there is none."""
+        found = self.handles.get(name)
+        return None if found is None else found.table
+
     def writable(self, name: str) -> TableHandle:
         """The same, but not one of the system's.
 
@@ -217,6 +226,8 @@ class Catalog:
             raise RequestError(
                 f"table {name} is the system's own", hint="execute and install change it"
             )
+        if handle.table.derived:
+            raise RequestError(f"{name} is a view", hint="write the tables that it is made of")
         return handle
 
     @property

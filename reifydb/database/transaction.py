@@ -11,11 +11,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from reifydb.config import cursors_max
-from reifydb.database.refusals import refusal
+from reifydb.database.rows import Rows, Values
 from reifydb.database.scans import Scan, scan_request
 from reifydb.database.tables import TableHandle
 from reifydb.database.transitions import OUTCOME_BYTES, PythonTransition, WasmTransition
 from reifydb.engine.kernel import COMMITTED, INPUT_BYTES_MAX, OUTCOME
+from reifydb.engine.rows import RowCodec
 from reifydb.errors import (
     AbortedError,
     ClosedError,
@@ -30,6 +31,7 @@ from reifydb.errors import (
 
 if TYPE_CHECKING:
     from reifydb.database.database import Database
+    from reifydb.sql.query import Query
 
 _INSERT, _UPDATE, _UPSERT = range(3)
 _LIMIT_REACHED = -11
@@ -172,14 +174,18 @@ class Transaction:
     def _commit(self) -> None:
         """In a turn."""
         kernel = self._db._kernel
-        before = kernel.lsn_cell.value
+        before, code, failure = kernel.lsn_cell.value, 0, None
         try:
-            kernel.call["commit"]()
+            code = kernel.call["commit"]()
+            if code < 0:
+                failure = self._db._views.refusal(code)
         finally:  # Ctrl-C comes when the kernel has committed, or just before it would
             kernel.call["rollback"]()  # of nothing, unless it was before
             self._db._after_commit()  # while it is open: then whoever ends it does the same
             self._ended_here = True
-            self._close("committed")
+            self._close("committed" if code >= 0 else "rolled back")
+        if failure is not None:
+            raise failure
         if kernel.lsn_cell.value != before:
             self.lsn = kernel.lsn_cell.value
 
@@ -271,25 +277,60 @@ class Transaction:
     def _scan_behind(
         self, handle: TableHandle, behind: Sequence[object] | None, options: Mapping[str, Any]
     ) -> Iterator[Row]:
-        """`scan` with these options, from behind a place in its order on (`scan_request`)."""
+        """`scan` with these options, from behind a place in its order on (`scan_request`). Rows
+        have what a view does not show of them.
+        """
+        stored = handle.stored
+        request = scan_request(handle, **options, behind=behind, stored=stored is not None)
         with self._lock:
             self._check()
-            return self._scan(handle, scan_request(handle, **options, behind=behind))
+            return self._scan(handle, request, stored)
 
-    def _scan(self, handle: TableHandle, request: Scan | None) -> Iterator[Row]:
+    def _scan(
+        self, handle: TableHandle, request: Scan | None, codec: RowCodec | None = None
+    ) -> Iterator[Row]:
         if request is None:
             return iter(())
         self._close_abandoned()
         number = self._db._state.open_cursor(handle, request)
-        if number == _LIMIT_REACHED:
+        if number == _LIMIT_REACHED and self._db._kernel.control.fault_index == 0:
             raise TransactionLimitError(
                 "too many scans are open", limit="cursors_max", value=cursors_max
             )
         if number < 0:
             raise self._refusal(number, handle, None)
-        return self._pages(handle, number, self._serial)
+        return self._pages(handle, number, self._serial, codec or handle.rows)
 
-    def _pages(self, handle: TableHandle, cursor: int, serial: int) -> Iterator[Row]:
+    def execute(self, sql: str, params: Values | None = None) -> int:
+        """Runs one `insert`, `update` or `delete` (docs/sql.md): all its rows or none.
+
+        Returns:
+            How many rows it inserted, updated or deleted.
+
+        Raises:
+            SqlError: It cannot be parsed, is not supported, or does not fit the tables.
+            ConstraintError: A row breaks a rule of its table.
+        """
+        from reifydb.database.row_changes import RowChange
+
+        return RowChange(self).run(sql, params)
+
+    def _query_once(
+        self, sql: str, query: Query, params: Values | None
+    ) -> list[tuple[object, ...]]:
+        with self._lock:
+            self._check()
+            return self._db._queries.run_once(sql, query, params)
+
+    def query(self, sql: str, params: Values | None = None) -> Rows:
+        """The answer to a `select`, this transaction's writes included; see `Database.query`."""
+        with self._lock:
+            self._check()
+            return self._db._queries.run(sql, params)
+
+    def _pages(
+        self, handle: TableHandle, cursor: int, serial: int, codec: RowCodec
+    ) -> Iterator[Row]:
         try:
             while True:
                 with self._lock:
@@ -299,7 +340,7 @@ class Transaction:
                     page = self._db._state.page(handle, cursor, PAGE_BYTES)
                 if not page:
                     return
-                yield from handle.rows.decode_many_mappings(page)
+                yield from codec.decode_many_mappings(page)
         finally:
             # The collector may end a generator in any thread and in the middle of a turn.
             if serial == self._serial:
@@ -424,8 +465,7 @@ class Transaction:
             raise self._refusal(code, handle, key)
 
     def _refusal(self, code: int, handle: TableHandle, key: object) -> Exception:
-        control = self._db._kernel.control
-        return refusal(code, control, self._db._state.catalog, handle.name, key)
+        return self._db._state.read_refusal(code, handle.name, key)
 
     def _savepoint(self) -> None:
         if self._db._kernel.call["savepoint"]() < 0:

@@ -54,9 +54,14 @@ class WireRows:
 
     def in_order(self, keys: Mapping[Any, object]) -> Iterable[Any]:
         """Keys in the order of the primary key. They compare as the index does: numbers by value,
-        text by code point (so does its UTF-8), bytes byte by byte; none is null.
+        text by code point (so does its UTF-8), bytes byte by byte; nulls, which only views have in
+        their keys, come last.
         """
-        return sorted(keys)
+        return sorted(keys, key=_order)
+
+
+def _order(key: tuple[Any, ...]) -> tuple[tuple[bool, Any], ...]:
+    return tuple((part is None, part) for part in key)
 
 
 Readers = Sequence[tuple[int, Callable[[Any], object]]]

@@ -116,12 +116,44 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """What a view is made from.
+
+    Attributes:
+        sql: Its query, as it was written.
+        reads: The tables and views that it names, each with the columns that it had then.
+        parts: So many tables it takes, with numbers up to its own.
+    """
+
+    sql: str
+    reads: tuple[tuple[str, tuple[str, ...]], ...]
+    parts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A condition that must not be false for any row of its table.
+
+    Attributes:
+        name: Unique within its table.
+        sql: The condition, as `reifydb.sql.checks` renders and reads it.
+    """
+
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table: its columns, the positions of its primary key, its auto-increment column.
 
     Attributes:
         indexes: In the order of their creation.
         dropped: Columns that were dropped: where each still is in stored rows, and its type's code.
+        derived: A view's, or what one needs beside it: made of other tables, written by nobody.
+        hidden: Of a derived one: columns of its rows behind those that are shown. `key` may count
+            on into them, and its columns may be null.
+        checks: In the order of their creation.
     """
 
     name: str
@@ -131,6 +163,10 @@ class Table:
     number: int = 0
     indexes: tuple[Index, ...] = ()
     dropped: tuple[tuple[int, int], ...] = ()
+    derived: bool = False
+    hidden: tuple[Column, ...] = ()
+    view: View | None = None
+    checks: tuple[Check, ...] = ()
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -148,7 +184,8 @@ class Table:
     @property
     def key_columns(self) -> tuple[Column, ...]:
         """The primary key's columns in key order."""
-        return tuple(self.columns[i] for i in self.key)
+        stored = (*self.columns, *self.hidden)
+        return tuple(stored[i] for i in self.key)
 
     def position(self, column: str) -> int | None:
         """The position of a column by name; None when there is none."""

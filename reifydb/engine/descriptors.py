@@ -24,14 +24,16 @@ def table_descriptor(table: Table) -> bytes:
     Raises:
         WrongTypeError: A default is not of its column's type.
     """
-    places, gone = table.places, dict(table.dropped)
+    shown, gone = len(table.columns), dict(table.dropped)
+    places = table.places + tuple(range(shown, shown + len(table.hidden)))
     n, k = len(places) + len(gone), len(table.key)
     auto = _NO_AUTO if table.auto is None else places[table.auto]
-    columns = dict(zip(places, table.columns, strict=True))
-    keys = {places[i] for i in table.key}
-    head = _HEADER.pack(table.number, n, k, auto, 0, 0)
+    columns = dict(zip(places, (*table.columns, *table.hidden), strict=True))
+    keys = set() if table.derived else {places[i] for i in table.key}
+    head = _HEADER.pack(table.number, n, k, auto, int(table.derived), 0)
     head += bytes(gone[at] if at in gone else columns[at].code for at in range(n))
-    head += bytes(_flags(columns.get(at), is_key=at in keys) for at in range(n))
+    head += bytes(_flags(columns.get(at), is_key=at in keys) for at in range(n - len(table.hidden)))
+    head += bytes(_flags(column, is_key=False) | _DROPPED for column in table.hidden)
     head += bytes(len(head) % 2) + struct.pack(f"<{k}H", *(places[i] for i in table.key))
     head += bytes(-len(head) % 8)
     return head + _defaults(table, columns, n)

@@ -49,7 +49,8 @@ RUNS_NO_GUEST = (
     "begin commit rollback get write delete count row_bytes index_bytes generated scan next close "
     "define_binding define_transition create_table alter_table drop_table drop_index savepoint "
     "release abandon retry open hash_state end watch last_lsn walk_open walk_close "
-    "read_calls reply_to_calls read_lone"
+    "evaluate define_query forget_query query_page end_query define_checks view_counters "
+    "table_hash discard_temporary read_calls reply_to_calls read_lone"
 ).split()
 """Short calls: they keep the GIL. `replay`, `create_index` and the like are long, `execute`,
 `resume` and `call` run guests."""

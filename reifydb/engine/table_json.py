@@ -11,7 +11,9 @@ A database is opened with this alone, without the SQL parser.
 `default` and `secret` are left out when there is none, and so are
 
 - `"indexes": [{"name": "by_owner", "number": 1, "columns": [1], "unique": false}]`,
-- `"dropped": [[3, 2]]`: where columns that were dropped still are in rows, and their types' codes.
+- `"dropped": [[3, 2]]`: where columns that were dropped still are in rows, and their types' codes;
+- `"checks": [{"name": "account_owner_check", "sql": "owner <> ''"}]`: only in format 2, which is
+  written for tables that have checks, so that a ReifyDB that knows none does not write their rows.
 
 A default of type bytes or uuid is written in hexadecimal digits, a timestamp as microseconds since
 1970 UTC, a decimal as a whole number of its unit, JSON as its text; the type says which it is.
@@ -23,18 +25,21 @@ import json
 import math
 from typing import Any
 
-from reifydb.engine.catalog import NAME, Column, Index, Table, Type, named_type
+from reifydb.engine.catalog import NAME, Check, Column, Index, Table, Type, View, named_type
 from reifydb.engine.values import INT_MAX, INT_MIN
 from reifydb.errors import FormatVersionError
 
 FORMAT = 1
 """Goes up when an older ReifyDB would misread the description."""
 
+FORMAT_WITH_CHECKS = 2
+"""Of tables with checks."""
+
 
 def table_to_json(table: Table) -> str:
     """The description of a table, always the same for the same table."""
     facts: dict[str, object] = {
-        "format": FORMAT,
+        "format": FORMAT_WITH_CHECKS if table.checks else FORMAT,
         "name": table.name,
         "number": table.number,
         "key": list(table.key),
@@ -43,8 +48,14 @@ def table_to_json(table: Table) -> str:
     }
     if table.indexes:
         facts["indexes"] = [_index_to_json(index) for index in table.indexes]
+    if table.view is not None:
+        view = table.view
+        facts = {"format": FORMAT, "name": table.name, "number": table.number}
+        facts["view"] = {"sql": view.sql, "reads": view.reads, "parts": view.parts}
     if table.dropped:
         facts["dropped"] = [list(pair) for pair in table.dropped]
+    if table.checks:
+        facts["checks"] = [{"name": check.name, "sql": check.sql} for check in table.checks]
     return json.dumps(facts, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -56,10 +67,14 @@ def table_from_json(text: str) -> Table:
     """
     try:
         facts: dict[str, Any] = json.loads(text)
-        if facts["format"] != FORMAT:
+        if facts["format"] not in (FORMAT, FORMAT_WITH_CHECKS):
             hint = "open it with the version of ReifyDB that wrote it"
-            message = f"a table is described in format {facts['format']}, known is {FORMAT}"
+            message = (
+                f"a table is described in format {facts['format']}, known is {FORMAT_WITH_CHECKS}"
+            )
             raise FormatVersionError(message, hint=hint)
+        if "view" in facts:
+            return _view_from_json(facts)
         table = Table(
             name=_name(facts["name"]),
             columns=tuple(_column_from_json(column) for column in facts["columns"]),
@@ -68,12 +83,23 @@ def table_from_json(text: str) -> Table:
             number=_integer(facts["number"]),
             indexes=tuple(_index_from_json(index, facts) for index in facts.get("indexes", ())),
             dropped=tuple((_integer(at), _integer(code)) for at, code in facts.get("dropped", ())),
+            checks=tuple(_check_from_json(check) for check in facts.get("checks", ())),
         )
         if not table.columns or not table.key:
             raise ValueError("no columns, or no primary key")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise FormatVersionError(f"not a table's description: {error!r}") from None
     return table
+
+
+def _view_from_json(facts: dict[str, Any]) -> Table:
+    """A view without its columns: they follow from its query and the tables."""
+    view = facts["view"]
+    reads = tuple((_name(name), tuple(map(_name, columns))) for name, columns in view["reads"])
+    if not isinstance(view["sql"], str):
+        raise TypeError("a view's query is a text")
+    kept = View(view["sql"], reads, _integer(view["parts"]))
+    return Table(_name(facts["name"]), (), (), number=_integer(facts["number"]), view=kept)
 
 
 def _column_to_json(column: Column) -> dict[str, object]:
@@ -104,6 +130,12 @@ def _index_from_json(facts: dict[str, Any], table: dict[str, Any]) -> Index:
     if not isinstance(facts["unique"], bool) or not columns:
         raise TypeError("an index has columns, and unique is true or false")
     return Index(_name(facts["name"]), columns, facts["unique"], _integer(facts["number"]))
+
+
+def _check_from_json(facts: dict[str, Any]) -> Check:
+    if not isinstance(facts["sql"], str):
+        raise TypeError("a check's condition is a text")
+    return Check(_name(facts["name"]), facts["sql"])
 
 
 def _column_from_json(facts: dict[str, Any]) -> Column:

@@ -125,6 +125,22 @@ def _database(server: Server) -> Iterator[str]:
         "Rows of each table.",
         [sample(name, db.count(table), {"table": table}) for table in sorted(db.tables)],
     )
+    views = [name for name, table in sorted(db.tables.items()) if table.derived]
+    upkeep = {name: db.upkeep(name) for name in views}
+    name = "reifydb_view_rows_in_total"
+    yield from family(
+        name,
+        "counter",
+        "Rows that came into the steps of each view, since it was made or the database was opened.",
+        [sample(name, found.rows_in, {"view": view}) for view, found in upkeep.items()],
+    )
+    name = "reifydb_view_rows_out_total"
+    yield from family(
+        name,
+        "counter",
+        "Rows of each view that were inserted, updated or deleted since then.",
+        [sample(name, found.rows_out, {"view": view}) for view, found in upkeep.items()],
+    )
 
 
 def _process() -> Iterator[str]:

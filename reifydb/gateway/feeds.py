@@ -239,6 +239,8 @@ class Feeds:
             self.restarts += 1
             described = feed.shape.described()
             restart = ["restart", feed.id, described["columns"], described["key"]]
+            if "hidden" in described:
+                restart.append(described["hidden"])
             said.append((self._db.lsn, restart))
         feed.started = True
         return True

@@ -43,6 +43,10 @@ class Grant:
             return True
         return f"{kind}:{name.partition('.')[0]}.*" in self.capabilities
 
+    def may_some(self, kind: str) -> bool:
+        """Whether there is something that it may do this with."""
+        return kind in self._everything or any(c.startswith(f"{kind}:") for c in self.capabilities)
+
     @property
     def may_call_all(self) -> bool:
         """Whether it may call whatever there is."""

@@ -48,7 +48,10 @@ def page_of(
         scanned = tx._scan_behind(shape.handle, behind, {**options, "limit": limit + 1})
         rows = list(_fitting(shape, islice(scanned, limit)))
         more = next(scanned, None) is not None
-    return Page(rows, place.cursor(rows[-1]) if more else None)
+    following = place.cursor(rows[-1]) if more else None
+    if shape.handle.stored is not None:
+        rows = [{name: row[name] for name in shape.handle.names} for row in rows]
+    return Page(rows, following)
 
 
 def _fitting(shape: TableShape, rows: Iterator[Row]) -> Iterator[Row]:

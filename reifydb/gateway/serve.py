@@ -66,6 +66,8 @@ async def serving(
         finally:  # the disk may have failed: clients are told that the server ends nevertheless
             for connection in list(server.connections):
                 await connection.close(WSCloseCode.GOING_AWAY, "the server ends")
+            for stream in server.streams:
+                stream.end()
     finally:
         server.close()
         await runner.cleanup()

@@ -29,6 +29,7 @@ from reifydb.gateway.thread import Thread
 from reifydb.gateway.tokens import Tokens
 
 if TYPE_CHECKING:
+    from reifydb.gateway.http.events import Stream
     from reifydb.gateway.websocket import Connection
 
 
@@ -74,6 +75,7 @@ class Server:
         self.patience = Patience(asyncio.get_running_loop())
         self.body_bytes = 0  # of HTTP requests that are being read or served
         self.connections: set[Connection] = set()
+        self.streams: set[Stream] = set()
         self._connected = 0
         self._heartbeat = asyncio.get_running_loop().call_later(HEARTBEAT_S, self._ask)
         self._per_token = Rates("requests_per_token_max", settings.requests_per_token_max)

@@ -28,6 +28,7 @@ from reifydb.gateway.metrics import Metrics
 from reifydb.gateway.options import options_of
 from reifydb.gateway.pages import page_of
 from reifydb.gateway.peer import Peer
+from reifydb.gateway.queries import answer_of
 from reifydb.gateway.session import Id, Request, wants_durable
 from reifydb.gateway.shapes import Shapes
 from reifydb.wire.codecs import Spliced
@@ -554,6 +555,10 @@ class Service:
         rows, behind = page_of(self.db, table, scan, scan.pop("limit"), cursor)
         return {"rows": [table.row(dialect, row) for row in rows], "next": behind}, None
 
+    def _query(self, peer: Peer, request: Request) -> tuple[Any, None]:
+        sql, params = request.arguments
+        return answer_of(self.db, peer.session, sql, params), None
+
     def _count(self, peer: Peer, request: Request) -> tuple[Any, None]:
         (name,) = request.arguments
         peer.session.require("read", name)
@@ -610,6 +615,7 @@ _SERVERS: dict[str, Callable[[Service, Peer, Request], tuple[Any, bool | None]]]
     "look": Service._look,
     "get": Service._get,
     "scan": Service._scan,
+    "query": Service._query,
     "count": Service._count,
     "write": Service._write,
     "subscribe": Service._subscribe,

@@ -54,6 +54,7 @@ SHAPES = {
     "group": Shape(1, 2),
     "get": Shape(2, 2),
     "scan": Shape(1, 2),
+    "query": Shape(1, 2),
     "count": Shape(1, 1),
     "write": Shape(3, 3),
     "subscribe": Shape(1, 2),

@@ -60,7 +60,7 @@ class TableShape:
             index.name: [table.columns[i] for i in index.columns] for index in table.indexes
         }
         self._index_columns[None] = table.key_columns
-        self._may_be_long = any(column.type in LONG for column in table.columns)
+        self._may_be_long = any(column.type in LONG for column in (*table.columns, *table.hidden))
         self._made: dict[tuple[str, object], Converter] = {}
 
     def _converter(self, dialect: Dialect, what: str) -> Converter:
@@ -76,12 +76,13 @@ class TableShape:
         return list(self._converter(dialect, "row")(list(row.values())))
 
     def size_of(self, row: Mapping[str, Any]) -> int:
-        """Bytes of a row, as far as they count towards `page_bytes_max`: 0 in a table whose rows
-        can't be long. O(row).
+        """Bytes of a row with all that is stored of it, as far as they count towards
+        `page_bytes_max`: 0 in a table whose rows can't be long. O(row).
         """
         if not self._may_be_long:
             return 0
-        return len(self.handle.rows.encode(tuple(row.values())))
+        codec = self.handle.stored or self.handle.rows
+        return len(codec.encode(tuple(row.values())))
 
     def named_row(self, dialect: Dialect, row: Mapping[str, Any]) -> dict[str, Any]:
         """A row as an object."""
@@ -158,9 +159,9 @@ class TableShape:
         return columns
 
     def described(self) -> dict[str, Any]:
-        """What a client must know of the table to read its rows."""
+        """What a client must know of the table to read its rows; of a view also what it shows."""
         table = self.handle.table
-        return {
+        found: dict[str, Any] = {
             "name": table.name,
             "columns": [_describe_table_column(column) for column in table.columns],
             "key": [column.name for column in table.key_columns],
@@ -174,6 +175,16 @@ class TableShape:
                 for index in table.indexes
             ],
         }
+        if table.checks:
+            found["checks"] = [{"name": check.name, "sql": check.sql} for check in table.checks]
+        shown = len(table.columns)
+        hidden = [table.hidden[i - shown] for i in table.key if i >= shown]
+        if hidden:
+            found["hidden"] = [describe_column(column) for column in hidden]
+        if table.view is not None:
+            made_of = [name for name, _ in table.view.reads]
+            found["view"] = {"sql": table.view.sql, "tables": made_of}
+        return found
 
 
 SCAN_OPTIONS = "index lower upper lower_exclusive upper_exclusive limit reverse".split()
@@ -295,11 +306,17 @@ class Shapes:
 
     def tables(self, client: Session | Grant) -> list[dict[str, Any]]:
         """The tables that a client may use, with the number of their rows and what they take."""
-        return [table | self._size_of(table["name"]) for table in self.schema(client)["tables"]]
+        found = [table | self._size_of(table["name"]) for table in self.schema(client)["tables"]]
+        for table in found:
+            if "view" in table:
+                upkeep = self._db.upkeep(table["name"])
+                table["view"] |= {"rows_in": upkeep.rows_in, "rows_out": upkeep.rows_out}
+                table["bytes"]["beside"] = upkeep.beside_bytes
+        return found
 
     def _size_of(self, name: str) -> dict[str, Any]:
         memory = self._db.memory(name)
-        taken = {
+        taken: dict[str, Any] = {
             "rows": memory.rows,
             "primary_key": memory.primary_key,
             "indexes": memory.indexes,

@@ -36,6 +36,7 @@ _WRITTEN = _READ | {Type.TIMESTAMP: "datetime | int", Type.DECIMAL: "Decimal | i
 _IMPORTS = {
     "datetime": "datetime",
     "Decimal": "decimal",
+    "Never": "typing",
     "NotRequired": "typing",
     "TypedDict": "typing",
     "cast": "typing",
@@ -59,8 +60,8 @@ def generate_python(
     """The Python source that types these tables and transitions, in their order; O(columns).
 
     A table becomes three `TypedDict`s, for its rows as they are read, inserted and updated, and a
-    `reifydb.TypedTable`; a module becomes a class with a method for each transition, and another
-    one for event loops.
+    `reifydb.TypedTable`; a view the first of them, and a table that takes no rows; a module becomes
+    a class with a method for each transition, and another one for event loops.
 
     Args:
         tables: Their names are distinct.
@@ -126,7 +127,22 @@ class _Names:
 # ------------------------------------------------------------------ tables
 
 
+def _view(table: Table, names: _Names) -> str:
+    """A view has rows, and nobody writes them; its key may have nulls."""
+    row = names.title(table.name, "Row")
+    variable = names.free(_plain(table.name), f"{_plain(table.name)}_table")
+    read = [(c.name, _read(c, nullable=c.nullable)) for c in table.columns]
+    names.use("Never")
+    parts = [
+        _typed_dict(names, row, f"A row of view `{table.name}`.", read),
+        _typed_table(names, variable, [row, "Never", "Never", _key(table)], table.name),
+    ]
+    return "\n\n\n".join(parts)
+
+
 def _table(table: Table, names: _Names) -> str:
+    if table.derived:
+        return _view(table, names)
     row = names.title(table.name, "Row")
     insert, update = names.free(f"{row}Insert"), names.free(f"{row}Update")
     variable = names.free(_plain(table.name), f"{_plain(table.name)}_table")
@@ -164,7 +180,7 @@ def _inserted(column: Column, *, nullable: bool) -> str:
 
 
 def _key(table: Table) -> str:
-    kinds = [_written(column, nullable=False) for column in table.key_columns]
+    kinds = [_written(c, nullable=table.derived and c.nullable) for c in table.key_columns]
     return kinds[0] if len(kinds) == 1 else f"tuple[{', '.join(kinds)}]"
 
 

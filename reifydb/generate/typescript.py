@@ -51,7 +51,8 @@ def generate_typescript(
 ) -> str:
     """The TypeScript source that types these tables and transitions, in their order; O(columns).
 
-    A table becomes three interfaces, for its rows as they are read, inserted and updated; a row
+    A table becomes three interfaces, for its rows as they are read, inserted and updated, a view
+    the first of them; a row
     that a transition returns becomes one; `Schema` names them all, for `connect<Schema>(…)`.
 
     Args:
@@ -87,6 +88,10 @@ def _block(entries: Sequence[str]) -> str:
 def _table(table: Table, taken: set[str], declared: list[str]) -> str:
     """Declares a table's interfaces; its entry in `Schema`."""
     row = _title(table.name, "Row", taken)
+    if table.derived:
+        shown = [_field(c.name, _READ[c.type], nullable=c.nullable) for c in table.columns]
+        declared.append(_interface(row, f"A row of view `{table.name}`.", shown))
+        return f"{table.name}: {{ row: {row}; insert: never; update: never; key: {_key(table)} }};"
     insert, update = _free(f"{row}Insert", taken), _free(f"{row}Update", taken)
     keys = {column.name for column in table.key_columns}
     auto = None if table.auto is None else table.columns[table.auto].name
@@ -103,9 +108,20 @@ def _table(table: Table, taken: set[str], declared: list[str]) -> str:
     declared.append(_interface(insert, f"A row for {of}.", given))
     says = f"The key of a row of {of}, and what to change."
     declared.append(_interface(update, says, changed))
-    kinds = [f"{_label(c.name)}: {_WRITTEN[c.type]}" for c in table.key_columns]
-    key = kinds[0].partition(": ")[2] if len(kinds) == 1 else f"[{', '.join(kinds)}]"
+    key = _key(table)
     return f"{table.name}: {{ row: {row}; insert: {insert}; update: {update}; key: {key} }};"
+
+
+def _key(table: Table) -> str:
+    """The type of a key; a view's may have nulls."""
+    kinds = [
+        _WRITTEN[c.type] + (" | null" if table.derived and c.nullable else "")
+        for c in table.key_columns
+    ]
+    if len(kinds) == 1:
+        return kinds[0]
+    labels = [_label(c.name) for c in table.key_columns]
+    return f"[{', '.join(map(': '.join, zip(labels, kinds, strict=True)))}]"
 
 
 def _transition(module: str, transition: Transition, taken: set[str], declared: list[str]) -> str:

@@ -29,11 +29,8 @@ RESET_IN_WASM_PAGES_MAX = 16
 
 ROW_TOO_LONG, NO_RELATION = -9, -10
 
-DISPATCH_WAT = f"""(module $dispatch
-  (type $transition (func (result i32)))
-  (table $transitions (export "transitions") {transitions_max} funcref)
-  (func (export "enter") (param i32) (result i32)
-    (call_indirect $transitions (type $transition) (local.get 0))))"""
+FLUSH_RESERVE_BYTES = 64 * 1024
+"""The same before views are brought up to date while a guest runs: joins of many tables go deep."""
 
 STACK_WAT = """(module $stack (import "k" "__stack_pointer" (global $pointer (mut i64)))
   (func (export "get") (result i64) (global.get $pointer))
@@ -46,14 +43,28 @@ def probe_wat(reserve_bytes: int = STACK_RESERVE_BYTES) -> str:
     wasmtime compares the whole frame with the stack limit on entry, so that an exhausted stack is
     noticed here, before anything changed. Locals of i64 let SIMD stay off.
     """
+    return f"(module $probe {_probe('probe', reserve_bytes)})"
+
+
+def dispatch_wat(reserve_bytes: int = FLUSH_RESERVE_BYTES) -> str:
+    """What the kernel calls: transitions by number; and `deep`, a probe for what is its own."""
+    return f"""(module $dispatch
+      (type $transition (func (result i32)))
+      (table $transitions (export "transitions") {transitions_max} funcref)
+      (func (export "enter") (param i32) (result i32)
+        (call_indirect $transitions (type $transition) (local.get 0)))
+      {_probe("deep", reserve_bytes)})"""
+
+
+def _probe(name: str, reserve_bytes: int) -> str:
     count = reserve_bytes // 8
     loads = " ".join(f"(local.set {i + 1} (i64.load (i32.const {8 * i})))" for i in range(count))
     stores = " ".join(f"(i64.store (i32.const {8 * i}) (local.get {i + 1}))" for i in range(count))
-    return f"""(module $probe (memory {-(-reserve_bytes // PAGE_BYTES)})
+    return f"""(memory {-(-reserve_bytes // PAGE_BYTES)})
       (func $clobber (param i32) (i32.store (i32.const 0) (local.get 0)))
-      (func (export "probe") (param i32) (local {"i64 " * count})
+      (func (export "{name}") (param i32) (local {"i64 " * count})
         (if (i32.eqz (local.get 0)) (then (return)))
-        {loads} (call $clobber (local.get 0)) {stores}))"""
+        {loads} (call $clobber (local.get 0)) {stores})"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,11 @@ from reifydb.engine.kernel import KernelCode
 from reifydb.errors import KernelError
 from reifydb.sandbox.binary import name_module, set_memory_limits
 from reifydb.sandbox.bridge import (
-    DISPATCH_WAT,
     STACK_WAT,
     Addresses,
     Bindings,
     bridge_wat,
+    dispatch_wat,
     probe_wat,
     trampoline_wat,
 )
@@ -103,7 +103,7 @@ class Workshop:
         )
         return KernelCode(
             kernel=self._kernel_side(name_module(sized, "kernel")),
-            dispatch=self._kernel_side(DISPATCH_WAT),
+            dispatch=self._kernel_side(dispatch_wat()),
             stack=self._kernel_side(STACK_WAT),
             probe=self._kernel_side(probe if probe is not None else probe_wat()),
         )

@@ -16,6 +16,7 @@ from reifydb.sql.statements import (
     DropColumn,
     DropIndex,
     DropTable,
+    DropView,
     RenameColumn,
     RenameTable,
     Statement,
@@ -32,7 +33,7 @@ class Alteration(Reader):
                 return [self.create_index(tree)]
             case exp.Alter() if tree.args.get("kind") == "TABLE":
                 return self.alter_table(tree)
-            case exp.Drop() if tree.args.get("kind") in ("TABLE", "INDEX"):
+            case exp.Drop() if tree.args.get("kind") in ("TABLE", "INDEX", "VIEW"):
                 return self.drop(tree)
         self.refuse("this statement is not supported", hint=SUPPORTED)
 
@@ -124,6 +125,9 @@ class Alteration(Reader):
         at = self.source.start(node, self.at)
         if definition.key:
             self.refuse("a new column cannot be the primary key", at)
+        if definition.checks:
+            hint = "create the table with it, or check in the transition that writes it"
+            self.refuse("a new column cannot have a check", at, hint=hint)
         if definition.auto is not None:
             self.refuse("a new column cannot be auto-increment", at)
         return column
@@ -136,13 +140,15 @@ class Alteration(Reader):
         return self.name(node.this, "column")
 
     def drop(self, tree: exp.Drop) -> list[Statement]:
-        """`drop table` and `drop index`, of one name or several."""
+        """`drop table`, `drop index` and `drop view`, of one name or several."""
         kind = str(tree.args["kind"]).lower()
         self.only(tree, f"drop {kind}", "tables", "kind", "exists")
         if_exists = bool(tree.args.get("exists"))
         tables = tree.args.get("tables") or ()
         if kind == "table":
             return [DropTable(self.table_name(table), if_exists) for table in tables]
+        if kind == "view":
+            return [DropView(self.table_name(view), if_exists) for view in tables]
         return [DropIndex(self.index_name(table), if_exists) for table in tables]
 
     def index_name(self, node: object) -> str:

@@ -2,9 +2,11 @@
 
     create table [if not exists] NAME (
         COLUMN TYPE [not null | null] [primary key] [default LITERAL]
-                    [auto_increment | generated {always | by default} as identity],
+                    [auto_increment | generated {always | by default} as identity]
+                    [[constraint NAME] check (CONDITION)],
         …,
-        [primary key (COLUMN, …)]
+        [primary key (COLUMN, …)],
+        [[constraint NAME] check (CONDITION)], …
     )
 
 and `create index` for these tables. The dialect is PostgreSQL's. Every node of the syntax tree is
@@ -93,7 +95,7 @@ def _words(statement: object) -> str:
 
 def render_create_table(table: Table) -> str:
     """The canonical statement for a table, and one for each of its indexes, separated by `;`:
-    `parse_schema` makes the same table of them again.
+    `parse_schema` makes the same table of them again. For a view that which made it.
 
     Only what a schema says is rendered: not the table's number, no secret flags, nothing of columns
     that were dropped.

@@ -10,6 +10,7 @@ from sqlglot import exp
 from reifydb import config
 from reifydb.engine.catalog import Column, Table, Type, Value
 from reifydb.sql import literals, types
+from reifydb.sql.checks import make_check, read_condition
 from reifydb.sql.reader import HINTS, Reader
 from reifydb.sql.source import SUPPORTED, Source
 from reifydb.sql.statements import CreateTable, Statement
@@ -22,15 +23,21 @@ def parse_script(sql: str) -> list[tuple[Statement, int]]:
         SqlError: See `reifydb.sql.statements.parse_statements`.
     """
     from reifydb.sql.alterations import Alteration
+    from reifydb.sql.create_view import ViewDefinition
 
     source = Source(sql)
     found: list[tuple[Statement, int]] = []
     for tree, at in source.statements():
         if isinstance(tree, exp.Create) and tree.args.get("kind") == "TABLE":
             found.append((Definition(source, at).read(tree), at))
+        elif isinstance(tree, exp.Create) and tree.args.get("kind") == "VIEW":
+            found.append((ViewDefinition(source, at).read(tree), at))
         else:
             found += [(one, at) for one in Alteration(source, at).read(tree)]
     return found
+
+
+_CHECK = exp.CheckColumnConstraint
 
 
 @dataclass(slots=True)
@@ -55,6 +62,7 @@ class Definition(Reader):
         self.key: list[int] = []
         self.key_at: int | None = None
         self.auto: int | None = None
+        self.checks: list[tuple[str | None, exp.Expression, int]] = []
 
     def read(self, tree: exp.Create) -> CreateTable:
         """One statement."""
@@ -74,6 +82,10 @@ class Definition(Reader):
         for entry in schema.expressions:
             if isinstance(entry, exp.PrimaryKey):
                 self.primary_key(entry)
+            elif isinstance(entry, exp.CheckColumnConstraint):
+                self.check(None, entry, self.source.start(entry, self.at))
+            elif isinstance(entry, exp.Constraint):
+                self.named_entry(entry)
             elif not isinstance(entry, exp.ColumnDef):
                 self.refuse_entry(entry)
         return CreateTable(self.finish(name), bool(tree.args.get("exists")))
@@ -94,7 +106,29 @@ class Definition(Reader):
                 self.starts[self.auto],
                 hint="only a column of the primary key can be given out",
             )
-        return Table(name, tuple(self.columns), tuple(self.key), self.auto)
+        table = Table(name, tuple(self.columns), tuple(self.key), self.auto)
+        for check_name, condition, at in sorted(self.checks, key=lambda check: check[0] is None):
+            if any(check.name == check_name for check in table.checks):
+                self.refuse(f"two checks are called {check_name}", at)
+            typed = read_condition(self.source, condition, at, table)
+            made = make_check(check_name, typed, table)
+            table = replace(table, checks=(*table.checks, made))
+        return table
+
+    def check(self, name: str | None, node: exp.CheckColumnConstraint, at: int) -> None:
+        """`check (…)`: read when all columns are known."""
+        self.only(node, "check", "this")
+        if len(self.checks) == config.checks_max:
+            self.refuse(f"too many checks: checks_max is {config.checks_max}", at)
+        self.checks.append((name, node.this, at))
+
+    def named_entry(self, entry: exp.Constraint) -> None:
+        """`constraint NAME check (…)`; other constraints have no names."""
+        at = self.source.start(entry, self.at)
+        self.only(entry, "constraint", "this", "expressions")
+        if len(entry.expressions) != 1 or type(entry.expressions[0]) is not _CHECK:
+            self.refuse("named constraints are not supported", at, hint=HINTS["constraint"])
+        self.check(self.name(entry.this, "constraint"), entry.expressions[0], at)
 
     # -------------------------------------------------------------- parts
 
@@ -143,10 +177,12 @@ class Definition(Reader):
         at, name = self.source.start(node, at), column.name
         if not isinstance(node, exp.ColumnConstraint):
             self.refuse_feature(node, at)
-        if node.args.get("this"):
+        kind, label = node.args.get("kind"), node.args.get("this")
+        if label is not None and not isinstance(kind, _CHECK):
             self.refuse("named constraints are not supported", at, hint=HINTS["constraint"])
-        kind = node.args.get("kind")
         match kind:
+            case exp.CheckColumnConstraint():
+                self.check(None if label is None else self.name(label, "constraint"), kind, at)
             case exp.NotNullColumnConstraint():
                 self.only(kind, "not null", "allow_null")
                 self.once(draft.null, "null or not null", name, at)

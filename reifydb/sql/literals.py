@@ -95,8 +95,13 @@ def sql(column: Column, kept: object) -> str:
     if isinstance(kept, bytes):
         return f"'\\x{kept.hex()}'"
     if isinstance(kept, str):
-        return "'" + kept.replace("'", "''") + "'"
+        return quoted(kept)
     raise ValueError(f"{kept!r} is not a default of type {column.sql_type}")
+
+
+def quoted(text: str) -> str:
+    """A text as a literal."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _number(column: Column, text: str, negative: bool) -> Value:

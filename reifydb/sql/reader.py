@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from sqlglot import exp
 
@@ -13,8 +13,9 @@ from reifydb.sql.source import SUPPORTED, Source
 RESERVED_PREFIX = "reifydb_"
 """Names of tables that begin so are the system's."""
 
+CAST_HINT = "say what it is: cast(… as …), or …::…"
+
 HINTS = {
-    "check": "check the value in the transition that writes it",
     "unique": "make the column the primary key, or check in the transition that writes it",
     "foreign key": "check in the transition that writes it that the other row is there",
     "references": "check in the transition that writes it that the other row is there",
@@ -24,7 +25,7 @@ HINTS = {
     "temporary": 'open a second database with reifydb.open(":memory:")',
     "unlogged": 'a database that keeps nothing is opened with reifydb.open(":memory:")',
     "like": "write the columns out",
-    "constraint": "leave the name out: constraints have none",
+    "constraint": "leave the name out: only checks have names",
 }
 
 
@@ -75,7 +76,9 @@ class Reader:
         for key, said in node.args.items():
             if said and key not in wanted:
                 at = self.source.start(node, self.at)
-                self.refuse(f"{what}: {key.replace('_', ' ')} is not supported", at, hint=SUPPORTED)
+                self.refuse(
+                    f"{what}: {key.replace('_', ' ')} is not supported", at, hint=self.source.hint
+                )
 
     def properties(self, tree: exp.Create) -> None:
         """Whatever stands before `table` or after the columns is a property; none is supported."""
@@ -89,3 +92,10 @@ class Reader:
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", words).lower()
         words = {"reference": "references", "computed": "a generated column"}.get(words, words)
         self.refuse(f"{words} is not supported", at, hint=HINTS.get(words, SUPPORTED))
+
+
+def bare(node: Any) -> Any:
+    """A node without the parentheses around it."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    return node

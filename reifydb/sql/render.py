@@ -14,9 +14,12 @@ _POSTGRES = Dialect.get_or_raise("postgres")
 
 def render(table: Table) -> str:
     """See `reifydb.sql.create_table.render_create_table`."""
+    if table.view is not None:
+        return f"create view {quoted(table.name)} as {table.view.sql}"
     lines = [_column(table, position) for position in range(len(table.columns))]
     if len(table.key) > 1:
         lines.append(f"primary key ({', '.join(quoted(c.name) for c in table.key_columns)})")
+    lines += [f"constraint {quoted(check.name)} check ({check.sql})" for check in table.checks]
     create = f"create table {quoted(table.name)} (\n    " + ",\n    ".join(lines) + "\n)"
     return ";\n".join([create, *(_index(table, index) for index in table.indexes)])
 

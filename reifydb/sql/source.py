@@ -9,8 +9,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
-from typing import NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
@@ -28,22 +29,99 @@ SUPPORTED = (
 
 _POSTGRES = Dialect.get_or_raise("postgres")
 _UNSUPPORTED = "unsupported syntax"
+TYPE_TOKEN = "token"
+"""Where the node of a type keeps its token."""
+
+
+QUERY_HINT = (
+    "select … from … [inner | left] join … on … where … group by … having … order by … limit …"
+)
+
+_LEAVES = (exp.Null, exp.Boolean, exp.Placeholder, exp.Parameter, exp.Star, exp.Case)
+"""Nodes that sqlglot gives no position, and that may have no node below them that has one."""
+
+
+_SCHEMA_WORDS = {TokenType.CREATE, TokenType.ALTER, TokenType.DROP}
+_AFTER_A_LIST = {TokenType.R_PAREN, TokenType.SEMICOLON, TokenType.COMMA}
+_CLAUSES = {
+    *(TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.HAVING, TokenType.ORDER_BY),
+    *(TokenType.LIMIT, TokenType.OFFSET, TokenType.UNION, TokenType.EXCEPT, TokenType.INTERSECT),
+}
+_BEFORE_A_LIST = {
+    *(TokenType.L_PAREN, TokenType.SELECT, TokenType.DISTINCT, TokenType.FROM),
+    *(TokenType.GROUP_BY, TokenType.ORDER_BY, TokenType.VALUES, TokenType.SET),
+}
 
 
 class _Parser(PostgresParser):
-    """Refuses what sqlglot would pass through unparsed, with a warning in the log."""
+    """sqlglot's parser, less clever: what is written stays as it is written.
+
+    Functions keep the names that they have in the text, but for those with a grammar of their own;
+    the right side of `->` is no path. What sqlglot would pass through unparsed is refused.
+    """
+
+    FUNCTIONS: ClassVar[dict[str, Any]] = {}
+    FUNCTION_PARSERS = {  # noqa: RUF012  (a class variable there as well)
+        name: parser
+        for name, parser in PostgresParser.FUNCTION_PARSERS.items()
+        if name in ("CAST", "EXTRACT", "POSITION", "SUBSTRING", "TRIM")
+    }
+    LAMBDAS: ClassVar[dict[TokenType, Any]] = {}  # `f(a -> 'b')` is about JSON
+    JSON_OPERATORS: ClassVar[dict[TokenType, Any]] = {
+        TokenType.ARROW: lambda self, this, key: self.expression(
+            exp.JSONExtract(this=this, expression=key)
+        ),
+        TokenType.DARROW: lambda self, this, key: self.expression(
+            exp.JSONExtractScalar(this=this, expression=key)
+        ),
+    }
+
+    def expression(self, instance: Any, token: Any = None, comments: Any = None) -> Any:
+        """Notes where a node is that would not know."""
+        made = super().expression(instance, token, comments)
+        if isinstance(made, _LEAVES) and "start" not in made.meta and self._prev:
+            named = isinstance(made, exp.Placeholder) and isinstance(made.this, str)
+            made.meta["start"] = self._prev.start - named  # the colon stands before
+        return made
+
+    def _parse_types(self, *args: Any, **options: Any) -> Any:
+        """Keeps the word that a type was written as: sqlglot knows fewer types than words."""
+        token = self._curr
+        found = super()._parse_types(*args, **options)
+        if token and isinstance(found, exp.DataType):
+            found.meta.setdefault(TYPE_TOKEN, token)
+        return found
+
+    def _parse_interval(self, *args: Any, **options: Any) -> Any:
+        """Notes where an interval begins."""
+        token = self._curr
+        found = super()._parse_interval(*args, **options)
+        if token and isinstance(found, exp.Interval):
+            found.meta["start"] = token.start
+        return found
+
+    def _parse_limit(self, *args: Any, **options: Any) -> Any:
+        """`limit 1, 2` is another dialect's."""
+        found = super()._parse_limit(*args, **options)
+        if isinstance(found, exp.Limit) and found.args.get("offset") is not None:
+            self.raise_error("Expecting offset")
+        return found
 
     def _warn_unsupported(self) -> None:
         self.raise_error(_UNSUPPORTED)
 
 
 class Source:
-    """One script. Making it tokenizes the text; `statements()` parses it."""
+    """One script. Making it tokenizes the text; `statements()` parses it.
 
-    def __init__(self, sql: str) -> None:
+    Args:
+        hint: What is said where something is not supported.
+    """
+
+    def __init__(self, sql: str, hint: str = SUPPORTED) -> None:
         if not isinstance(sql, str):
             raise SqlError(f"SQL is a str, not {type(sql).__name__}")
-        self.sql = sql
+        self.sql, self.hint = sql, hint
         try:
             size = len(sql.encode())
         except UnicodeEncodeError as error:
@@ -61,6 +139,14 @@ class Source:
         line = self.sql.count("\n", 0, at) + 1
         column = at - (self.sql.rfind("\n", 0, at) + 1) + 1
         raise SqlError(message, line=line, column=column, hint=hint)
+
+    @contextmanager
+    def enough_stack(self, at: int) -> Iterator[None]:
+        """Refuses what is nested too deep for the stack that is left to its caller."""
+        try:
+            yield
+        except RecursionError:
+            self.refuse("the statement is nested too deep", at, hint=self.hint)
 
     def start(self, node: exp.Expression, otherwise: int) -> int:
         """Where a node starts: at the first of its leaves that knows, else `otherwise`."""
@@ -102,16 +188,35 @@ class Source:
     def _check_tokens(self) -> None:
         depth = 0
         previous: Token | None = None
+        is_schema = False
         for token in self.tokens:
+            if previous is None or previous.token_type == TokenType.SEMICOLON:
+                is_schema = token.token_type in _SCHEMA_WORDS
             if token.token_type == TokenType.L_PAREN:
                 depth += 1
                 if depth > config.sql_nesting_max:
-                    self.refuse("parentheses are nested too deep", token.start, hint=SUPPORTED)
+                    self.refuse("parentheses are nested too deep", token.start, hint=self.hint)
             elif token.token_type == TokenType.R_PAREN:
                 depth -= 1
-                if previous is not None and previous.token_type == TokenType.COMMA:
-                    self.refuse("a comma with nothing after it", previous.start)
+            if previous is not None:
+                self._check_pair(previous, token, is_schema=is_schema)
             previous = token
+        if previous is not None and previous.token_type == TokenType.COMMA:
+            self.refuse("a comma with nothing after it", previous.start)
+
+    def _check_pair(self, first: Token, second: Token, *, is_schema: bool) -> None:
+        """What sqlglot reads over: commas beside nothing, and a number that goes on as a name.
+
+        In a schema the words that end a list are names of columns as well.
+        """
+        kinds = first.token_type, second.token_type
+        after = _AFTER_A_LIST if is_schema else _AFTER_A_LIST | _CLAUSES
+        if kinds[0] == TokenType.COMMA and kinds[1] in after:
+            self.refuse("a comma with nothing after it", first.start)
+        if kinds[1] == TokenType.COMMA and kinds[0] in _BEFORE_A_LIST and not is_schema:
+            self.refuse("a comma with nothing before it", second.start)
+        if kinds == (TokenType.NUMBER, TokenType.VAR) and second.start == first.end + 1:
+            self.refuse(f"{first.text}{second.text} is neither number nor name", first.start)
 
     def _parse(self, parser: _Parser, tokens: list[Token]) -> tuple[exp.Expression, int]:
         at = tokens[0].start
@@ -120,11 +225,11 @@ class Source:
         except ParseError as error:
             self._refuse_parse(error, at)
         except RecursionError:
-            self.refuse("the statement is nested too deep", at, hint=SUPPORTED)
+            self.refuse("the statement is nested too deep", at, hint=self.hint)
         except Exception as error:  # as above
             self.refuse(f"the statement cannot be parsed: {type(error).__name__}", at)
         if len(trees) != 1 or not isinstance(trees[0], exp.Expression):
-            self.refuse("this is not a statement", at, hint=SUPPORTED)
+            self.refuse("this is not a statement", at, hint=self.hint)
         return trees[0], at
 
     def _refuse_parse(self, error: ParseError, at: int) -> NoReturn:
@@ -132,7 +237,7 @@ class Source:
         found, said = str(facts.get("highlight") or ""), str(facts.get("description") or "")
         line, column = facts.get("line"), facts.get("col")
         if said == _UNSUPPORTED or not isinstance(line, int) or not isinstance(column, int):
-            self.refuse("this statement is not supported", at, hint=SUPPORTED)
+            self.refuse("this statement is not supported", at, hint=self.hint)
         shown = repr(found[:40])
         if said.startswith("Expecting"):
             message = f"expected {said.removeprefix('Expecting').strip()} near {shown}"
@@ -142,4 +247,4 @@ class Source:
             message = f"unexpected {shown}"
         # sqlglot points at a token's end.
         column = max(1, column - len(found) + 1)
-        raise SqlError(message, line=line, column=column, hint=SUPPORTED) from None
+        raise SqlError(message, line=line, column=column, hint=self.hint) from None

@@ -8,6 +8,8 @@
     alter table NAME drop [column] COLUMN
     alter table NAME rename to NAME
     drop table [if exists] NAME
+    create view [if not exists] NAME as QUERY
+    drop view [if exists] NAME
 
 What they name need not exist as far as this module knows: that is for the database to say.
 """
@@ -92,8 +94,33 @@ class DropTable:
     if_exists: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class CreateView:
+    """One `create view` statement.
+
+    Attributes:
+        sql: The text of its query.
+        before: As much white space as text stands before it, so that errors point into the script.
+    """
+
+    name: str
+    sql: str
+    before: str = ""
+    if_not_exists: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DropView:
+    """One `drop view` statement."""
+
+    name: str
+    if_exists: bool = False
+
+
 Statement = (
     CreateTable
+    | CreateView
+    | DropView
     | CreateIndex
     | DropIndex
     | AddColumn

@@ -104,7 +104,7 @@ class _Plain:
             case Type.UUID:
                 return str
             case Type.JSON:
-                return _plain_json
+                return wrapped_json
         return None
 
     def reader(self, column: Column) -> Convert | None:
@@ -134,7 +134,7 @@ class _Plain:
             case Type.UUID:
                 return lambda data: str(UUID(bytes=data))
             case Type.JSON:
-                return lambda text: _plain_json(json_value(text.encode()))
+                return lambda text: wrapped_json(json_value(text.encode()))
         return None
 
 
@@ -186,7 +186,8 @@ def _plain_timestamp(value: Any) -> str | int:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
 
 
-def _plain_json(value: object) -> object:
+def wrapped_json(value: object) -> object:
+    """A value of JSON as `PLAIN` writes it."""
     if value is JSON_NULL:
         return {WRAPPER: None}
     return {WRAPPER: value} if _is_wrapped(value) else value

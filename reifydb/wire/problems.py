@@ -29,6 +29,8 @@ STATUS: dict[str, int] = {
     "constraint": 409,
     "duplicate_key": 409,
     "not_null": 422,
+    "check": 422,
+    "expression": 422,
     "not_found": 404,
     "read_only": 403,
     "trapped": 500,
@@ -65,7 +67,7 @@ TITLES = {
 
 FACTS = (
     "transition abort_code abort_message trap deadline_ms limit value line column kind name "
-    "problems durable_lsn retry_after_s capability index"
+    "problems durable_lsn retry_after_s capability index constraint reason relation"
 ).split()
 """Attributes of errors that go along."""
 

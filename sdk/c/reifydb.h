@@ -173,6 +173,8 @@ enum {
     REIFYDB_OUT_OF_MEMORY = -12,
     REIFYDB_TRANSACTION_TOO_LARGE = -13,
     REIFYDB_EXHAUSTED = -14,
+    REIFYDB_CHECK_FAILED = -15,
+    REIFYDB_EXPRESSION_FAILED = -16,
 
     // The code with which an error of this header aborts, its name as message.
     REIFYDB_UNEXPECTED = -100,
@@ -915,8 +917,8 @@ __attribute__((unused)) static int32_t reifydb_open_(reifydb_cursor *cursor, int
 __attribute__((cold, unused)) static int32_t reifydb_ended_(int32_t code) {
     static const char *const names[] = {"not_found", "duplicate_key", "not_null", "invalid_row",
         "invalid_number", "read_only", "key_too_long", "row_too_long", "no_relation", "limit_reached",
-        "out_of_memory", "transaction_too_large", "exhausted"};
-    if (code <= REIFYDB_NOT_FOUND && code >= REIFYDB_EXHAUSTED) {
+        "out_of_memory", "transaction_too_large", "exhausted", "check_failed", "expression_failed"};
+    if (code <= REIFYDB_NOT_FOUND && code >= REIFYDB_EXPRESSION_FAILED) {
         (void)reifydb_abort(code, names[REIFYDB_NOT_FOUND - code]);
     } else if (code == REIFYDB_ARENA_FULL || code == REIFYDB_OVERFLOW) {
         (void)reifydb_abort(REIFYDB_UNEXPECTED, code == REIFYDB_OVERFLOW ? "overflow" : "arena_full");

@@ -40,6 +40,8 @@ pub const Error = error{
     OutOfMemory,
     TransactionTooLarge,
     Exhausted,
+    CheckFailed,
+    ExpressionFailed,
     /// Rows and texts of this call need more than the module's `arena_bytes`.
     ArenaFull,
     /// A code that this SDK does not know: the host is newer.
@@ -50,9 +52,10 @@ pub const Error = error{
 pub const unexpected_code = -100;
 
 const codes = [_]Error{
-    error.Aborted,       error.NotFound,    error.DuplicateKey,        error.NotNull,    error.InvalidRow,
-    error.InvalidNumber, error.ReadOnly,    error.KeyTooLong,          error.RowTooLong, error.NoRelation,
-    error.LimitReached,  error.OutOfMemory, error.TransactionTooLarge, error.Exhausted,
+    error.Aborted,          error.NotFound,    error.DuplicateKey,        error.NotNull,    error.InvalidRow,
+    error.InvalidNumber,    error.ReadOnly,    error.KeyTooLong,          error.RowTooLong, error.NoRelation,
+    error.LimitReached,     error.OutOfMemory, error.TransactionTooLarge, error.Exhausted,  error.CheckFailed,
+    error.ExpressionFailed,
 };
 
 /// A length or a number as it is; a code as its error.

@@ -122,9 +122,9 @@ def test_durable_lsn_never_falls_while_writers_wait(log: CommitLog) -> None:
 
     def watch() -> None:
         while not stop.is_set():
-            seen.append(log.durable_lsn)
-            if log.durable_lsn < log.lsn:
-                log.wait_durable(log.durable_lsn + 1, 30)
+            seen.append(durable := log.durable_lsn)
+            if durable < log.lsn:
+                log.wait_durable(durable + 1, 30)
 
     watcher = threading.Thread(target=watch)
     watcher.start()

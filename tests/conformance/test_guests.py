@@ -573,7 +573,7 @@ def test_a_null_argument_is_refused_where_none_may_be(both: Both) -> None:
 
 NAMES_OF_CODES = """not_found duplicate_key not_null invalid_row invalid_number read_only
     key_too_long row_too_long no_relation limit_reached out_of_memory transaction_too_large
-    exhausted""".split()
+    exhausted check_failed expression_failed""".split()
 
 
 def test_an_error_that_is_passed_on_aborts_with_its_code_and_name(both: Both) -> None:

@@ -341,20 +341,17 @@ class Twin:
 
     def insert_many(self, name: str, rows: Sequence[Row]) -> None:
         relation = self._relation(name)
-        for row in rows:
-            relation.codec.encode_mapping(row)
+        self._check_all(relation, rows)
         self._whole(rows, lambda row: self._insert(relation, row))
 
     def update_many(self, name: str, rows: Sequence[Row]) -> None:
         relation = self._relation(name)
-        for row in rows:
-            relation.codec.encode_mapping(row)
+        self._check_all(relation, rows)
         self._whole(rows, lambda row: self._update(relation, row))
 
     def upsert_many(self, name: str, rows: Sequence[Row]) -> None:
         relation = self._relation(name)
-        for row in rows:
-            relation.codec.encode_mapping(row)
+        self._check_all(relation, rows)
         self._whole(rows, lambda row: self._upsert(relation, row))
 
     def delete_many(self, name: str, keys: Sequence[object]) -> int:
@@ -362,6 +359,14 @@ class Twin:
         for key in keys:
             relation.keys.encode(key)
         return sum(self._whole(keys, lambda key: self._delete(relation, key)))
+
+    @staticmethod
+    def _check_all(relation: Relation, rows: Sequence[Row]) -> None:
+        """Names of all rows come first, then their values."""
+        for row in (r for r in rows if not set(r) <= set(relation.codec.names)):
+            relation.codec.encode_mapping(row)
+        for row in rows:
+            relation.codec.encode_mapping(row)
 
     def _relation(self, name: str) -> Relation:
         if name not in self.relations:

@@ -12,12 +12,14 @@ from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
-from reifydb.engine.catalog import Column
+from reifydb.engine.catalog import Column, Type
 from reifydb.errors import RequestError
 from reifydb.gateway.http.forms import JSON
 from reifydb.gateway.shapes import TableShape
 from reifydb.wire.dialects import PLAIN
 from reifydb.wire.words import plain_word
+
+NULL = "null"
 
 
 def path_key(request: web.Request, shape: TableShape) -> tuple[Any, ...]:
@@ -35,10 +37,16 @@ def path_key(request: web.Request, shape: TableShape) -> tuple[Any, ...]:
             f"the key of table {shape.handle.name} has {len(columns)} parts, not {len(segments)}",
             hint=f"/v1/tables/{shape.handle.name}/{listed}",
         )
+    nullable = shape.handle.table.derived
     return tuple(
-        value_of(unescaped(segment), column)
+        None if nullable and is_null(segment, column) else value_of(unescaped(segment), column)
         for segment, column in zip(segments, columns, strict=True)
     )
+
+
+def is_null(segment: str, column: Column) -> bool:
+    """Whether a segment of a view's key is the word for null: where it is no text."""
+    return segment == NULL and column.nullable and column.type not in (Type.TEXT, Type.JSON)
 
 
 def unescaped(segment: str) -> str:

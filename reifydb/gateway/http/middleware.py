@@ -25,7 +25,9 @@ UNCONDITIONAL = frozenset({"/livez", "/readyz", "/metrics", "/v1/ws"})
 much to do. Connections are limited in another way."""
 
 ALLOWED_METHODS = "GET, POST, PUT, PATCH, DELETE"
-ALLOWED_HEADERS = "Authorization, Content-Type, Accept, If-Match, If-None-Match, Prefer"
+ALLOWED_HEADERS = (
+    "Authorization, Content-Type, Accept, If-Match, If-None-Match, Prefer, Last-Event-ID"
+)
 EXPOSED_HEADERS = f"ETag, {LSN}, {INCARNATION}, Server-Timing, Retry-After, Preference-Applied"
 PREFLIGHT_S = 600
 

@@ -59,6 +59,10 @@ def describe(server: Server, session: Session) -> Json:
         if isinstance(handle, WasmTransition) and session.may("call", name):
             paths[f"/v1/call/{name}"] = {"post": _call(handle)}
     schemas: Json = {"problem": _PROBLEM}
+    if session.grant is not None and session.grant.may_some("read"):
+        paths["/v1/query"] = {"post": _QUERY}
+    if session.grant is not None and session.grant.may_some("subscribe"):
+        paths["/v1/events"] = {"get": _EVENTS}
     for name, table in sorted(db.tables.items()):
         operations = _table(table, session)
         if any(operations.values()):
@@ -147,6 +151,7 @@ def _call(handle: WasmTransition) -> Json:
 
 def _table(table: Table, session: Session) -> dict[str, Json]:
     reads, writes = session.may("read", table.name), session.may("write", table.name)
+    writes = writes and not table.derived
     row = _ref("schemas", f"table.{table.name}")
     page = {
         "type": "object",
@@ -276,6 +281,62 @@ def _fixed(what: str, about: str, *, content_type: str | None = None) -> Json:
         found["requestBody"] = {"content": {content_type: {}}}
     return found
 
+
+_QUERY: Json = {
+    "operationId": "query",
+    "summary": "The answer to a `select`.",
+    "parameters": [_ACK],
+    "requestBody": _body(
+        {
+            "type": "object",
+            "required": ["sql"],
+            "properties": {
+                "sql": {"type": "string"},
+                "params": {
+                    "oneOf": [{"type": "object"}, {"type": "array"}],
+                    "description": "Values of `:name`, or of `?` and `$1`.",
+                },
+            },
+            "additionalProperties": False,
+        }
+    ),
+    "responses": _responses(
+        {
+            "type": "object",
+            "required": ["columns", "rows"],
+            "properties": {
+                "columns": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["name", "type", "nullable"],
+                        "properties": {
+                            "name": {"type": "string"},
+                            "type": {"type": "string"},
+                            "nullable": {"type": "boolean"},
+                        },
+                    },
+                },
+                "rows": {"type": "array", "items": {"type": "array"}},
+            },
+        }
+    ),
+}
+
+_EVENTS: Json = {
+    "operationId": "events",
+    "summary": "A table, then what each commit changes in it.",
+    "parameters": [
+        _ACK,
+        _parameter("table", {"type": "string"}, "A table or a view.") | {"required": True},
+        _parameter("since", {"type": "string"}, "A position to go on from: incarnation-lsn."),
+        _parameter("Last-Event-ID", {"type": "string"}, "The same, of a browser.", where="header"),
+    ],
+    "responses": {
+        "200": {"description": "Events.", "content": {"text/event-stream": {}}},
+        "default": _ref("responses", "problem"),
+    },
+}
 
 _TOKEN = {"name": "token", "in": "path", "required": True, "schema": {"type": "string"}}
 _MODULE = {"name": "module", "in": "path", "required": True, "schema": {"type": "string"}}

@@ -9,11 +9,13 @@ import { Scan } from "./scan.js";
 import { guarded, type SubscribeOptions, Subscription } from "./subscription.js";
 import type {
   Ack,
+  Answer,
   AnySchema,
   CallOptions,
   CallRest,
   GroupCall,
   Key,
+  QueryParams,
   Result,
   Row,
   ScanOptions,
@@ -183,6 +185,15 @@ export class Client<S extends SchemaTypes = AnySchema> {
    */
   scan<T extends TableName<S>>(table: T, options: ScanOptions = {}): Scan<Row<S, T>> {
     return new Scan((more) => this.#conversation.request("scan", requests.scan(table, { ...options, ...more })), options);
+  }
+
+  /**
+   * The answer to a `select`, all of one moment. Values in it stand as `:name`, `?` or `$1`.
+   *
+   * `R` is what its rows are said to be; the server alone knows what a query gives.
+   */
+  query<R = { [column: string]: any }>(sql: string, params?: QueryParams): Promise<Answer<R>> {
+    return this.#conversation.request("query", requests.query(sql, params, this.#dialect));
   }
 
   /** Inserts rows, all or none; their keys. */

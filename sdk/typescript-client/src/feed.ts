@@ -9,7 +9,7 @@ import { type TableDescription, TableShape } from "./shapes.js";
 import type { Change, Delta, Position, Snapshot } from "./types.js";
 import type { DialectName } from "./values.js";
 
-export type Item = Snapshot<any> | Delta<any, any>;
+export type Item = Snapshot<any, any> | Delta<any, any>;
 
 const OPS = ["delete", "insert", "update"] as const;
 
@@ -31,7 +31,7 @@ export class Feed {
   readonly #dialect: DialectName;
   #incarnation = 0;
   #shape: TableShape | undefined;
-  #gathered: Map<string, unknown> | undefined;
+  #gathered: Map<string, readonly [key: unknown, row: unknown]> | undefined;
 
   constructor(table: string, dialect: DialectName, since: Position | undefined, listener: Listener) {
     this.table = table;
@@ -76,15 +76,15 @@ export class Feed {
         this.#deliverSnapshot(Number(message[2]));
         return true;
       case "restart":
-        this.#restart(message[2], message[3]);
+        this.#restart(message[2], message[3], message[4]);
         return true;
       default:
         return this.#delta(Number(message[2]), Number(message[3]), message[4]);
     }
   }
 
-  #restart(columns: unknown, key: unknown): void {
-    const description = { name: this.table, columns, key } as TableDescription;
+  #restart(columns: unknown, key: unknown, hidden: unknown): void {
+    const description = { name: this.table, columns, key, hidden } as TableDescription;
     this.#shape = new TableShape(description, this.#dialect);
     this.#gathered = new Map();
   }
@@ -94,17 +94,19 @@ export class Feed {
       if (op === 0) {
         this.#gathered?.delete(identity(key));
       } else {
-        this.#gathered?.set(identity(key), row);
+        this.#gathered?.set(identity(key), [key, row]);
       }
     }
   }
 
   #deliverSnapshot(lsn: number): void {
     const shape = this.#known();
-    const rows = Array.from(this.#gathered?.values() ?? [], (row) => shape.rows.row(row));
+    const gathered = Array.from(this.#gathered?.values() ?? []);
+    const rows = gathered.map(([, row]) => shape.rows.row(row));
+    const keys = gathered.map(([key]) => shape.key(key));
     this.#gathered = undefined;
     this.since = { incarnation: this.#incarnation, lsn };
-    this.#listener.item({ kind: "snapshot", position: this.since, rows });
+    this.#listener.item({ kind: "snapshot", position: this.since, rows, keys });
   }
 
   #delta(lsn: number, previousLsn: number, entries: unknown): boolean {

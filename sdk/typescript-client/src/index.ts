@@ -15,6 +15,8 @@ export { type SubscribeOptions, Subscription } from "./subscription.js";
 export { Timestamp } from "./timestamp.js";
 export {
   type Ack,
+  type Answer,
+  type AnswerColumn,
   type AnySchema,
   type CallOptions,
   type Change,
@@ -26,6 +28,7 @@ export {
   JSON_NULL,
   type JsonValue,
   type Position,
+  type QueryParams,
   type ScanOptions,
   type SchemaTypes,
   type Snapshot,

@@ -1,8 +1,9 @@
 /** Requests: what of each kind is sent, whether it may be sent twice, and how its answer is read. */
 
 import { refuse } from "./errors.js";
-import type { Shapes, TableShape } from "./shapes.js";
-import type { CallOptions, Position, ScanOptions } from "./types.js";
+import { RowShape, type Shapes, type TableShape } from "./shapes.js";
+import type { Answer, CallOptions, Position, QueryParams, ScanOptions } from "./types.js";
+import { type ColumnDescription, type DialectName, writtenParameter } from "./values.js";
 
 /** A request made ready for the schema of the moment. */
 export interface Prepared {
@@ -86,6 +87,29 @@ export function scan(table: string, options: ScanOptions & { cursor?: string }):
       },
     };
   });
+}
+
+export function query(sql: string, params: QueryParams | undefined, dialect: DialectName): Prepare {
+  const read = (_: Shapes, answer: unknown): Answer => {
+    const { columns, rows } = answer as { columns: ColumnDescription[]; rows: unknown[] };
+    const shape = new RowShape(columns, dialect);
+    return Object.assign(rows.map((row) => shape.row(row)), { columns });
+  };
+  return () => {
+    const rest = params === undefined ? [sql] : [sql, writtenParams(params, dialect)];
+    return { rest, safe: true, known: true, read };
+  };
+}
+
+function writtenParams(params: QueryParams, dialect: DialectName): unknown {
+  if (Array.isArray(params)) {
+    return params.map((value, i) => writtenParameter(value, `$${i + 1}`, dialect));
+  }
+  if (typeof params !== "object" || params === null) {
+    throw refuse("bad_request", "parameters are an array, or an object by name");
+  }
+  const named = Object.entries(params).map(([name, value]) => [name, writtenParameter(value, `:${name}`, dialect)]);
+  return Object.fromEntries(named);
 }
 
 export function write(how: Write, table: string, rows: readonly unknown[]): Prepare {

@@ -7,6 +7,8 @@ export interface TableDescription {
   readonly name: string;
   readonly columns: readonly ColumnDescription[];
   readonly key: readonly string[];
+  /** Of a view: columns of its key that its rows do not have. */
+  readonly hidden?: readonly ColumnDescription[] | undefined;
   readonly indexes?: readonly { readonly name: string; readonly columns: readonly string[] }[];
 }
 
@@ -101,7 +103,8 @@ export class TableShape {
   readonly #indexes: ReadonlyMap<string, RowShape>;
 
   constructor(description: TableDescription, dialect: DialectName) {
-    const byName = new Map(description.columns.map((column) => [column.name, column]));
+    const stored = [...description.columns, ...(description.hidden ?? [])];
+    const byName = new Map(stored.map((column) => [column.name, column]));
     const shape = (names: readonly string[]) =>
       new RowShape(names.flatMap((name) => byName.get(name) ?? []), dialect);
     this.rows = new RowShape(description.columns, dialect);

@@ -12,7 +12,7 @@ export interface SubscribeOptions<R, K> {
   /** Go on from here, if the server still knows what has changed since; else with a snapshot. */
   since?: Position;
   /** Called with the whole table: first, and whenever it replaces what was known. */
-  onSnapshot?: (snapshot: Snapshot<R>) => void;
+  onSnapshot?: (snapshot: Snapshot<R, K>) => void;
   /** Called with what a commit changed. */
   onDelta?: (delta: Delta<R, K>) => void;
   /** Called when nothing more comes, unless it or the client was closed by `close`. Without it such
@@ -32,7 +32,7 @@ export interface Joined {
  * The changes of one table. With callbacks it calls them; without, iterate over it: leaving the loop
  * closes it.
  */
-export class Subscription<R, K> implements AsyncIterable<Snapshot<R> | Delta<R, K>> {
+export class Subscription<R, K> implements AsyncIterable<Snapshot<R, K> | Delta<R, K>> {
   readonly #client: Joined;
   readonly #feed: Feed;
   readonly #options: SubscribeOptions<R, K>;
@@ -70,7 +70,7 @@ export class Subscription<R, K> implements AsyncIterable<Snapshot<R> | Delta<R, 
     }
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<Snapshot<R> | Delta<R, K>> {
+  [Symbol.asyncIterator](): AsyncIterator<Snapshot<R, K> | Delta<R, K>> {
     if (this.#calls) {
       throw refuse("bad_request", "a subscription with callbacks is not iterated over");
     }

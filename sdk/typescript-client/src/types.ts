@@ -102,6 +102,19 @@ export interface ScanOptions {
   reverse?: boolean;
 }
 
+/** A column of a query's answer: its type as in SQL, `decimal(10,2)`. */
+export interface AnswerColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly nullable: boolean;
+}
+
+/** The rows of a query's answer by column, and what the columns are, which `rows[0]` may not say. */
+export type Answer<R = { [column: string]: any }> = R[] & { readonly columns: readonly AnswerColumn[] };
+
+/** Values of a query's parameters: of `:name` by name, of `?` and `$1` in their order. */
+export type QueryParams = readonly (Value | undefined)[] | { readonly [name: string]: Value | undefined };
+
 /** A point in the history of a database: `lsn` counts commits, `incarnation` openings. */
 export interface Position {
   readonly incarnation: number;
@@ -109,10 +122,12 @@ export interface Position {
 }
 
 /** A whole table as of a position. It replaces whatever was known before. */
-export interface Snapshot<R> {
+export interface Snapshot<R, K = unknown> {
   readonly kind: "snapshot";
   readonly position: Position;
   readonly rows: R[];
+  /** Of each row its key, as changes name it: a view's may have values that its rows do not show. */
+  readonly keys: K[];
 }
 
 /** What one commit changed of a table: at most one change of each key. */

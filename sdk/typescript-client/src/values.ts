@@ -185,6 +185,58 @@ export function writer(column: ColumnDescription, dialect: DialectName): Convert
   return (value) => value; // of a newer server: it will say what it thinks of it
 }
 
+/**
+ * A query's parameter, whose type only the server knows (docs/wire.md, "Queries"): as in JSON, but
+ * that bytes are bytes in msgpack. Throws a `ReifyDBError` `wrong_type` for what is of no type.
+ */
+export function writtenParameter(value: unknown, name: string, dialect: DialectName): unknown {
+  if (value === null || value === undefined) {
+    return null;
+  }
+  const type = parameterType(value);
+  if (type === undefined) {
+    throw refuse("wrong_type", `parameter ${name}: no column has ${shown(value)}`);
+  }
+  const column = { name: `parameter ${name}`, type, nullable: true };
+  if (type !== "json") {
+    return writer(column, dialect)(value);
+  }
+  const plain = writer(column, "json")(value);
+  return dialect === "json" ? plain : packedJson(plain);
+}
+
+function parameterType(value: unknown): string | undefined {
+  switch (typeof value) {
+    case "boolean":
+      return "bool";
+    case "bigint":
+      return "int";
+    case "number":
+      return Number.isSafeInteger(value) ? "int" : "float";
+    case "string":
+      return "text";
+    case "object":
+      return value instanceof Uint8Array ? "bytes" : value instanceof Date ? "timestamp" : "json";
+    case "symbol":
+      return value === JSON_NULL ? "json" : undefined;
+  }
+  return undefined;
+}
+
+/** JSON whose whole numbers stay whole numbers in msgpack. */
+function packedJson(value: unknown): unknown {
+  if (typeof value === "number" && Number.isSafeInteger(value)) {
+    return packedInt(BigInt(value));
+  }
+  if (Array.isArray(value)) {
+    return value.map(packedJson);
+  }
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, packedJson(part)]));
+  }
+  return value;
+}
+
 function shown(value: unknown): string {
   if (typeof value === "string") {
     return JSON.stringify(value.slice(0, 60));

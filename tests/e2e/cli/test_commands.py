@@ -262,6 +262,28 @@ def test_a_table_is_watched_until_ctrl_c(server: Served) -> None:
     assert objects.end() == (0, "")
 
 
+def test_a_view_is_watched_and_asked_by_its_key(server: Served, tmp_path: Path) -> None:
+    file = tmp_path / "rich.sql"
+    file.write_text("create view rich as select owner from account where balance > 50")
+    assert reify("schema", "--url", server.url, "--apply", file).returncode == 0
+    lines = Followed("watch", "--url", server.url, "rich", "--json")
+    assert json.loads(lines.line())["op"] == "snapshot"
+    assert json.loads(lines.line())["key"] == [1]
+    assert reify("call", "--url", server.url, "bank.deposit", 2, 60).returncode == 0
+    change = json.loads(lines.line())
+    assert (change["op"], change["key"], change["row"]) == ("insert", [2], {"owner": "bob"})
+    assert lines.end() == (0, "")
+    assert reify("get", "--url", server.url, "rich", 2).stdout == "owner  bob\n"
+    sql = "select owner from account where balance >= :least and id <> :but order by id"
+    words = ["--param", "least=-5", "--param", "but=1"]
+    done = reify("query", "--url", server.url, sql, *words)
+    assert (done.returncode, done.stdout) == (0, "owner\nbob\n")
+    done = reify("query", "--url", server.url, "select frob from account")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: line 1, column 8")
+    assert "1 rows in, 1 out" in reify("describe", "--url", server.url, "rich").stdout
+
+
 def test_who_watches_goes_on_when_the_server_was_killed_and_is_there_again(
     server: Served, tmp_path: Path
 ) -> None:

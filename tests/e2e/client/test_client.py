@@ -114,6 +114,58 @@ async def test_rows_of_all_types_go_and_come_back() -> None:
             await client.insert("account", {"id": 5, "owner": None, "balance": 0})
 
 
+async def test_a_query_is_answered_as_by_the_database() -> None:
+    async with bank_at_url() as (db, url), reifydb.aconnect(url) as client:
+        await client.insert("thing", THING)
+        for name, value in THING.items():
+            for sql, params in [
+                (f"select * from thing where {name} = :it", {"it": value}),
+                (f"select * from thing where {name} = ?", [value]),
+                (f"select * from thing where {name} = $1", (None,)),
+            ]:
+                found = await client.query(sql, params)
+                assert found == db.query(sql, params), name
+                assert found.tuples == db.query(sql, params).tuples
+                assert [c.sql_type for c in found.columns] == [
+                    c.sql_type for c in db.query(sql, params).columns
+                ]
+        for about in ([], {}, {"$json": 1}, reifydb.JSON_NULL, "x", 1.5, 3, True):
+            await client.update("thing", {"name": "a", "number": THING["number"], "about": about})
+            sql = "select about from thing where about = ?"
+            assert (await client.query(sql, [about])).value() == about
+        assert repr(await client.query("select 1 as n")) == repr(db.query("select 1 as n"))
+
+
+async def test_a_query_that_is_refused_is_refused_as_by_the_database() -> None:
+    async with bank_at_url() as (db, url), reifydb.aconnect(url) as client:
+        wrong: list[tuple[str, Any]] = [
+            ("select frob from account", None),
+            ("select 1 / (id - id) from account", None),
+            ("select id from account where id = ?", None),
+            ("select id from account where id = :id", {"idd": 1}),
+            ("select id from account where id = ?", ["x"]),
+            ("select id from account", "x"),
+            ("select id from account limit ?", [-1]),
+        ]
+        for sql, params in wrong:
+            with pytest.raises(reifydb.ReifyDBError) as here:
+                await client.query(sql, params)
+            with pytest.raises(reifydb.ReifyDBError) as there:
+                db.query(sql, params)
+            assert type(here.value) is type(there.value)
+            if params != ["x"]:
+                assert str(here.value) == str(there.value)
+        with pytest.raises(reifydb.WrongTypeError, match=r"parameter :at: expected"):
+            await client.query("select :at::timestamp", {"at": datetime(2024, 1, 1)})
+        with pytest.raises(reifydb.ExpressionError) as error:
+            await client.query("select 1 / (id - id) from account")
+        assert (error.value.reason, error.value.line, error.value.column) == (
+            "division by zero",
+            1,
+            8,
+        )
+
+
 @pytest.mark.parametrize("reverse", [False, True])
 async def test_scans_are_those_of_the_database_over_any_number_of_pages(reverse: bool) -> None:
     async with bank_at_url() as (db, url), reifydb.aconnect(url) as client:
@@ -334,6 +386,8 @@ def without_async(db: reifydb.Database, url: str) -> None:
         assert client.group([("bank.transfer", (1, 2, 1))]) == [89]
         assert client.get("account", 2) == {"id": 2, "owner": "bob", "balance": 11}
         assert client.count("account") == 2
+        owned = "select id from account where owner = :owner"
+        assert client.query(owned, {"owner": "bob"}).one() == {"id": 2}
         assert list(client.scan("account", reverse=True)) == list(db.scan("account", reverse=True))
         assert client.insert("counter", {"text": "x"}) == 1
         client.update("counter", {"id": 1, "text": "y"})

@@ -197,7 +197,7 @@ def test_from_node(built: Path, tmp_path: Path, bank: Path) -> None:
     with standing(tmp_path / "db", bank) as ground:
         env = {"REIFYDB_URL": ground.url, "REIFYDB_CONTROL": ground.control}
         said = run(needs("node"), "--test", "build/test/e2e/node.test.js", env=env)
-    assert re.findall(r"^# pass (\d+)$", said, re.MULTILINE) == ["16"], said
+    assert re.findall(r"^# pass (\d+)$", said, re.MULTILINE) == ["20"], said
 
 
 def test_in_chromium(built: Path, tmp_path: Path, bank: Path) -> None:
@@ -205,7 +205,7 @@ def test_in_chromium(built: Path, tmp_path: Path, bank: Path) -> None:
     with standing(tmp_path / "db", bank) as ground:
         page = f"{ground.control}/?server={ground.url}"
         outcome = json.loads(run(needs("node"), "build/test/e2e/browser.js", page, chromium))
-    assert len(outcome) == 16
+    assert len(outcome) == 20
     assert [one for one in outcome if one["error"] is not None] == []
 
 
@@ -222,6 +222,7 @@ def hostile() -> str:
     every += [Column("c_decimal", Type.DECIMAL, nullable=False, precision=9, scale=2)]
     columns = (*every, *(Column(name, Type.INT, nullable=False) for name in NAMES))
     tables = [Table(name, columns, (0, len(columns) - 1 - i)) for i, name in enumerate(NAMES)]
+    tables += [Table("shown", columns[9:12], (0, 3), derived=True, hidden=columns[:1])]
     transitions = [
         Transition(name, columns[i : i + 9], columns[i : i + 1 + i % 3], result_is_row=i % 3 > 0)
         for i, name in enumerate(NAMES)

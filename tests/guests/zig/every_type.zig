@@ -462,9 +462,10 @@ fn askAfterAbort() !void {
 /// What an operation that answered this code returns.
 fn fail(code: i64) !void {
     const answers = [_]reifydb.Error{
-        error.Aborted,       error.NotFound,    error.DuplicateKey,        error.NotNull,    error.InvalidRow,
-        error.InvalidNumber, error.ReadOnly,    error.KeyTooLong,          error.RowTooLong, error.NoRelation,
-        error.LimitReached,  error.OutOfMemory, error.TransactionTooLarge, error.Exhausted,
+        error.Aborted,          error.NotFound,    error.DuplicateKey,        error.NotNull,    error.InvalidRow,
+        error.InvalidNumber,    error.ReadOnly,    error.KeyTooLong,          error.RowTooLong, error.NoRelation,
+        error.LimitReached,     error.OutOfMemory, error.TransactionTooLarge, error.Exhausted,  error.CheckFailed,
+        error.ExpressionFailed,
     };
     return answers[@intCast(-1 - code)];
 }

@@ -314,3 +314,98 @@ def test_what_only_a_server_has_is_asked_of_a_server(run: Run, words: list[str])
     code, _, err = run(name, "db", *rest)
     assert code == 2
     assert "'--url'" in err
+
+
+# ---------------------------------------------------------------- queries and views
+
+
+@pytest.fixture
+def viewed(tmp_path: Path) -> Path:
+    folder = tmp_path / "viewed.reify"
+    with reifydb.open(folder, options=reifydb.Options(reserve_bytes=0)) as db:
+        db.execute(
+            "create table account (id int primary key, branch text,"
+            " balance decimal(6,2) check (balance >= 0), open bool, rate float);"
+            "create view total as select branch, count(distinct balance) as n from account"
+            " group by branch;"
+            "create view rich as select branch from account where balance > 10"
+        )
+        with db.transaction() as tx:
+            row = {"branch": "north", "balance": Decimal("12.50"), "open": True, "rate": 0.5}
+            tx.insert("account", {"id": 1} | row)
+            tx.insert("account", {"id": 2, "open": False})
+    return folder
+
+
+def test_a_query_prints_a_table_or_rows(run: Run, viewed: Path) -> None:
+    said = "id  branch  balance\n 1  north     12.50\n 2\n"
+    sql = "select id, branch, balance from account order by id"
+    assert run("query", viewed, sql) == (0, said, "")
+    code, out, _ = run("query", viewed, sql, "--json")
+    assert code == 0
+    assert [json.loads(line) for line in out.splitlines()] == [
+        {"id": 1, "branch": "north", "balance": "12.50"},
+        {"id": 2, "branch": None, "balance": None},
+    ]
+    assert run("query", viewed, "select n from total where n > 7") == (0, "n\n", "")
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ("id = :it", ["--param", "it=1"]),
+        ("branch = :it", ["--param", "it=north"]),
+        ("balance = :it", ["--param", "it=12.50"]),
+        ("open = :it", ["--param", "it=true"]),
+        ("rate = :it and id > :least", ["--param", "it=0.5", "--param", "least=-3"]),
+        ("id = :it", ["--params", '{"it": 1}']),
+        ("id = ? and balance > ?", ["--params", '[1, "1.5"]']),
+    ],
+)
+def test_a_query_has_parameters(run: Run, viewed: Path, condition: str, words: list[str]) -> None:
+    sql = f"select id from account where {condition}"
+    assert run("query", viewed, sql, *words) == (0, "id\n 1\n", "")
+
+
+def test_a_query_that_is_wrong_exits_with_1_and_wrong_usage_with_2(run: Run, viewed: Path) -> None:
+    code, out, err = run("query", viewed, "select frob from account", "--json")
+    assert (code, out, problem(err)["column"]) == (1, "", 8)
+    code, _, err = run("query", viewed, "select id / 0 from account")
+    assert (code, err) == (1, "error: line 1, column 8: division by zero\n")
+    for words in (
+        ["--param", "x"],
+        ["--param", "a=1", "--param", "a=2"],
+        ["--params", "{"],
+        ["--param", "a=1", "--params", "{}"],
+    ):
+        assert run("query", viewed, "select :a::int", *words)[0] == 2
+    assert run("query", viewed)[0] == 2
+
+
+def test_describe_says_what_a_view_is_and_what_keeping_it_costs(run: Run, viewed: Path) -> None:
+    code, out, _ = run("describe", viewed, "total")
+    assert code == 0
+    assert "branch  text  primary key" in out
+    assert "a view of account: " in out
+    assert out.endswith(
+        "select branch, count(distinct balance) as n from account group by branch\n"
+    )
+    found = json.loads(run("describe", viewed, "total", "--json")[1])
+    assert found["view"]["tables"] == ["account"]
+    assert (found["view"]["rows_in"], found["view"]["rows_out"]) == (0, 0)
+    assert found["bytes"]["beside"] > 0
+    out = run("describe", viewed, "rich")[1]
+    assert "not shown of its key: key_0 int\n" in out
+    assert run("get", viewed, "rich", 1) == (0, "branch  north\n", "")
+    assert "check account_balance_check: balance >= " in run("describe", viewed, "account")[1]
+
+
+def test_what_schema_prints_makes_the_same_views_and_checks(
+    run: Run, viewed: Path, tmp_path: Path
+) -> None:
+    said = run("schema", viewed)[1]
+    assert "create view rich as select branch from account where balance > 10;" in said
+    again, file = tmp_path / "again.reify", tmp_path / "schema.sql"
+    file.write_text(said)
+    assert run("schema", again, "--apply", file)[0] == 0
+    assert run("schema", again)[1] == said

@@ -206,6 +206,25 @@ def test_if_exists_forgives_what_is_not_there(db: reifydb.Database) -> None:
     assert db.tables == {}
 
 
+# ------------------------------------------------------------------ checks
+
+
+def checks(db: reifydb.Database, table: str) -> list[tuple[str, str]]:
+    return [(check.name, check.sql) for check in db.tables[table].checks]
+
+
+def test_checks_follow_their_columns(db: reifydb.Database) -> None:
+    db.execute("create table c (id int primary key check (id > 0), n int, check (n < id))")
+    db.execute("alter table c rename column id to nr; alter table c rename to d")
+    kept = [("c_id_check", "nr > 0"), ("c_check", "n < nr")]
+    assert checks(db, "d") == kept
+    with pytest.raises(SchemaError, match="check c_check has it"):
+        db.execute("alter table d drop column n")
+    opened = again(db)
+    assert checks(opened, "d") == kept
+    opened.close()
+
+
 # ------------------------------------------------------------------ refusals
 
 
@@ -272,3 +291,44 @@ def test_dropped_columns_count_towards_the_most_there_may_be(db: reifydb.Databas
     row = db.get("other", ("y", "x"))
     assert row is not None
     assert (len(row), row["c253"]) == (columns_max - 1, 253)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "alter table t add column x int default 7; drop index i; alter table t drop column c",
+        "alter table t add column x int; create index j on t (x); alter table t drop column b",
+        (
+            "drop index i; alter table t drop column c; "
+            "alter table t add column c text default 'c'; create index i on t (c); "
+            "alter table t drop column b; alter table t rename column c to d"
+        ),
+        (
+            "create table u (id int primary key, a int); alter table u add column b text; "
+            "create index k on u (b); alter table u drop column a; alter table u add column c int"
+        ),
+        (
+            "create table u (id int primary key, a int); create index k on u (a); "
+            "alter table u add column b text; drop index k; alter table u drop column a; "
+            "drop table u"
+        ),
+        (
+            "alter table t drop column b; drop index i; alter table t drop column c; drop table t; "
+            "create table t (id int primary key, z int)"
+        ),
+    ],
+)
+def test_steps_of_one_transaction_are_replayed_one_by_one(script: str, tmp_path: Path) -> None:
+    """Each alteration is in the log as it was, not as the table ended: an index that went in
+    between fits the one only.
+    """
+    folder = tmp_path / "db"
+    with reifydb.open(folder) as db:
+        db.execute("create table t (id int primary key, b int, c int); create index i on t (c)")
+        with db.transaction() as tx:
+            tx.insert_many("t", ({"id": n, "b": n, "c": n % 3} for n in range(10)))
+        db.execute(script)
+        tables, rows, hashed = db.tables, list(db.scan("t")), db.state_hash
+    with reifydb.open(folder) as db:
+        db.verify()
+        assert (db.tables, list(db.scan("t")), db.state_hash) == (tables, rows, hashed)

@@ -14,9 +14,15 @@ import pytest
 import reifydb
 from reifydb.errors import AbortedError, KernelError, RequestError, TrappedError
 from reifydb.sandbox import workshop
-from reifydb.sandbox.bridge import STACK_RESERVE_BYTES, probe_wat
+from reifydb.sandbox.bridge import (
+    FLUSH_RESERVE_BYTES,
+    STACK_RESERVE_BYTES,
+    dispatch_wat,
+    probe_wat,
+)
 from reifydb.sandbox.host_functions import SIGNATURES
 from tests.guests.databases import no_trace, open_with, zig_guest
+from tests.hostile import view_diver
 from tests.hostile.host_calls import diver, mutating
 from tests.hostile.values import json_diver
 
@@ -76,6 +82,29 @@ def test_without_a_probe_it_would_end_inside_the_kernel(with_probe: WithProbe) -
             except KernelError:
                 struck.append(name)
     assert struck
+
+
+# ------------------------------------------------------------------ views
+
+
+@pytest.mark.parametrize("part", [1, 4])
+def test_a_quarter_of_what_views_want_is_enough(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    wat = dispatch_wat(FLUSH_RESERVE_BYTES // part)
+    monkeypatch.setattr(workshop, "_idle", deque(maxlen=0))
+    monkeypatch.setattr(workshop, "dispatch_wat", lambda: wat)
+    with open_with(zig_guest("misbehave"), deadline_ms=60_000) as db:
+        db.execute(view_diver.SCHEMA)
+        with db.transaction() as tx:
+            rows = ({"id": i, "n": i, "j": {"a": "x" * i}} for i in range(32))
+            tx.insert_many("deep", rows)
+        db.execute(view_diver.view())
+        db.install(view_diver.view_diver())
+        db.call("diver.once")
+        for phase in range(0, PHASES, 4):
+            with no_trace(db), pytest.raises(TrappedError) as caught:
+                db.call("diver.dive", phase)
+            assert caught.value.trap == "the call stack is exhausted"
+        db.call("misbehave.honest", 1, db.lsn)
 
 
 # ------------------------------------------------------------------ threads

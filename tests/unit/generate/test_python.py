@@ -38,6 +38,8 @@ def hostile() -> str:
     columns = (*every, *named, *long)
     tables = [Table("everything", columns, (0, 1)), Table("t" * 40, tuple(long), (0, 1, 2))]
     tables += [Table(name, columns[:2], (0,)) for name in NAMES]
+    nullable = (Column("a", Type.UUID), Column("b", Type.JSON))
+    tables += [Table("shown", nullable, (0, 2), derived=True, hidden=columns[:1])]
     transitions = [
         Transition(name, columns[i : i + 9], columns[i : i + 1 + i % 3], result_is_row=i % 3 > 0)
         for i, name in enumerate(NAMES)

@@ -54,6 +54,15 @@ key: [at: TimestampInput, id: Int] };
     )
 
 
+def test_a_view_has_rows_that_nobody_writes_and_a_key_that_may_be_null() -> None:
+    view = Table("prices", (PRICE,), (0, 1), derived=True, hidden=(ID,))
+    text = generate_typescript([view])
+    assert "/** A row of view `prices`. */\nexport interface Prices {" in text
+    key = "[price: DecimalInput | null, id: Int]"
+    assert f"prices: {{ row: Prices; insert: never; update: never; key: {key} }};" in text
+    assert "PricesInsert" not in text
+
+
 def test_a_transition_becomes_its_arguments_by_position_and_by_name_and_its_result() -> None:
     new = Column("new", Type.TEXT)
     found = [

@@ -173,6 +173,105 @@ const values: Scenario = async (ground) => {
   db.close();
 };
 
+const queries: Scenario = async (ground) => {
+  const db = await open(ground);
+  const id = nextId++;
+  const row = {
+    id,
+    b: true,
+    f: 2 ** 40,
+    t: "世界",
+    d: Uint8Array.of(0, 255),
+    at: Timestamp.of("2024-01-31T12:00:00.123456Z"),
+    price: "12.50",
+    u: "12345678-9abc-def0-1234-56789abcdef0",
+    j: { $json: 1, a: [1, 2.5, null, 2 ** 40] },
+    big: 2n ** 62n,
+  };
+  await db.insert("everything", row);
+  for (const [name, value] of Object.entries(row)) {
+    const sql = `select * from everything where id = :id and ${name} = :value`;
+    const found = await db.query<typeof row>(sql, { id, value });
+    same([...found], [row]);
+    check(found[0]?.at instanceof Timestamp, "a timestamp is read as one");
+    same((await db.query(`select id from everything where ${name} = ?`, [null])).length, 0);
+  }
+  for (const j of [JSON_NULL, { $json: null }, "null", 0, false, []] as JsonValue[]) {
+    await db.update("everything", { id, j });
+    same([...(await db.query("select j from everything where id = $1 and j = $2", [id, j]))], [{ j }]);
+  }
+  const { columns } = await db.query("select price * 2 as twice from everything where id = -1");
+  same(columns, [{ name: "twice", type: "decimal(11,2)", nullable: true }]);
+  const error = await refused("sql", db.query("select frob from everything"));
+  same([error.facts.line, error.facts.column], [1, 8]);
+  await refused("expression", db.query("select 1 / (id - id) as x from everything where id = ?", [id]));
+  await refused("wrong_type", db.query("select id from everything where id = ?", ["x"]));
+  await refused("wrong_type", db.query("select id from everything where f = ?", [Number.NaN]));
+  await refused("bad_request", db.query("select id from everything where id = ?"));
+  await db.delete("everything", [id]);
+  db.close();
+};
+
+/** Keys of a view that its rows do not show, keys with null, and the first rows of an order. */
+const views: Scenario = async (ground) => {
+  const { protocol, WebSocket } = ground;
+  const db = await connect(ground.url, WebSocket ? { protocol, WebSocket } : { protocol });
+  const name = (what: string) => `${what}_${protocol}`;
+  const sql = `
+    create table ${name("person")} (id uuid, at timestamp, city text, age int, primary key (id, at));
+    create view ${name("grown")} as select age from ${name("person")} where age >= 18;
+    create view ${name("by_city")} as select city, count(*) as people from ${name("person")} group by city;
+    create view ${name("oldest")} as
+      select age from ${name("person")} where age > 0 order by age desc, id limit 2;`;
+  await tell(ground, `execute?sql=${encodeURIComponent(sql)}`);
+  const id = (i: number) => `00000000-0000-0000-0000-00000000000${i}`;
+  const at = Timestamp.of("2024-01-31T12:00:00.123456Z");
+  const person = (i: number, city: string | null, age: number) => ({ id: id(i), at, city, age });
+  await db.insert(name("person"), [person(1, "bern", 36), person(2, null, 17), person(3, "bern", 20)]);
+  const kept = ["grown", "by_city", "oldest"].map((view) => {
+    const rows = new Map<string, object>();
+    let told = 0;
+    const follow = db.subscribe(name(view), {
+      onSnapshot: (snapshot) => {
+        told = 1;
+        rows.clear();
+        snapshot.keys.forEach((key, i) => rows.set(text(key), snapshot.rows[i] ?? {}));
+      },
+      onDelta: (delta) => {
+        told += 1;
+        for (const change of delta.changes) {
+          if (change.op === "delete") {
+            rows.delete(text(change.key));
+          } else {
+            rows.set(text(change.key), change.row);
+          }
+        }
+      },
+    });
+    return { rows, follow, told: () => told };
+  });
+  await until(() => kept.every((one) => one.told() === 1));
+  same(kept.map((one) => one.rows.size), [2, 2, 2]);
+  await db.upsert(name("person"), person(2, null, 50));
+  await db.update(name("person"), { id: id(3), at, city: null });
+  await db.delete(name("person"), [[id(1), at]]);
+  const [grown, byCity, oldest] = kept;
+  check(grown !== undefined && byCity !== undefined && oldest !== undefined, "there are three");
+  await until(() => grown.told() === 3 && byCity.told() === 3 && oldest.told() === 3);
+  const [second, third] = [text([id(2), at]), text([id(3), at])];
+  same([...grown.rows].sort(), [[second, { age: 50 }], [third, { age: 20 }]]);
+  same([...byCity.rows], [[text(null), { city: null, people: 2 }]]);
+  same([...oldest.rows].sort(), [...grown.rows].sort());
+  same(await db.get(name("grown"), [id(2), at]), { age: 50 });
+  same(await db.get(name("by_city"), null), { city: null, people: 2 });
+  const shown = (await db.scan(name("oldest"))) as { age: number }[];
+  same(shown.map((row) => row.age).sort(), [20, 50]);
+  const refusal = await refused("bad_request", db.delete(name("grown"), [[id(2), at]]));
+  check(refusal.message.includes("is a view"), "a view is not written");
+  for (const { follow } of kept) follow.close();
+  db.close();
+};
+
 const calls: Scenario = async (ground) => {
   const { Class, frames } = cuttable(ground);
   const db = await open(ground, { WebSocket: Class });
@@ -393,6 +492,8 @@ const altering: Scenario = async (ground) => {
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "every type of value is read and written": values,
+  "queries take and give every type of value": queries,
+  "views are read and followed like tables": views,
   "calls are typed, pipelined and refused": calls,
   "rows are read by key and range, and written": tables,
   "subscriptions tell a snapshot and then every change": subscriptions,

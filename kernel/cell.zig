@@ -1,0 +1,67 @@
+//! A value while a program runs (docs/formats.md, "Program"), and the ways in which a program fails.
+
+const std = @import("std");
+
+/// 16 bytes. Words (bool 0 and 1, int, timestamp, decimal as its unit, the bits of a float) are in `value`, and `len` is
+/// 0. Texts, bytes, uuids and JSON lie where `value` says. Null has 0 in both: so whoever takes one kind for another
+/// reads nonsense, but nothing that is not there.
+pub const Cell = extern struct {
+    value: u64 = 0,
+    len: u32 = 0,
+    is_null: u32 = 0,
+
+    pub const none: Cell = .{ .is_null = 1 };
+
+    pub inline fn ofWord(value: u64) Cell {
+        return .{ .value = value };
+    }
+    pub inline fn ofInt(value: i64) Cell {
+        return .{ .value = @bitCast(value) };
+    }
+    pub inline fn ofBool(value: bool) Cell {
+        return .{ .value = @intFromBool(value) };
+    }
+    /// Of a float that is finite; −0.0 becomes 0.0.
+    pub inline fn ofFloat(value: f64) Cell {
+        return .{ .value = @bitCast(value + 0.0) };
+    }
+    pub inline fn ofTail(bytes: []const u8) Cell {
+        return .{ .value = @intFromPtr(bytes.ptr), .len = @intCast(bytes.len) };
+    }
+
+    pub inline fn int(cell: Cell) i64 {
+        return @bitCast(cell.value);
+    }
+    pub inline fn float(cell: Cell) f64 {
+        return @bitCast(cell.value);
+    }
+    pub inline fn tail(cell: Cell) []const u8 {
+        if (cell.len == 0) return &.{};
+        return @as([*]const u8, @ptrFromInt(cell.value))[0..cell.len];
+    }
+    pub inline fn isFalse(cell: Cell) bool {
+        return cell.value | cell.is_null == 0;
+    }
+    pub inline fn isTrue(cell: Cell) bool {
+        return cell.value != 0; // of null it is 0
+    }
+};
+
+pub const Failure = error{ DivisionByZero, OutOfRange, InvalidText, TextTooLong, NotFinite };
+
+/// The number by which the host knows a failure.
+pub fn codeOf(failure: Failure) u8 {
+    return switch (failure) {
+        error.DivisionByZero => 1,
+        error.OutOfRange => 2,
+        error.InvalidText => 3,
+        error.TextTooLong => 4,
+        error.NotFinite => 5,
+    };
+}
+
+test "minus zero is zero" {
+    try std.testing.expectEqual(0, Cell.ofFloat(-0.0).value);
+    try std.testing.expectEqual(0, Cell.ofFloat(0.0).value);
+    try std.testing.expectEqual(-1.5, Cell.ofFloat(-1.5).float());
+}

@@ -1,0 +1,544 @@
+//! Views: tables that are made of other tables, and are always what their plan says of them.
+//!
+//! What is always true here:
+//! - A view's rows lie in a table like any other, so it can be read, scanned, indexed and listened to like one. It is
+//!   neither logged nor part of the state: after recovery it is made anew.
+//! - Views are in the order of their creation, and are made of what was there before them. A flush goes through them once
+//!   in that order, so none is ever seen half brought up to date.
+//! - A flush is part of the open transaction: what undoes that undoes it too.
+//! - What a view of groups knows of them lies in its rows, behind the columns that are shown, and in tables of its own.
+
+const std = @import("std");
+const layout = @import("layout.zig");
+const heap = @import("heap.zig");
+const key = @import("key.zig");
+const row_format = @import("row.zig");
+const table_format = @import("table.zig");
+const trees = @import("tree.zig");
+const transaction = @import("transaction.zig");
+const plans = @import("plan.zig");
+const joins = @import("join.zig");
+const changes = @import("changes.zig");
+const arenas = @import("arena.zig");
+const scratch = @import("scratch.zig");
+const batch = @import("batch.zig");
+const group_rows = @import("group_rows.zig");
+const Arena = arenas.Arena;
+const Row = row_format.Row;
+const Table = table_format.Table;
+const Plan = plans.Plan;
+const Error = layout.Error;
+
+pub const View = struct {
+    table: *Table,
+    /// Null: the first rows of another view.
+    plan: ?*Plan,
+    /// Where the plan lies.
+    arena: Arena,
+    top: Top = undefined,
+    inputs: []*Table,
+    /// Another one that fills the same table: a union.
+    next: ?*View = null,
+    /// Rows that came in and went out since the view was made or the database opened.
+    rows_in: u64 = 0,
+    rows_out: u64 = 0,
+
+    fn isOfRows(view: *const View) bool {
+        return if (view.plan) |plan| !plan.grouped else false;
+    }
+};
+
+var views: [layout.views_max]*View = undefined;
+var views_len: usize = 0;
+
+/// What lives as long as one flush.
+var arena: Arena = .{};
+
+pub fn find(number: u32) ?*View {
+    for (views[0..views_len]) |view| if (view.table.number == number) return view;
+    return null;
+}
+
+/// Makes a table that is there, and has no rows, a view, and fills it. `source` is its plan. `anew`: it was there before
+/// recovery, so however long it takes to make, it must be made.
+pub fn define(number: u32, source: []const u8, anew: bool) Error!void {
+    const table = table_format.get(number) orelse return error.NoRelation;
+    const first = table.view;
+    if (!table.derived or (if (first) |one| !one.isOfRows() else table.rows > 0)) return error.InvalidRow;
+    if (views_len == views.len) return error.LimitReached;
+    try flush();
+    const view = try heap.create(View);
+    view.* = .{ .table = table, .plan = null, .arena = .{}, .inputs = &.{} };
+    errdefer {
+        if (view.plan) |plan| plans.release(plan);
+        view.arena.free();
+        heap.destroy(View, view);
+    }
+    try read(view, source);
+    layout.control.fault_index = 0;
+    try fill(view, if (anew) no_limit else layout.query_scanned_max);
+    views[views_len] = view;
+    views_len += 1;
+    if (first) |one| {
+        view.next = one.next;
+        one.next = view;
+    } else table.view = view;
+    for (view.inputs) |input| input.feeds += 1;
+}
+
+/// What a view is: the first word of `source` says whether a plan follows, padded to 8 bytes, or a `Top`.
+fn read(view: *View, source: []const u8) Error!void {
+    if (source.len < 8) return error.InvalidRow;
+    if (std.mem.readInt(u32, source[0..4], .little) == kind_plan) {
+        const plan = try plans.make(&view.arena, source[8..]);
+        view.plan = plan;
+        view.inputs = plan.inputs;
+        plans.prepare(plan, plans.noParameters());
+        return;
+    }
+    if (source.len != 24) return error.InvalidRow;
+    const from = table_format.get(std.mem.readInt(u32, source[4..8], .little)) orelse return error.NoRelation;
+    view.top = .{
+        .count = std.mem.readInt(u64, source[8..16], .little),
+        .skip = std.mem.readInt(u64, source[16..24], .little),
+    };
+    if (view.top.count + view.top.skip > layout.top_rows_max) return error.LimitReached;
+    view.inputs = try view.arena.slice(*Table, 1);
+    view.inputs[0] = from;
+}
+
+const kind_plan: u32 = 0;
+
+/// Their table goes away.
+pub fn forget(first: *View) void {
+    var left: ?*View = first;
+    while (left) |view| {
+        left = view.next;
+        forgetOne(view);
+    }
+}
+
+fn forgetOne(view: *View) void {
+    const at = std.mem.indexOfScalar(*View, views[0..views_len], view).?;
+    std.mem.copyForwards(*View, views[at..], views[at + 1 .. views_len]);
+    views_len -= 1;
+    for (view.inputs) |input| input.feeds -= 1;
+    if (view.plan) |plan| plans.release(plan);
+    view.arena.free();
+    heap.destroy(View, view);
+}
+
+const no_limit = std.math.maxInt(u64);
+
+/// Fills an empty view from its inputs, looking at `most` rows. Not logged, not undone: whoever gives the view up gives
+/// its tables up.
+fn fill(view: *View, most: u64) Error!void {
+    defer arena.reset();
+    view.table.last_lsn = layout.control.lsn;
+    const plan = view.plan orelse return fillTop(view);
+    if (plan.grouped) {
+        var sink = group_rows.Sink.init(view.table, plan, &arena, .loading);
+        var join: joins.Join(group_rows.Sink) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most };
+        if (plan.global) try sink.addGlobal();
+        _ = try join.all(&plan.drivers[0]);
+        try sink.finish();
+    } else {
+        var sink: Loader = .{ .table = view.table, .plan = plan };
+        var join: joins.Join(Loader) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most };
+        _ = try join.all(&plan.drivers[0]);
+    }
+}
+
+const Loader = struct {
+    table: *Table,
+    plan: *const Plan,
+
+    pub fn take(loader: *Loader, rows: []const Row) Error!bool {
+        try loader.plan.row.run(rows);
+        try transaction.loadDerived(loader.table, try plans.viewRow(loader.plan, null));
+        return true;
+    }
+};
+
+// ---------------------------------------------------------------- flush
+
+/// Before a relation is read: if it is a view, it says what the tables say now.
+pub inline fn see(table: *const Table) Error!void {
+    if (table.derived) try flush();
+}
+
+/// Brings all views up to date with what the open transaction has done. All or nothing.
+pub fn flush() Error!void {
+    const waiting = transaction.unflushed();
+    if (waiting.len == 0) return;
+    if (views_len == 0) return transaction.setFlushed();
+    batch.makeSureOfStack();
+    const at_start = transaction.mark();
+    layout.control.fault_index = 0;
+    var touched: arenas.List(*Table) = .{};
+    const done = bring(waiting, &touched);
+    for (touched.items) |table| table.window = null;
+    arena.reset();
+    done catch |err| {
+        transaction.rollbackTo(at_start);
+        return err;
+    };
+    transaction.setFlushed();
+}
+
+fn bring(waiting: []const transaction.Undo, touched: *arenas.List(*Table)) Error!void {
+    try changes.collect(&arena, waiting, touched);
+    if (touched.items.len == 0) return;
+    for (views[0..views_len]) |view| {
+        const concerned = for (view.inputs) |input| {
+            if (input.window != null) break true;
+        } else false;
+        if (!concerned or passesBy(view) or table_format.get(view.table.number) != view.table) continue;
+        const from = transaction.entries();
+        run(view) catch |err| {
+            layout.control.fault_table = view.table.number;
+            return err;
+        };
+        view.rows_out += transaction.entries() - from;
+        if (view.table.feeds > 0) try changes.collect(&arena, transaction.since(from), touched);
+    }
+}
+
+/// Whether what changed was not in a view of one input, and is not: what most views say to most changes, told without
+/// running anything.
+fn passesBy(view: *const View) bool {
+    @setRuntimeSafety(false); // hot, and what it looks at was checked when the view was made
+    const plan = view.plan orelse return false;
+    if (plan.inputs.len != 1) return false;
+    const condition = plan.drivers[0].condition orelse return false;
+    const comparison = &(condition.comparison orelse return false);
+    const input = plan.inputs[0];
+    for (input.window.?.changes.items) |change| {
+        for ([_]u64{ change.old, change.new }) |at| {
+            if (at == 0) continue;
+            const row: Row = .{ .at = at };
+            if (row.columns() != input.layout.columns or comparison.holds(condition, &.{row})) return false;
+        }
+    }
+    return true;
+}
+
+fn run(view: *View) Error!void {
+    const plan = view.plan orelse return runTop(view);
+    if (plan.grouped) {
+        var sink = group_rows.Sink.init(view.table, plan, &arena, .changing);
+        try drive(view, group_rows.Sink, &sink);
+        return sink.finish();
+    }
+    if (plan.inputs.len == 1) return runOne(view);
+    var sink: Difference = .{ .plan = plan };
+    try drive(view, Difference, &sink);
+    try sink.apply(view.table);
+}
+
+/// Every change of every input: first what went, then what came.
+fn drive(view: *View, comptime Sink: type, sink: *Sink) Error!void {
+    for (view.plan.?.inputs) |input| if (input.window) |window| {
+        view.rows_in += window.changes.items.len;
+    };
+    try driveOnce(view, Sink, sink, true);
+    try driveOnce(view, Sink, sink, false);
+    if (view.plan.?.outers.len > 0) try driveOuters(view, Sink, sink);
+}
+
+/// What had, or has, a row that changed; those of left joins apart.
+fn driveOnce(view: *View, comptime Sink: type, sink: *Sink, as_was: bool) Error!void {
+    const plan = view.plan.?;
+    var join: joins.Join(Sink) = .{ .plan = plan, .arena = &arena, .sink = sink, .as_was = as_was };
+    sink.times = if (as_was) -1 else 1;
+    for (plan.inputs, plan.drivers, 0..) |input, *driver, i| {
+        const window = input.window orelse continue;
+        if (driver.isOuter()) continue;
+        join.changed = @intCast(i);
+        join.driver = driver;
+        for (window.changes.items) |change| {
+            const at = if (as_was) change.old else change.new;
+            if (at != 0) _ = try join.drive(.{ .at = at });
+        }
+    }
+}
+
+/// Changes of left joins' inputs: what did not change itself, and is or was joined to them, each once, goes with what it
+/// had and comes with what it has.
+fn driveOuters(view: *View, comptime Sink: type, sink: *Sink) Error!void {
+    const plan = view.plan.?;
+    var noted: arenas.Strings = .{};
+    var join: joins.Join(Sink) = .{ .plan = plan, .arena = &arena, .sink = sink, .noted = &noted };
+    for (plan.inputs, plan.drivers, 0..) |input, *driver, i| {
+        const window = input.window orelse continue;
+        if (!driver.isOuter()) continue;
+        join.changed = @intCast(i);
+        join.driver = driver;
+        join.origins = @splat(0);
+        for (window.changes.items) |change| for ([_]u64{ change.old, change.new }) |at| {
+            if (at != 0) _ = try join.drive(.{ .at = at });
+        };
+    }
+    join.noted = null;
+    for ([_]bool{ true, false }) |as_was| for (0..noted.entries.items.len) |i| {
+        sink.times = if (as_was) -1 else 1;
+        join.as_was = as_was;
+        _ = try join.resumeNoted(noted.get(i));
+    };
+}
+
+/// A view of one input: each of its rows is one of the input's, or none.
+fn runOne(view: *View) Error!void {
+    const plan = view.plan.?;
+    const input = plan.inputs[0];
+    const stable = plan.stable;
+    for (input.window.?.changes.items) |change| {
+        view.rows_in += 1;
+        const at = scratch.mark();
+        defer scratch.release(at);
+        const old = try shown(plan, input, change.old);
+        const new = try shown(plan, input, change.new);
+        if (!old and !new) continue;
+        // The key of a row is that of its input's row, and does not change with it.
+        const before = if (old and !(new and stable)) try makeRow(plan, input, change.old, &arena) else null;
+        if (new) {
+            const after = try makeRow(plan, input, change.new, null);
+            if (before) |row| if (!sameKey(view.table, row, after)) {
+                errdefer heap.free(after.at, after.length());
+                try remove(view.table, row);
+            };
+            try transaction.putDerived(view.table, after);
+        } else if (before) |row| try remove(view.table, row);
+    }
+}
+
+/// Whether what is made of a row is in the view.
+inline fn shown(plan: *const Plan, input: *const Table, at: u64) Error!bool {
+    if (at == 0) return false;
+    const rows = [1]Row{try plans.widened(&arena, input, .{ .at = at })};
+    if (plan.drivers[0].condition) |condition| if (!try condition.holds(&rows)) return false;
+    if (plan.condition) |condition| if (!try condition.holds(&rows)) return false;
+    return true;
+}
+
+/// What is made of a row, in the arena or in a block of its own.
+fn makeRow(plan: *const Plan, input: *const Table, at: u64, where: ?*Arena) Error!Row {
+    const rows = [1]Row{try plans.widened(&arena, input, .{ .at = at })};
+    try plan.row.run(&rows);
+    return plans.viewRow(plan, where);
+}
+
+fn sameKey(table: *const Table, a: Row, b: Row) bool {
+    for (table.key_types, table.key_positions) |kind, position| {
+        if (a.isNull(position) != b.isNull(position)) return false;
+        if (a.isNull(position)) continue;
+        const same = if (row_format.isVariable(kind))
+            std.mem.eql(u8, a.tail(position), b.tail(position))
+        else
+            a.slot(position).* == b.slot(position).*;
+        if (!same) return false;
+    }
+    return true;
+}
+
+fn remove(table: *Table, row: Row) Error!void {
+    const old = table_format.live(table.findRow(row)) orelse return error.NotFound; // it was there, says the plan
+    try transaction.removeDerived(table, old);
+}
+
+/// Rows that come and go, until what comes and goes both has cancelled out.
+const Difference = struct {
+    plan: *const Plan,
+    times: i64 = 1,
+    rows: arenas.Strings = .{},
+    weights: arenas.List(i64) = .{},
+
+    pub fn take(difference: *Difference, rows: []const Row) Error!bool {
+        try difference.plan.row.run(rows);
+        const row = try plans.viewRow(difference.plan, &arena);
+        const found = try difference.rows.put(&arena, row.bytes());
+        if (found.new) try difference.weights.add(&arena, 0);
+        difference.weights.items[found.number] += difference.times;
+        return true;
+    }
+
+    /// What goes first, so that a row that changes finds its place free.
+    fn apply(difference: *Difference, table: *Table) Error!void {
+        for (difference.weights.items, 0..) |weight, i| if (weight < 0) {
+            try remove(table, .{ .at = @intFromPtr(difference.rows.get(i).ptr) });
+        };
+        for (difference.weights.items, 0..) |weight, i| if (weight > 0) {
+            const bytes = difference.rows.get(i);
+            const at = try heap.allocate(bytes.len);
+            @memcpy(@as([*]u8, @ptrFromInt(at)), bytes);
+            try transaction.putDerived(table, .{ .at = at });
+        };
+    }
+};
+
+// ---------------------------------------------------------------- the first rows of another view
+
+/// Of a view whose rows are the first ones of another, in the order of that one's key.
+const Top = struct {
+    count: u64,
+    skip: u64,
+    /// The key there of the last row here, once it is known: rows behind it do not matter. Known as of `epoch`.
+    last: key.Buffer = undefined,
+    last_len: usize = 0,
+    known_at: u64 = 0,
+
+    /// Whether what changed may change what is shown.
+    fn concerns(top: *const Top, window: *const changes.Window) bool {
+        if (top.known_at != epoch) return true;
+        for (window.changes.items) |change| {
+            if (change.old != 0 and !top.isBehind(window.table, .{ .at = change.old })) return true;
+            if (change.new != 0 and !top.isBehind(window.table, .{ .at = change.new })) return true;
+        }
+        return false;
+    }
+
+    fn isBehind(top: *const Top, from: *Table, row: Row) bool {
+        const len = from.tree.keyOf(row, &own_key);
+        return std.mem.order(u8, own_key[0..len], top.last[0..top.last_len]) == .gt;
+    }
+};
+
+var own_key: key.Buffer = undefined;
+
+/// Goes up when rows have been taken back: what was known of them before may be wrong.
+var epoch: u64 = 1;
+
+pub fn rolledBack() void {
+    epoch += 1;
+}
+
+/// The rows that are to be shown.
+fn firstRows(view: *View) Error![]Row {
+    const top = &view.top;
+    const from = view.inputs[0];
+    var found: arenas.List(Row) = .{};
+    var skip = top.skip;
+    top.known_at = 0;
+    var it = trees.Iterator(false){ .path = &top_path };
+    var next = it.first(&from.tree);
+    while (next) |row| : (next = it.next()) {
+        if (found.items.len == top.count) break;
+        if (row.has(row_format.flag_dead)) continue;
+        if (skip > 0) {
+            skip -= 1;
+            continue;
+        }
+        try found.add(&arena, row);
+    }
+    if (found.items.len == top.count and top.count > 0) {
+        top.last_len = from.tree.keyOf(found.items[found.items.len - 1], &top.last);
+        top.known_at = epoch;
+    }
+    return found.items;
+}
+
+var top_path: trees.Path = undefined;
+
+fn copied(row: Row) Error!Row {
+    const length = row.length();
+    const at = try heap.allocate(length);
+    @memcpy(@as([*]u8, @ptrFromInt(at))[0..length], row.bytes());
+    const made: Row = .{ .at = at };
+    made.clear(row_format.flag_fresh | row_format.flag_new_key | row_format.flag_dead);
+    return made;
+}
+
+fn fillTop(view: *View) Error!void {
+    for (try firstRows(view)) |row| try transaction.loadDerived(view.table, try copied(row));
+}
+
+fn runTop(view: *View) Error!void {
+    const window = view.inputs[0].window.?;
+    view.rows_in += window.changes.items.len;
+    if (!view.top.concerns(window)) return;
+    const wanted = try firstRows(view);
+    var keys: arenas.Strings = .{};
+    for (wanted) |row| {
+        const len = view.table.tree.keyOf(row, &own_key);
+        _ = try keys.put(&arena, own_key[0..len]);
+    }
+    var gone: arenas.List(Row) = .{};
+    var it = trees.Iterator(false){ .path = &top_path };
+    var next = it.first(&view.table.tree);
+    while (next) |row| : (next = it.next()) {
+        if (row.has(row_format.flag_dead)) continue;
+        const len = view.table.tree.keyOf(row, &own_key);
+        const found = try keys.put(&arena, own_key[0..len]);
+        if (found.new) try gone.add(&arena, row);
+    }
+    for (gone.items) |row| try transaction.removeDerived(view.table, row);
+    for (wanted) |row| try transaction.putDerived(view.table, try copied(row));
+}
+
+// ---------------------------------------------------------------- checks
+
+/// Makes every view anew beside itself and compares. The number of one that differs. Not while a transaction is open.
+pub fn verify() Error!?u32 {
+    for (views[0..views_len]) |view| {
+        if (view.table.view == view and try differs(view)) return view.table.number;
+    }
+    return null;
+}
+
+const Kept = struct { tree: trees.Tree, rows: u64, row_bytes: u64, last_lsn: u64, indexes_len: usize };
+
+fn setAside(table: *Table) Kept {
+    const kept: Kept = .{ .tree = table.tree, .rows = table.rows, .row_bytes = table.row_bytes, .last_lsn = table.last_lsn, .indexes_len = table.indexes_len };
+    table.tree = trees.Tree.init(table.tree.shape);
+    table.rows = 0;
+    table.row_bytes = 0;
+    table.indexes_len = 0;
+    return kept;
+}
+
+/// Puts back what was; whether what was made instead is something else.
+fn putBack(table: *Table, kept: Kept) bool {
+    var old = kept.tree;
+    const different = table.rows != kept.rows or !sameRows(&table.tree, &old);
+    table.tree.clear(true);
+    table.tree = old;
+    table.rows = kept.rows;
+    table.row_bytes = kept.row_bytes;
+    table.last_lsn = kept.last_lsn;
+    table.indexes_len = kept.indexes_len;
+    return different;
+}
+
+/// Whether two trees have the same rows, to the last byte.
+fn sameRows(a: *trees.Tree, b: *trees.Tree) bool {
+    var one = trees.Iterator(false){ .path = &top_path };
+    var other = trees.Iterator(false).init();
+    var left = one.first(a);
+    var right = other.first(b);
+    while (left) |x| : ({
+        left = one.next();
+        right = other.next();
+    }) {
+        const y = right orelse return false;
+        if (!std.mem.eql(u8, x.bytes(), y.bytes())) return false;
+    }
+    return right == null;
+}
+
+fn differs(view: *View) Error!bool {
+    const own = setAside(view.table);
+    var values: [layout.columns_max]Kept = undefined;
+    const aggregates: []const plans.Aggregate = if (view.plan) |plan| plan.aggregates else &.{};
+    for (aggregates, 0..) |one, i| if (one.values) |table| {
+        values[i] = setAside(table);
+    };
+    var filled: Error!void = {};
+    var part: ?*View = view;
+    while (part) |one| : (part = one.next) filled = if (filled) fill(one, no_limit) else |err| err;
+    var different = putBack(view.table, own);
+    for (aggregates, 0..) |one, i| if (one.values) |table| {
+        if (putBack(table, values[i])) different = true;
+    };
+    try filled;
+    return different;
+}

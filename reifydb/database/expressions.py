@@ -1,0 +1,92 @@
+"""Expressions that could not be computed, as errors that point into the SQL."""
+
+from __future__ import annotations
+
+from reifydb import config
+from reifydb.engine.kernel import NONE, Control
+from reifydb.errors import (
+    ExpressionError,
+    KernelError,
+    LimitError,
+    ReifyDBError,
+    TransactionLimitError,
+)
+from reifydb.views.plan import Encoded
+
+EXPRESSION_FAILED, LIMIT_REACHED = -16, -11
+"""The kernel's codes."""
+
+SCANNED = 2
+"""In `fault_index`, which limit it was: of rows looked at."""
+
+_REASONS = {
+    1: "division by zero",
+    2: "a number is out of range",
+    3: "a text cannot be read as a value of that type",
+    4: "texts are too long",
+    5: "a float is not finite",
+}
+_SHOWN_MAX = 60
+
+
+def expression_error(
+    control: Control, encoded: Encoded | None, sql: str, relation: str = ""
+) -> ExpressionError:
+    """The error for what the kernel saw in `fault_…`.
+
+    Args:
+        encoded: The plan whose program failed; None when it is not known.
+        sql: The text that its instructions point into.
+        relation: Whose expression it is.
+    """
+    reason = _REASONS.get(control.fault_column, "an expression failed")
+    at = None if encoded is None else encoded.place(control.fault_index, control.fault_row)
+    if at is None:
+        return ExpressionError(reason, relation=relation)
+    line = sql.count("\n", 0, at) + 1
+    column = at - (sql.rfind("\n", 0, at) + 1) + 1
+    return ExpressionError(reason, relation=relation, line=line, column=column)
+
+
+def scanned_error(what: str) -> LimitError:
+    """The error for a query or a view that had to look at too many rows."""
+    return LimitError(
+        f"{what} looked at more than {config.query_scanned_max:,} rows",
+        limit="query_scanned_max",
+        value=config.query_scanned_max,
+        hint="an index on the columns by which tables are joined helps",
+    )
+
+
+def query_refusal(code: int, control: Control, encoded: Encoded, sql: str) -> ReifyDBError:
+    """The error for a query that the kernel did not run to its end."""
+    if code == EXPRESSION_FAILED:
+        if control.fault_table != NONE:
+            return ExpressionError(_REASONS.get(control.fault_column, "an expression failed"))
+        return expression_error(control, encoded, sql)
+    if code == LIMIT_REACHED and control.fault_index == 1:
+        return LimitError(
+            f"the query's answer has more than {config.query_rows_max:,} rows",
+            limit="query_rows_max",
+            value=config.query_rows_max,
+            hint="ask for fewer: where …, limit …",
+        )
+    if code == LIMIT_REACHED:
+        return scanned_error("the query")
+    if code == -8:
+        return TransactionLimitError(
+            "a value that is sorted or grouped by, or looked for, is too long",
+            limit="key_bytes_max",
+            value=config.key_bytes_max,
+        )
+    if code == -9:
+        return TransactionLimitError(
+            "a row of the answer is too long", limit="row_bytes_max", value=config.row_bytes_max
+        )
+    if code == -12:
+        return TransactionLimitError(
+            "the database's memory is used up",
+            limit="memory_bytes_max",
+            value=control.memory_limit,
+        )
+    return KernelError(f"the kernel answered {code} for a query")

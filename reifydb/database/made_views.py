@@ -1,0 +1,61 @@
+"""What is known of views while a database is open, and what the kernel's refusals of them mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reifydb.database.expressions import (
+    EXPRESSION_FAILED,
+    LIMIT_REACHED,
+    SCANNED,
+    expression_error,
+    scanned_error,
+)
+from reifydb.database.refusals import refusal
+from reifydb.engine.kernel import Control
+from reifydb.errors import ReifyDBError
+
+if TYPE_CHECKING:
+    from reifydb.database.tables import Catalog
+    from reifydb.views.plan import Encoded
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What is known of a view's parts while the database is open.
+
+    Attributes:
+        encoded: By the number of the part's table: where its programs stand in `sql`.
+        indexes: Indexes that it uses: number of the table, number of the index.
+    """
+
+    name: str
+    sql: str
+    encoded: dict[int, Encoded]
+    indexes: frozenset[tuple[int, int]]
+
+
+def part_refusal(
+    code: int, control: Control, catalog: Catalog, name: str, sql: str, encoded: Encoded | None
+) -> ReifyDBError:
+    """The error for a part of a view that could not be made or brought up to date."""
+    if code == EXPRESSION_FAILED:
+        return expression_error(control, encoded, sql, f"view {name}")
+    if code == LIMIT_REACHED and control.fault_index == SCANNED:
+        return scanned_error(f"view {name}: its joins")
+    return refusal(code, control, catalog, name, None)
+
+
+def view_refusal(
+    code: int, control: Control, catalog: Catalog, made: Mapping[int, Made]
+) -> ReifyDBError:
+    """The error for what the kernel refused as views were brought up to date."""
+    number = control.fault_table
+    for one in made.values():
+        if number in one.encoded:
+            encoded = one.encoded[number]
+            return part_refusal(code, control, catalog, one.name, one.sql, encoded)
+    handle = catalog.by_number.get(number)
+    return part_refusal(code, control, catalog, "?" if handle is None else handle.name, "", None)

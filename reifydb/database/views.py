@@ -1,0 +1,202 @@
+"""Views of a database: made in the kernel, kept in the schema, made anew after recovery.
+
+The schema keeps a view's query as text, and the columns that the tables it names had then; what it
+takes in the kernel follows from that (reifydb/views). Everything in a turn.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reifydb.database.made_views import Made, part_refusal, view_refusal
+from reifydb.database.upkeep import Upkeep
+from reifydb.engine.catalog import Table, View
+from reifydb.engine.descriptors import table_descriptor
+from reifydb.errors import ReifyDBError, SqlError, UnknownNameError
+
+if TYPE_CHECKING:
+    from reifydb.database.state import State
+    from reifydb.sql.statements import CreateView
+    from reifydb.views.building import Part
+    from reifydb.views.plan import Encoded
+
+
+class Views:
+    """The views of one database."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    # ------------------------------------------------------------ made and dropped
+
+    def create(self, statement: CreateView) -> None:
+        """Makes a view inside the open transaction, and fills it. O(rows of its tables).
+
+        Raises:
+            SqlError: It is not supported, or not about what there is.
+            ExpressionError: It cannot be computed for a row that is there.
+        """
+        from reifydb.sql.query_reader import read_query
+        from reifydb.views.building import build
+
+        catalog = self._state.catalog
+        named: dict[str, Table] = {}
+
+        def tables(name: str) -> Table | None:
+            found = catalog.visible_table(name)
+            if found is not None:
+                named[name] = found
+            return found
+
+        text = statement.before + statement.sql
+        query = read_query(text, tables, None, unique_names=True)
+        for name in named:
+            if name not in catalog.user_names:
+                raise SqlError(f"table {name} is the system's: no view can be made of it")
+        parts = build(statement.name, query, catalog.next_number)
+        reads = tuple(
+            (name, tuple(column.name for column in table.columns)) for name, table in named.items()
+        )
+        view = View(statement.sql, reads, len({part.table.number for part in parts}))
+        self._make(parts, text)
+        self._state.describe(replace(parts[-1].table, view=view))
+
+    def drop(self, table: Table) -> None:
+        """Takes a view away, with what it needs, inside the open transaction."""
+        assert table.view is not None
+        self._state.drop_table(table)
+        for number in range(table.number - 1, table.number - table.view.parts, -1):
+            beside = self._state.catalog.by_number[number].table
+            self._state.drop_in_kernel(beside)
+            self._state.catalog = self._state.catalog.without(beside)
+
+    def restore(self, kept: Iterable[Table]) -> None:
+        """Makes views anew after recovery.
+
+        Raises:
+            ReifyDBError: One cannot be made.
+        """
+        kept = list(kept)
+        if not kept:
+            return  # without loading the parser
+        from reifydb.sql.query_reader import read_query
+        from reifydb.views.building import build
+
+        for table in sorted(kept, key=lambda one: one.number):
+            view = table.view
+            assert view is not None
+            query = read_query(view.sql, self._as_it_was(view), None, unique_names=True)
+            parts = build(table.name, query, table.number - view.parts + 1)
+            parts[-1] = replace(parts[-1], table=replace(parts[-1].table, view=view))
+            self._make(parts, view.sql)
+            self._state.catalog = self._state.catalog.with_table(parts[-1].table)
+
+    def _as_it_was(self, view: View) -> Callable[[str], Table | None]:
+        """The tables that a view reads, without columns that came later."""
+        columns = dict(view.reads)
+
+        def tables(name: str) -> Table | None:
+            table = self._state.catalog.visible_table(name)
+            if table is None or table.derived or name not in columns:
+                return table
+            known = columns[name]
+            later = [c for c in table.columns if c.name not in known]
+            if not later:
+                return table
+            assert table.columns[: len(known)] == tuple(c for c in table.columns if c.name in known)
+            places = table.places[len(known) :]
+            gone = tuple((place, c.code) for place, c in zip(places, later, strict=True))
+            return replace(
+                table,
+                columns=table.columns[: len(known)],
+                indexes=tuple(i for i in table.indexes if max(i.columns) < len(known)),
+                dropped=tuple(sorted((*table.dropped, *gone))),
+            )
+
+        return tables
+
+    def _make(self, parts: list[Part], sql: str) -> None:
+        state = self._state
+        encoded: dict[int, Encoded] = {}
+        indexes: set[tuple[int, int]] = set()
+        there: set[int] = set()
+        name = parts[-1].table.name
+        for part in parts:
+            table = part.table
+            if table.number not in there:
+                state.create_in_kernel(table, table_descriptor(table))
+                there.add(table.number)
+            if part.encoded is not None:
+                encoded[table.number] = part.encoded
+                indexes |= part.encoded.indexes
+            if part.source is not None:
+                state.put(part.source)
+                code = state.kernel.call["define_view"](table.number, len(part.source))
+                if code < 0:
+                    control = state.kernel.control
+                    raise part_refusal(code, control, state.catalog, name, sql, part.encoded)
+            if part is not parts[-1]:
+                state.catalog = state.catalog.with_table(table)
+        number = parts[-1].table.number
+        self._state.made_views[number] = Made(name, sql, encoded, frozenset(indexes))
+
+    # ------------------------------------------------------------ errors
+
+    def refusal(self, code: int) -> ReifyDBError:
+        """The error for what the kernel refused as a transaction was to commit."""
+        state = self._state
+        return view_refusal(code, state.kernel.control, state.catalog, state.made_views)
+
+    # ------------------------------------------------------------ who uses what
+
+    def users(self, table: str, column: str | None = None) -> list[str]:
+        """Names of the views that are made of a table, or that may name one of its columns."""
+        return [
+            handle.name
+            for handle in self._state.catalog.handles.values()
+            if handle.table.view is not None
+            for name, columns in handle.table.view.reads
+            if name == table and (column is None or column in columns)
+        ]
+
+    def index_users(self, table: int, index: int) -> list[str]:
+        """Names of the views that find rows by an index."""
+        there = self._state.catalog.by_number
+        return [
+            made.name
+            for number, made in self._state.made_views.items()
+            if number in there and (table, index) in made.indexes
+        ]
+
+    def upkeep(self, name: str) -> Upkeep:
+        """What keeping a view costs. O(its parts).
+
+        Raises:
+            UnknownNameError: There is none of this name.
+        """
+        table, kernel = self.find(name), self._state.kernel
+        assert table.view is not None
+        rows_in = rows_out = beside = 0
+        for number in range(table.number - table.view.parts + 1, table.number + 1):
+            if kernel.call["view_counters"](number) >= 0:
+                came, rows_out = struct.unpack("<QQ", bytes(kernel.output[:16]))
+                rows_in += came
+            if number != table.number:
+                beside += kernel.call["row_bytes"](number) + kernel.call["index_bytes"](number, 0)
+        return Upkeep(rows_in, rows_out, beside)
+
+    def find(self, name: str) -> Table:
+        """The view of this name.
+
+        Raises:
+            UnknownNameError: There is none.
+        """
+        handles = self._state.catalog.handles
+        found = handles.get(name)
+        if found is None or found.table.view is None:
+            known = [h.name for h in handles.values() if h.table.view is not None]
+            raise UnknownNameError("view", name, known)
+        return found.table

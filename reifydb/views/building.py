@@ -1,0 +1,512 @@
+"""What a view needs in the kernel: its table, tables beside it, and what each is made of.
+
+- A view of rows has the key of the rows it is made of; what of it is not shown is hidden behind the
+  columns.
+- A view of groups has its groups as key, and behind its columns what must be known of each group.
+  `min`, `max` and distinct values need a table beside it: which values there are, and how often.
+- `having` is a condition over a view of groups beside it; `distinct` is groups alone.
+- `order by … limit` is a view beside it in that order, and the first rows of that one.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from reifydb.config import columns_max, top_rows_max
+from reifydb.engine.catalog import Column, Table, Type
+from reifydb.errors import SqlError
+from reifydb.sql.expressions import (
+    BOOL,
+    INT,
+    AggregateRef,
+    ColumnRef,
+    Constant,
+    Expression,
+    GroupRef,
+    Kind,
+    Operation,
+    column_kind,
+    sources,
+)
+from reifydb.sql.query import Aggregate, Input, OrderBy, Output, Query, Select, SetQuery
+from reifydb.views.access import comparisons, stored
+from reifydb.views.flattening import flatten
+from reifydb.views.plan import AggregatePlan, Encoded, Plan, encode
+from reifydb.views.planner import Planner
+
+BESIDE = "reifydb_view_"
+"""Names of tables that a view needs beside its own begin so."""
+
+_SUMS = frozenset({"sum_word", "average_int", "average_decimal", "every", "some"})
+_FLOATS = frozenset({"sum_float", "average_float"})
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A table that a view consists of.
+
+    Attributes:
+        source: What `define_view` is given; None: a table that another part writes.
+        encoded: The plan in it, for messages.
+        needs: Numbers of the tables that it is made of.
+    """
+
+    table: Table
+    source: bytes | None = None
+    encoded: Encoded | None = None
+
+
+def build(name: str, query: Query, number: int) -> list[Part]:
+    """The parts of a view, each behind those that it needs; the last one is the view itself.
+
+    Args:
+        name: The view's.
+        query: What it is to show.
+        number: Of the first part's table; the others follow.
+
+    Raises:
+        SqlError: It cannot be kept up to date in proportion to what changes.
+    """
+    if query.parameters:
+        raise SqlError("a view has no parameters", hint="write the value")
+    names = [column.name for column in query.columns]
+    for i, one in enumerate(names):
+        if one in names[:i]:
+            raise SqlError(f"column {one} is there twice", hint=f"… as {one}_2")
+    builder = _Builder(name, number)
+    builder.query(query, name)
+    widest = max(len(part.table.columns) + len(part.table.hidden) for part in builder.parts)
+    if widest > columns_max:
+        raise SqlError(
+            f"the view needs {widest} columns, with what is kept to bring it up to date: "
+            f"columns_max is {columns_max}"
+        )
+    return [replace(part, table=_named_apart(part.table)) for part in builder.parts]
+
+
+def _named_apart(table: Table) -> Table:
+    """The table with names of its hidden columns that none of those has which are shown."""
+    taken = {column.name for column in table.columns}
+    hidden = []
+    for column in table.hidden:
+        name = column.name
+        while name in taken:
+            name += "_"
+        hidden.append(replace(column, name=name))
+    return replace(table, hidden=tuple(hidden))
+
+
+def assemble(query: Query, number: int) -> tuple[list[Part], Select]:
+    """What a query needs beside, to be made for its length, and the select that is left.
+
+    Raises:
+        SqlError: It is not supported.
+    """
+    builder = _Builder("the query", number)
+    if isinstance(query, Select):
+        return builder.parts, builder.with_tables(query)
+    below = builder.query(replace(query, order=(), limit=None, offset=None), None)
+    select = replace(_all_of(below), order=query.order, limit=query.limit, offset=query.offset)
+    names = zip(select.outputs, query.columns, strict=True)
+    outputs = tuple(replace(output, name=column.name) for output, column in names)
+    return builder.parts, replace(select, outputs=outputs)
+
+
+def _check(query: Select) -> None:
+    if not query.inputs:
+        raise SqlError("a view is made of tables: it needs from")
+
+
+class _Builder:
+    def __init__(self, name: str, number: int) -> None:
+        self.name, self.number = name, number
+        self.parts: list[Part] = []
+
+    def take_number(self) -> int:
+        self.number += 1
+        return self.number - 1
+
+    # ------------------------------------------------------------ shapes
+
+    def query(self, query: Query, name: str | None) -> Table:
+        """The parts of a query; the table of the last. Without a name it is one beside."""
+        if isinstance(query, Select):
+            _check(query)
+            return self.select(query, name)
+        return self._together(query, name)
+
+    def select(self, query: Select, name: str | None) -> Table:
+        """The parts of a select; the table of the last. Without a name it is one beside."""
+        if query.limit is not None or query.offset is not None:
+            return self._first_rows(query, name)
+        query = self.with_tables(replace(query, order=()))  # a table has its key's order
+        if query.distinct:
+            if query.grouped:
+                inner = self.select(replace(query, distinct=False), None)
+                query = replace(_all_of(inner), distinct=True)
+            query = _as_groups(query)
+        if query.having is not None:
+            inner = self.select(_groups_alone(query), None)
+            return self._rows(_above(query, inner), name)
+        return self._groups(query, name) if query.grouped else self._rows(query, name)
+
+    def with_tables(self, query: Select) -> Select:
+        """The same without queries in `from`: those that are more than filters become views."""
+        query = flatten(query)
+        inputs = [
+            one
+            if isinstance(one.relation, Table)
+            else replace(one, relation=self._beside(one.relation))
+            for one in query.inputs
+        ]
+        return replace(query, inputs=tuple(inputs))
+
+    def _beside(self, query: Query) -> Table:
+        return self.query(query, None)
+
+    # ------------------------------------------------------------ queries put together
+
+    def _together(self, query: SetQuery, name: str | None) -> Table:
+        if query.limit is not None or query.offset is not None:
+            below = self._together(replace(query, order=(), limit=None, offset=None), None)
+            select = replace(_all_of(below), order=query.order)
+            return self._first_rows(replace(select, limit=query.limit, offset=query.offset), name)
+        if query.operation == "union" and query.all:
+            return self._union_all(query, name)
+        if query.all:
+            raise SqlError(
+                f"{query.operation} all in a view is not supported", hint=query.operation
+            )
+        below = self._union_all(replace(query, operation="union", all=True), None)
+        distinct = _as_groups(_all_of(below))
+        if query.operation == "union":
+            return self.select(distinct, name)
+        side = ColumnRef(0, len(below.columns), "", INT, nullable=False)
+        counts = tuple(
+            Aggregate("count", (), INT, False, filter=_compared("eq", side, i)) for i in (0, 1)
+        )
+        left, right = (AggregateRef(i, INT, False) for i in (0, 1))
+        there = _compared("gt", right, 0) if query.operation == "intersect" else None
+        having = (_compared("gt", left, 0), there or _compared("eq", right, 0))
+        return self.select(
+            replace(distinct, aggregates=counts, having=Operation("and", having, BOOL, False)),
+            name,
+        )
+
+    def _union_all(self, query: SetQuery, name: str | None) -> Table:
+        """One table for the rows of all sides; the key says of which, and which row there."""
+        sides = [self.query(side, None) for side in _sides(query)]
+        columns = query.columns
+        number = self.take_number()
+        table = Table(
+            name or f"{BESIDE}{number}",
+            columns,
+            (len(columns), len(columns) + 1),
+            number=number,
+            derived=True,
+            hidden=(
+                Column("side", Type.INT, nullable=False),
+                Column("row", Type.BYTES, nullable=False),
+            ),
+        )
+        for i, side in enumerate(sides):
+            select = _all_of(side)
+            which = Output("", Constant(i, INT))
+            order = tuple(OrderBy(ref) for ref in _primary_key(side, 0))
+            select = replace(select, outputs=(*select.outputs, which), order=order)
+            self._add(table, replace(Planner(select).view(), stable=True))
+        return table
+
+    def _first_rows(self, query: Select, name: str | None) -> Table:
+        if not query.order:
+            raise SqlError("a view with limit needs order by: which rows are the first?")
+        count, skip = _number(query.limit, "limit"), _number(query.offset, "offset") or 0
+        if count is None:
+            raise SqlError("a view with offset needs limit")
+        if count + skip > top_rows_max:
+            raise SqlError(f"top_rows_max is {top_rows_max:,}: a view shows no more first rows")
+        inner = self.with_tables(replace(query, limit=None, offset=None))
+        if query.grouped or query.distinct:
+            plain = replace(inner, order=(), outputs=(*inner.outputs, *_order_outputs(inner)))
+            if query.distinct:
+                plain = replace(plain, outputs=inner.outputs)
+            below = self.select(plain, None)
+            inner = _ordered(below, inner)
+        ordered = self._rows(inner, None)
+        number = self.take_number()
+        table = replace(ordered, name=name or _beside(number), number=number, key=ordered.key[1:])
+        source = struct.pack("<IIQQ", 1, ordered.number, count, skip)
+        self.parts.append(Part(table, source))
+        return table
+
+    # ------------------------------------------------------------ rows
+
+    def _rows(self, query: Select, name: str | None) -> Table:
+        planner = Planner(query)
+        columns = [_column(output) for output in query.outputs]
+        hidden: list[Expression] = []
+        key: list[int] = []
+        for wanted in _row_key(planner):
+            place = next((i for i, o in enumerate(query.outputs) if o.value == wanted), None)
+            if place is None:
+                place = len(columns) + len(hidden)
+                hidden.append(wanted)
+            key.append(place)
+        outputs = (*query.outputs, *(Output("", value) for value in hidden))
+        plan = Planner(replace(query, outputs=outputs)).view()
+        plan = replace(plan, stable=len(query.inputs) == 1 and not query.order)
+        behind = [_hidden(value, i) for i, value in enumerate(hidden)]
+        if query.order:
+            key.insert(0, len(columns) + len(behind))
+            behind.append(Column("order", Type.BYTES, nullable=False))
+        number = self.take_number()
+        table = Table(
+            name or _beside(number),
+            tuple(columns),
+            tuple(key),
+            number=number,
+            derived=True,
+            hidden=tuple(behind),
+        )
+        self._add(table, plan)
+        return table
+
+    def _add(self, table: Table, plan: Plan) -> None:
+        encoded = encode(plan)
+        self.parts.append(Part(table, bytes(8) + encoded.data, encoded))
+
+    # ------------------------------------------------------------ groups
+
+    def _groups(self, query: Select, name: str | None) -> Table:
+        columns = [_column(output) for output in query.outputs]
+        hidden: list[Output] = []
+        key: list[int] = []
+        for i, group in enumerate(query.groups):
+            ref = GroupRef(i, group.kind, group.nullable)
+            place = next((j for j, o in enumerate(query.outputs) if o.value == ref), None)
+            if place is None:
+                place = len(columns) + len(hidden)
+                hidden.append(Output("", ref))
+            key.append(place)
+        if not key:
+            key.append(len(columns))
+            hidden.append(Output("", Constant(0, INT)))
+        plan = Planner(replace(query, outputs=(*query.outputs, *hidden))).view()
+        aggregates = [self._with_values(query, one) for one in plan.aggregates]
+        plan = replace(plan, aggregates=tuple(aggregates))
+        behind = [_hidden(output.value, i) for i, output in enumerate(hidden)]
+        behind += [
+            Column(f"state_{i}", kind, nullable=False) for i, kind in enumerate(_states(plan))
+        ]
+        number = self.take_number()
+        table = Table(
+            name or _beside(number),
+            tuple(columns),
+            tuple(key),
+            number=number,
+            derived=True,
+            hidden=tuple(behind),
+        )
+        self._add(table, plan)
+        return table
+
+    def _with_values(self, query: Select, one: AggregatePlan) -> AggregatePlan:
+        """With a table for the values, where they must be known one by one."""
+        if not one.distinct and one.function not in ("least", "greatest"):
+            return one
+        number = self.take_number()
+        columns = [
+            group.kind.column(f"group_{i}", nullable=group.nullable)
+            for i, group in enumerate(query.groups)
+        ]
+        value = one.kind.column("value", nullable=False)
+        times = Column("times", Type.INT, nullable=False)
+        table = Table(
+            _beside(number),
+            (*columns, value, times),
+            tuple(range(len(columns) + 1)),
+            number=number,
+            derived=True,
+        )
+        self.parts.append(Part(table))
+        return replace(one, values=number)
+
+
+def _states(plan: Plan) -> Iterator[Type]:
+    """What must be known of a group, as kernel/group_rows.zig keeps it."""
+    yield Type.INT
+    for one in plan.aggregates:
+        yield Type.INT
+        if one.function in _SUMS:
+            yield Type.INT
+            yield Type.INT
+        elif one.function in _FLOATS:
+            yield Type.BYTES
+
+
+def _beside(number: int) -> str:
+    return f"{BESIDE}{number}"
+
+
+def _column(output: Output) -> Column:
+    if output.value.kind.interval:
+        raise SqlError(
+            f"column {output.name} is an interval, which no column can be",
+            hint="extract(epoch from …)",
+        )
+    return output.value.kind.column(output.name, nullable=output.value.nullable)
+
+
+def _hidden(value: Expression, i: int) -> Column:
+    return value.kind.column(f"key_{i}", nullable=value.nullable)
+
+
+def _sides(query: SetQuery) -> list[Query]:
+    """The queries whose rows a union of all has, from the left."""
+    found: list[Query] = []
+    for side in (query.left, query.right):
+        plain = isinstance(side, SetQuery) and side.limit is None and side.offset is None
+        if plain and isinstance(side, SetQuery) and side.operation == "union" and side.all:
+            found += _sides(side)
+        else:
+            found.append(side)
+    return found
+
+
+def _compared(op: str, value: Expression, number: int) -> Operation:
+    return Operation(op, (value, Constant(number, INT)), BOOL, nullable=False)
+
+
+def _number(said: object, what: str) -> int | None:
+    if said is None:
+        return None
+    if not isinstance(said, Constant) or not isinstance(said.value, int) or said.value < 0:
+        raise SqlError(f"{what} in a view is a whole number from 0")
+    return said.value
+
+
+# ------------------------------------------------------------------ keys
+
+
+def _row_key(planner: Planner) -> list[ColumnRef]:
+    """What tells the rows of a view apart: the keys of its tables, but of those whose row follows
+    from the others'.
+    """
+    left = list(range(len(planner.tables)))
+    for i in reversed(left[:]):
+        others = frozenset(left) - {i}
+        if others and _follows(planner, i, others):
+            left.remove(i)
+    return [
+        replace(ref, nullable=ref.nullable or i in planner.outer)
+        for i in left
+        for ref in _primary_key(planner.tables[i], i)
+    ]
+
+
+def _follows(planner: Planner, i: int, others: frozenset[int]) -> bool:
+    """Whether the whole key of an input is equal to values of others."""
+    table = planner.tables[i]
+    said = planner.on[i] if i in planner.outer else planner.where
+    found = comparisons(said, i, lambda value: sources(value) <= others)
+    given = {one.place for one in found if one.op == "eq"}
+    return {ref.place for ref in _primary_key(table, i)} <= given
+
+
+def _primary_key(table: Table, source: int) -> list[ColumnRef]:
+    kept = stored(table)
+    nullable = table.derived
+    return [
+        ColumnRef(source, place, column.name, column_kind(column), nullable and column.nullable)
+        for place, column in (kept[i] for i in table.key)
+    ]
+
+
+# ------------------------------------------------------------------ a select above another
+
+
+def _input(table: Table) -> Input:
+    return Input(table, table.name, name=table.name)
+
+
+def _refs(table: Table) -> list[ColumnRef]:
+    return [
+        ColumnRef(0, place, column.name, column_kind(column), column.nullable)
+        for place, column in zip(table.places, table.columns, strict=True)
+    ]
+
+
+def _all_of(table: Table) -> Select:
+    """Everything that a view beside shows."""
+    outputs = tuple(Output(ref.name, ref) for ref in _refs(table))
+    return Select(inputs=(_input(table),), outputs=outputs)
+
+
+def _as_groups(query: Select) -> Select:
+    """Distinct rows as groups."""
+    groups = tuple(output.value for output in query.outputs)
+    outputs = tuple(
+        Output(output.name, GroupRef(i, value.kind, value.nullable))
+        for i, (output, value) in enumerate(zip(query.outputs, groups, strict=True))
+    )
+    return replace(query, distinct=False, grouped=True, groups=groups, outputs=outputs, order=())
+
+
+def _groups_alone(query: Select) -> Select:
+    """Groups and aggregates, unfiltered, under names of their own."""
+    outputs = [
+        Output(f"g{i}", GroupRef(i, group.kind, group.nullable))
+        for i, group in enumerate(query.groups)
+    ]
+    outputs += [
+        Output(f"a{i}", AggregateRef(i, one.kind, one.nullable))
+        for i, one in enumerate(query.aggregates)
+    ]
+    if not outputs:
+        outputs.append(Output("g", Constant(0, INT)))
+    return replace(query, having=None, outputs=tuple(outputs))
+
+
+def _above(query: Select, inner: Table) -> Select:
+    """The outputs and the condition of a select over its groups."""
+    from reifydb.views.planner import over_group
+
+    count = len(query.groups)
+    return Select(
+        inputs=(_input(inner),),
+        outputs=tuple(
+            Output(output.name, over_group(output.value, count)) for output in query.outputs
+        ),
+        where=None if query.having is None else over_group(query.having, count),
+    )
+
+
+def _order_outputs(query: Select) -> list[Output]:
+    return [Output(f"order_{i}", one.value) for i, one in enumerate(query.order)]
+
+
+def _ordered(below: Table, query: Select) -> Select:
+    """The rows of a view beside in a select's order."""
+    refs = _refs(below)
+    count = len(query.outputs)
+    if query.distinct:
+        by = {output.value: ref for output, ref in zip(query.outputs, refs, strict=True)}
+        missing = [one for one in query.order if one.value not in by]
+        if missing:
+            raise SqlError("with distinct, order by is about what is selected")
+        values = [by[one.value] for one in query.order]
+    else:
+        values = refs[count:]
+    return Select(
+        inputs=(_input(below),),
+        outputs=tuple(Output(o.name, ref) for o, ref in zip(query.outputs, refs, strict=False)),
+        order=tuple(
+            OrderBy(value, one.descending, one.nulls_first)
+            for one, value in zip(query.order, values, strict=True)
+        ),
+    )
+
+
+__all__ = ["BESIDE", "Kind", "Part", "build"]

@@ -1,0 +1,370 @@
+"""From a resolved select to a plan: in which order its inputs come together, by which indexes, and
+where each condition is asked.
+
+A condition is asked as soon as all rows that it looks at are there. An input is found by the index
+whose first columns are equal to something that is known by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from reifydb.engine.catalog import Table, Type
+from reifydb.errors import SqlError
+from reifydb.sql.expressions import (
+    BOOL,
+    AggregateRef,
+    ColumnRef,
+    Constant,
+    Expression,
+    GroupRef,
+    Kind,
+    Operation,
+    conjuncts,
+    rewrite,
+    sources,
+)
+from reifydb.sql.query import Aggregate, OrderBy, Select
+from reifydb.views.access import Comparison, Path, best_path, comparisons
+from reifydb.views.flattening import flatten
+from reifydb.views.plan import (
+    DESCENDING,
+    LOWER_EXCLUSIVE,
+    OUTER,
+    SORTED,
+    UPPER_EXCLUSIVE,
+    AggregatePlan,
+    Driver,
+    Plan,
+    Step,
+)
+
+INPUTS_MAX = 16
+"""Tables of one select, as in kernel/plan.zig."""
+
+
+def together(conditions: Iterable[Expression]) -> Expression | None:
+    """One condition that is true when all are; None of none."""
+    found = tuple(conditions)
+    if len(found) <= 1:
+        return found[0] if found else None
+    return Operation("and", found, BOOL, any(c.nullable for c in found), at=found[0].at)
+
+
+class Planner:
+    """Plans one select over tables."""
+
+    def __init__(self, select: Select) -> None:
+        self.select = select = flatten(select)
+        if len(select.inputs) > INPUTS_MAX:
+            raise SqlError(f"a query reads at most {INPUTS_MAX} tables")
+        self.tables: list[Table] = []
+        for one in select.inputs:
+            if not isinstance(one.relation, Table):
+                raise SqlError(
+                    "a query in from that groups, limits or combines rows is not supported",
+                    hint="make a view of it",
+                )
+            self.tables.append(one.relation)
+        self.outer = frozenset(i for i, one in enumerate(select.inputs) if one.join == "left")
+        self.where = list(conjuncts(select.where))
+        self.on = {i: list(conjuncts(one.on)) for i, one in enumerate(select.inputs)}
+        for i, said in self.on.items():
+            if i not in self.outer:
+                self.where += said
+
+    def query(self) -> Plan:
+        """A plan that gives the whole answer."""
+        if not self.tables:
+            self._rest = together(self.where)
+            return self._plan((Driver(0),))
+        first = self._first()
+        return self._plan((self._driver(first, self._way(first), sort=True),))
+
+    def view(self) -> Plan:
+        """A plan that brings a view up to date whichever of its tables changes."""
+        inner = frozenset(range(len(self.tables))) - self.outer
+        rest = [c for c in self.where if sources(c) & self.outer]
+        where = [c for c in self.where if not sources(c) & self.outer]
+        drivers = []
+        for i, table in enumerate(self.tables):
+            way = best_path(table, ())
+            if i in inner:
+                drivers.append(self._drive(i, way, where, inner))
+            else:
+                self._check_outer(i, inner)
+                # Which rows its changes concern: those that it is joined to.
+                driver = self._drive(i, way, [*self.on[i], *where], inner | {i})
+                drivers.append(replace(driver, flags=OUTER))
+        outers = tuple(self._outer_step(i, inner) for i in sorted(self.outer))
+        self._rest = together(rest)
+        return replace(self._plan(tuple(drivers)), outers=outers)
+
+    def _check_outer(self, i: int, inner: frozenset[int]) -> None:
+        alias = self.select.inputs[i].alias
+        if any(sources(c) - inner - {i} for c in self.on[i]):
+            raise SqlError(
+                f"the left join of {alias} in a view may only look at tables that are not left "
+                "joins themselves",
+                hint="make a view of the inner part",
+            )
+        for j in inner:
+            if j > i and any(sources(c) & self.outer for c in self.on[j]):
+                raise SqlError(
+                    f"a view cannot join {self.select.inputs[j].alias} to the rows of a left join",
+                    hint="an inner join makes the left join one as well",
+                )
+
+    def _outer_step(self, i: int, inner: frozenset[int]) -> Step:
+        found = list(comparisons(self.on[i], i, lambda value: sources(value) <= inner))
+        path = best_path(self.tables[i], found)
+        return self._outer(i, path)
+
+    def _outer(self, i: int, path: Path) -> Step:
+        equal = {id(c.said) for c in path.equal}
+        asked = [c for c in self.on[i] if not (id(c) in path.done and id(c) in equal)]
+        key = tuple(c.value for c in path.equal)
+        return Step(i, path.index, key, together(asked), outer=True)
+
+    def _drive(
+        self, first: int, way: Path, where: list[Expression], among: frozenset[int]
+    ) -> Driver:
+        """One input, and for each of its rows those of the others that are not left joins."""
+        bound = {first}
+        condition = [c for c in where if sources(c) <= bound]
+        left = [c for c in where if sources(c) - bound]
+        steps: list[Step] = []
+        while among - bound:
+            ways = {i: self._found(i, left, bound) for i in among - bound}
+            best = max(ways, key=lambda i: (ways[i].rank, -i))
+            step, left = self._inner_step(best, ways[best], left, bound)
+            steps.append(step)
+            bound.add(best)
+        return Driver(first, way.index, condition=together(condition), steps=tuple(steps))
+
+    def _found(self, i: int, said: Sequence[Expression], bound: set[int]) -> Path:
+        known = frozenset(bound)
+        found = list(comparisons(said, i, lambda value: sources(value) <= known))
+        return best_path(self.tables[i], found)
+
+    def _inner_step(
+        self,
+        i: int,
+        path: Path,
+        left: list[Expression],
+        bound: set[int],
+        withheld: frozenset[int] = frozenset(),
+    ) -> tuple[Step, list[Expression]]:
+        """How an input is found, and the conditions that are left, those about `withheld` in any
+        case.
+        """
+        equal = {id(c.said) for c in path.equal}
+        left = [c for c in left if not (id(c) in path.done and id(c) in equal)]
+        ready = [c for c in left if sources(c) <= bound | {i} and not sources(c) & withheld]
+        asked = {id(c) for c in ready}
+        step = Step(i, path.index, tuple(c.value for c in path.equal), together(ready))
+        return step, [c for c in left if id(c) not in asked]
+
+    # ------------------------------------------------------------ the first input
+
+    def _first(self) -> int:
+        """The input to begin with: the one of which the fewest rows come in question."""
+        inner = [i for i in range(len(self.tables)) if i not in self.outer]
+        if not inner or 0 in self.outer:
+            return 0
+        # Left joins begin with what stands before them.
+        candidates = inner if not self.outer else [i for i in inner if i < min(self.outer)]
+        return max(candidates, key=lambda i: (self._way(i).rank, -i))
+
+    def _way(self, i: int) -> Path:
+        """The index for an input of which nothing is known but constants."""
+        own = [c for c in self.where if not sources(c) - {i}]
+        found = list(comparisons(own, i, lambda value: not sources(value)))
+        return best_path(self.tables[i], found)
+
+    def _scan(self, i: int) -> Path:
+        return best_path(self.tables[i], ())
+
+    # ------------------------------------------------------------ drivers and steps
+
+    def _driver(self, first: int, way: Path, *, sort: bool) -> Driver:
+        left = [c for c in self.where if id(c) not in way.done]
+        bound = {first}
+        condition, left = self._ready(left, bound)
+        steps: list[Step] = []
+        while len(bound) < len(self.tables):
+            step, left = self._next(bound, left)
+            steps.append(step)
+            bound.add(step.input)
+        # What is left looks at rows of left joins, or at none at all.
+        self._rest = together(left)
+        lower = tuple(c.value for c in (*way.equal, way.lower) if c is not None)
+        upper = tuple(c.value for c in (*way.equal, way.upper) if c is not None)
+        flags = 0
+        if way.lower is not None and way.lower.op == "gt":
+            flags |= LOWER_EXCLUSIVE
+        if way.upper is not None and way.upper.op == "lt":
+            flags |= UPPER_EXCLUSIVE
+        if sort:
+            flags |= self._sorted(first, way)
+        return Driver(first, way.index, lower, upper, flags, together(condition), tuple(steps))
+
+    def _ready(
+        self, conditions: Sequence[Expression], bound: set[int]
+    ) -> tuple[list[Expression], list[Expression]]:
+        """Those that can be asked now, and the others. Where a left join is asked for nulls, at the
+        end.
+        """
+        ready = [c for c in conditions if sources(c) <= bound and not sources(c) & self.outer]
+        asked = {id(c) for c in ready}
+        return ready, [c for c in conditions if id(c) not in asked]
+
+    def _next(self, bound: set[int], left: list[Expression]) -> tuple[Step, list[Expression]]:
+        """The input that is found best by what is there."""
+        waiting = [i for i in range(len(self.tables)) if i not in bound]
+        # A left join comes when all before it are there; inner joins behind one come after it.
+        possible = [i for i in waiting if i not in self.outer or all(j in bound for j in range(i))]
+        inner = [
+            i for i in possible if not any(j in self.outer and j not in bound for j in range(i))
+        ]
+        possible = inner or possible[:1]
+
+        ways = {i: self._found(i, self.on[i] if i in self.outer else left, bound) for i in possible}
+        best = max(ways, key=lambda i: (ways[i].rank, -i))
+        if best in self.outer:
+            return self._outer(best, ways[best]), left
+        return self._inner_step(best, ways[best], left, bound, withheld=self.outer)
+
+    def _sorted(self, first: int, way: Path) -> int:
+        """Whether the rows come in the order that is asked for: forwards, backwards."""
+        select = self.select
+        if not select.order or select.grouped or select.distinct or self.outer:
+            return 0
+        wanted = list(select.order)
+        columns = list(way.columns)
+        fixed = {c.place for c in way.equal}
+        while columns and columns[0] in fixed:
+            columns.pop(0)
+        wanted = [one for one in wanted if not _is_fixed(one, first, fixed)]
+        descending = bool(wanted) and wanted[0].descending
+        for i, one in enumerate(wanted):
+            value = one.value
+            if not isinstance(value, ColumnRef) or value.source != first or i >= len(columns):
+                return 0
+            if value.place != columns[i] or one.descending != descending:
+                return 0
+            if value.nullable and one.nulls_first != descending:
+                return 0
+        return SORTED | (DESCENDING if descending else 0)
+
+    # ------------------------------------------------------------ what comes out
+
+    def _plan(self, drivers: tuple[Driver, ...]) -> Plan:
+        select = self.select
+        orders = tuple(one.value for one in select.order)
+        sorts = tuple((one.descending, one.nulls_first) for one in select.order)
+        outputs = tuple(one.value for one in select.outputs)
+        plan = Plan(
+            inputs=tuple(table.number for table in self.tables),
+            drivers=drivers,
+            row=outputs + orders,
+            condition=self._rest,
+            distinct=select.distinct,
+            sorts=sorts,
+            parameters=select.parameters,
+        )
+        if not select.grouped:
+            return plan
+        row, aggregates = group_row(select.groups, select.aggregates)
+        count = len(select.groups)
+        return replace(
+            plan,
+            row=row,
+            groups=count,
+            aggregates=aggregates,
+            grouped=True,
+            having=None if select.having is None else over_group(select.having, count),
+            final=tuple(over_group(value, count) for value in outputs + orders),
+        )
+
+
+def _is_fixed(one: OrderBy, source: int, places: set[int]) -> bool:
+    """Ordered by what is the same in all rows."""
+    value = one.value
+    return isinstance(value, ColumnRef) and value.source == source and value.place in places
+
+
+def over_group(expression: Expression, groups: int) -> Expression:
+    """An expression over groups and aggregates as one over a group's row."""
+
+    def change(node: Expression) -> Expression | None:
+        match node:
+            case GroupRef(index=index):
+                place = index
+            case AggregateRef(index=index):
+                place = groups + index
+            case _:
+                return None
+        return ColumnRef(0, place, "", node.kind, node.nullable, node.at)
+
+    return rewrite(expression, change)
+
+
+def group_row(
+    groups: Sequence[Expression], aggregates: Sequence[Aggregate]
+) -> tuple[tuple[Expression, ...], tuple[AggregatePlan, ...]]:
+    """What is computed of each row of a group, and what becomes of it."""
+    row = list(groups)
+
+    def place(expression: Expression | None) -> int | None:
+        if expression is None:
+            return None
+        row.append(expression)
+        return len(row) - 1
+
+    plans = []
+    for one in aggregates:
+        argument = one.args[0] if one.args else None
+        kind = one.kind if argument is None else argument.kind
+        function, scale = _function(one, kind)
+        plans.append(
+            AggregatePlan(
+                function,
+                one.distinct and function not in ("least", "greatest"),
+                place(argument),
+                place(one.filter),
+                kind,
+                one.kind,
+                scale,
+            )
+        )
+    if not row:  # count(*) of everything: a program has at least one output
+        row.append(Constant(value=0, kind=Kind(Type.INT)))
+    return tuple(row), tuple(plans)
+
+
+def _function(aggregate: Aggregate, kind: Kind) -> tuple[str, int]:
+    """The kernel's function, and by how much an average of decimals is finer than what it is of."""
+    is_float = kind.type is Type.FLOAT
+    match aggregate.function:
+        case "count":
+            return ("count" if aggregate.args else "count_rows"), 0
+        case "sum":
+            return ("sum_float" if is_float else "sum_word"), 0
+        case "avg" if kind.type is Type.DECIMAL:
+            return "average_decimal", aggregate.kind.scale - kind.scale
+        case "avg":
+            return ("average_float" if is_float else "average_int"), 0
+        case "min":
+            return "least", 0
+        case "max":
+            return "greatest", 0
+        case "bool_and" | "every":
+            return "every", 0
+        case "bool_or":
+            return "some", 0
+    raise SqlError(f"{aggregate.function} is not supported yet")
+
+
+__all__ = ["Comparison", "Planner", "group_row", "over_group", "together"]

@@ -1,0 +1,1 @@
+"""Views against stdlib sqlite3: random tables, transactions, views, and what was broken once."""

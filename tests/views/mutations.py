@@ -1,0 +1,441 @@
+"""Breaks the upkeep of views on purpose, one place at a time: does the machine notice?
+
+`python -m tests.views.mutations [--only WORD] [--out FILE]` applies each of `MUTATIONS` to a copy
+of kernel, package and tests, builds the kernel, and lets the machine run on it. 20 s each.
+The table of the last run is in tests/views/mutations.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SEEDS, EACH, SECONDS_MAX = 16, 250, 300
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One place, and what stands there instead."""
+
+    name: str
+    path: str
+    old: str
+    new: str
+
+
+def _kernel(name: str, file: str, old: str, new: str) -> Mutation:
+    return Mutation(name, f"kernel/{file}.zig", old, new)
+
+
+def _python(name: str, file: str, old: str, new: str) -> Mutation:
+    return Mutation(name, f"reifydb/{file}.py", old, new)
+
+
+MUTATIONS = (
+    # ------------------------------------------------------------ joins
+    _kernel(
+        "old rows are brought together with new ones",
+        "join",
+        "if (self.as_was or same_only) window else null",
+        "if (same_only) window else null",
+    ),
+    _kernel(
+        "rows as they were are not found",
+        "join",
+        "if (self.as_was and !same_only) window else null",
+        "null",
+    ),
+    _kernel(
+        "what changed on both sides counts twice",
+        "join",
+        "step.input > self.changed)",
+        "false)",
+    ),
+    _kernel(
+        "what changed on both sides does not count",
+        "join",
+        "step.input > self.changed)",
+        "step.input != self.changed)",
+    ),
+    _kernel(
+        "a join's condition is not asked",
+        "join",
+        "if (step.condition) |condition| if (!try condition.holds(&self.rows)) return true;\n"
+        "            self.met",
+        "self.met",
+    ),
+    _kernel(
+        "the index is left one row too early",
+        "join",
+        "if (!std.mem.startsWith(u8, old.key, buffer[0..len])) break;",
+        "if (!std.mem.startsWith(u8, old.key, buffer[0..len]) or old.key.len == len) break;",
+    ),
+    _kernel(
+        "a left join of nothing shows nothing",
+        "join",
+        "if (self.met[depth]) return true;",
+        "if (true) return true;",
+    ),
+    _kernel(
+        "a left join shows nulls besides what it finds",
+        "join",
+        "if (self.met[depth]) return true;",
+        "",
+    ),
+    _kernel(
+        "a left join looks at new rows alone",
+        "view",
+        "for ([_]u64{ change.old, change.new }) |at| {",
+        "for ([_]u64{ 0, change.new }) |at| {",
+    ),
+    _kernel(
+        "what a left join had does not go",
+        "view",
+        "for ([_]bool{ true, false }) |as_was| for",
+        "for ([_]bool{false}) |as_was| for",
+    ),
+    _kernel(
+        "rows that come stand before those that go",
+        "view",
+        "if (weight < 0) {",
+        "if (weight > 0) {",
+    ),
+    # ------------------------------------------------------------ flushes
+    _kernel("a view is read as it was", "view", "if (table.derived) try flush();", "_ = table;"),
+    _kernel(
+        "a view of a view is not told",
+        "view",
+        "if (view.table.feeds > 0) try changes.collect",
+        "if (false) try changes.collect",
+    ),
+    _kernel(
+        "only the first input's changes matter",
+        "view",
+        "if (input.window != null) break true;",
+        "break input.window != null;",
+    ),
+    _kernel(
+        "what was flushed stays flushed when it is undone",
+        "transaction",
+        "    generated = to.generated;\n    flushed = to.flushed;\n",
+        "    generated = to.generated;\n",
+    ),
+    _kernel(
+        "a commit does not flush",
+        "main",
+        "views.flush() catch |err| return layout.codeOf(err);\n    control.operation = .commit",
+        "control.operation = .commit",
+    ),
+    _kernel(
+        "a row inserted again has an old version",
+        "changes",
+        "if (entry.kind == .insert) 0 else entry.old",
+        "entry.old",
+    ),
+    _kernel(
+        "the first of two changes of a row counts",
+        "changes",
+        "window.changes.items[number].new = entry.new;",
+        "",
+    ),
+    _kernel(
+        "a row like the one before is not written",
+        "transaction",
+        "if (new.length() != old.length()) return false;\n"
+        "    for (new.words()[1..], old.words()[1..]) |x, y| if (x != y) return false;\n"
+        "    return true;\n}\n\n/// What the views",
+        "return new.length() == old.length();\n}\n\n/// What the views",
+    ),
+    # ------------------------------------------------------------ rows
+    _kernel(
+        "a filter is not asked of the row before",
+        "view",
+        "const old = try shown(plan, input, change.old);",
+        "const old = change.old != 0;",
+    ),
+    _kernel(
+        "a row that is filtered out stays",
+        "view",
+        "} else if (before) |row| try remove(view.table, row);",
+        "}",
+    ),
+    _kernel(
+        "rows with fewer columns have nulls",
+        "plan",
+        "writer.copy(i, kind, if (i < row.columns()) row else shape.defaults, i);",
+        "if (i < row.columns()) writer.copy(i, kind, row, i) else writer.putNull(i);",
+    ),
+    # ------------------------------------------------------------ groups
+    _kernel(
+        "a sum is not taken back",
+        "groups",
+        "@as(i128, @as(i64, @bitCast(value.value))) * times",
+        "@as(i128, @as(i64, @bitCast(value.value))) * @max(times, 0)",
+    ),
+    _kernel(
+        "a sum is taken back twice",
+        "groups",
+        "@as(i128, @as(i64, @bitCast(value.value))) * times",
+        "@as(i128, @as(i64, @bitCast(value.value))) * @min(times * 2, 1)",
+    ),
+    _kernel(
+        "a true is not taken back",
+        "groups",
+        "@as(i128, value.value & 1) * times",
+        "@as(i128, value.value & 1) * @max(times, 0)",
+    ),
+    _kernel(
+        "a float is added instead of taken back",
+        "groups",
+        "add(@bitCast(value.value), times > 0)",
+        "add(@bitCast(value.value), true)",
+    ),
+    _kernel(
+        "an aggregate's filter is ignored",
+        "groups",
+        "if (filter.is_null != 0 or filter.value == 0) return null;",
+        "if (filter.is_null != 0 and filter.value == 1) return null;",
+    ),
+    _kernel(
+        "a null counts",
+        "groups",
+        "return if (cell.is_null != 0) null else cell;",
+        "return cell;",
+    ),
+    _kernel(
+        "an average of decimals is cut",
+        "groups",
+        "if (2 * rest < @abs(b)) return quotient;",
+        "if (2 * rest < 100 * @abs(b)) return quotient;",
+    ),
+    _kernel(
+        "a value goes with the first of its rows",
+        "group_rows",
+        "return if (before == 0) 1 else 0;",
+        "return if (before == 0) 1 else if (sink.times < 0) -1 else 0;",
+    ),
+    _kernel(
+        "the least value is one that is gone",
+        "group_rows",
+        "if (!row.has(row_format.flag_dead)) return row;",
+        "return row;",
+    ),
+    _kernel(
+        "an empty group stays",
+        "group_rows",
+        "if (group.rows == 0 and !sink.plan.global) {",
+        "if (group.rows < 0 and !sink.plan.global) {",
+    ),
+    _kernel(
+        "a negative sum is read as a positive one",
+        "group_rows",
+        "word(@intCast(one.sum >> 64))",
+        "word(0)",
+    ),
+    _kernel(
+        "a negative sum of floats is read as a positive one",
+        "exact_sum",
+        "std.mem.writeInt(u16, out[2..4], @intFromBool(sum.isNegative()), .little);",
+        "std.mem.writeInt(u16, out[2..4], 0, .little);",
+    ),
+    _kernel(
+        "count(*) with a filter counts all",
+        "group_rows",
+        "aggregate.function == .count_rows and aggregate.filter == layout.none_u32)",
+        "aggregate.function == .count_rows)",
+    ),
+    _kernel(
+        "a null is kept as a zero",
+        "plan",
+        "if (cell.is_null != 0) return writer.putNull(i);",
+        "if (cell.is_null != 0 and kind == .int) return writer.putWord(i, 0);\n"
+        "    if (cell.is_null != 0) return writer.putNull(i);",
+    ),
+    # ------------------------------------------------------------ the first rows
+    _kernel(
+        "the last row shown may change unseen",
+        "view",
+        "top.last[0..top.last_len]) == .gt",
+        "top.last[0..top.last_len]) != .lt",
+    ),
+    _kernel("what was known before an abort is believed", "view", "    epoch += 1;\n", ""),
+    _kernel(
+        "rows that are gone are among the first",
+        "view",
+        "if (row.has(row_format.flag_dead)) continue;\n        if (skip > 0) {",
+        "if (skip > 0) {",
+    ),
+    _kernel(
+        "the first rows end one too early",
+        "view",
+        "if (found.items.len == top.count) break;",
+        "if (found.items.len + 1 >= top.count) break;",
+    ),
+    _kernel(
+        "an offset is one too small",
+        "view",
+        "var skip = top.skip;",
+        "var skip = top.skip -| 1;",
+    ),
+    _kernel(
+        "nulls stand at the wrong end",
+        "plan",
+        "if (sort.nulls_first) 0 else 0xff",
+        "if (sort.nulls_first) 0xff else 0",
+    ),
+    _kernel(
+        "descending is ascending",
+        "plan",
+        "byte.* = ~byte.*;",
+        "byte.* = byte.*;",
+    ),
+    # ------------------------------------------------------------ planner
+    _python(
+        "half a key tells rows apart",
+        "views/building",
+        "for ref in _primary_key(table, i)} <= given",
+        "for ref in _primary_key(table, i)} & given",
+    ),
+    _python(
+        "null equals null in an index",
+        "views/access",
+        "            if not column.nullable:\n                done.add(id(same.said))",
+        "            done.add(id(same.said))",
+    ),
+    _python(
+        "conditions that an index finds some of are not asked",
+        "views/access",
+        "return max(paths, key=lambda path: (path.rank, -path.index))",
+        "best = max(paths, key=lambda path: (path.rank, -path.index))\n"
+        "    return replace(best, done=frozenset(id(c.said) for c in found))",
+    ),
+    _python(
+        "distinct is forgotten behind groups",
+        "views/building",
+        "query = replace(_all_of(inner), distinct=True)",
+        "query = replace(_all_of(inner), distinct=True)\n                return inner",
+    ),
+    _python(
+        "having is forgotten",
+        "views/building",
+        "where=None if query.having is None else over_group(query.having, count),",
+        "where=None,",
+    ),
+)
+
+
+# ------------------------------------------------------------------ the hunt
+
+
+def hunt() -> str:
+    """Runs the machine until it notices something; how soon, and what."""
+    from tests.views.machine import machine
+
+    done = 0
+    for seed in range(1, SEEDS + 1):
+        run = None
+        try:
+            with contextlib.redirect_stdout(io.StringIO()), machine(seed) as run:
+                run.run(EACH)
+                done += run.figures["transactions"]
+        except BaseException as error:
+            done += 0 if run is None else run.figures["transactions"]
+            said = (str(error).strip().splitlines() or ["?"])[0][:60]
+            return f"{done} | {type(error).__name__}: {said}"
+    return ""
+
+
+def _try(mutation: Mutation) -> str:
+    with tempfile.TemporaryDirectory(prefix="mutation-") as holder:
+        root = Path(holder)
+        ignored = shutil.ignore_patterns("__pycache__")
+        for name in ("kernel", "reifydb", "tests"):
+            shutil.copytree(ROOT / name, root / name, ignore=ignored)
+        path = root / mutation.path
+        text = path.read_text()
+        if text.count(mutation.old) < 1:
+            return "does not apply"
+        text = text.replace(mutation.old, mutation.new, 1)
+        if mutation.path.endswith("access.py") and "replace(best" in text:
+            text = text.replace("import dataclass\n", "import dataclass, replace\n", 1)
+        path.write_text(text)
+        cache = root / ".zig-cache"
+        cache.symlink_to(ROOT / ".zig-cache")
+        environment = os.environ | {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+        built = subprocess.run(
+            [sys.executable, str(root / "kernel" / "build.py")],
+            cwd=root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if built.returncode:
+            return f"does not build: {built.stderr[-400:]}"
+        try:
+            found = subprocess.run(
+                [sys.executable, "-m", "tests.views.mutations", "--hunt"],
+                cwd=root,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=SECONDS_MAX,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"? | it does not end within {SECONDS_MAX} s"
+        return found.stdout.strip() or (f"? | {found.stderr[-80:]}" if found.returncode else "")
+
+
+def table(rows: Iterable[tuple[Mutation, str]]) -> str:
+    """The results, for people."""
+    lines = [
+        "# Mutations of the upkeep of views",
+        "",
+        "Made by `python -m tests.views.mutations`: each is applied to a copy of the sources, and",
+        "the machine of tests/views runs on it. Transactions: how many it took to notice.",
+        "",
+        "| broken | where | transactions | noticed as |",
+        "|---|---|---|---|",
+    ]
+    for mutation, found in rows:
+        said = found.replace("\n", " ") or "– | **not noticed**"
+        lines.append(f"| {mutation.name} | `{mutation.path}` | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Breaks views on purpose.")
+    parser.add_argument("--only", default="", help="those whose name has this in it")
+    parser.add_argument("--out", type=Path, help="where the table goes")
+    parser.add_argument("--hunt", action="store_true", help="run the machine on what is there")
+    options = parser.parse_args()
+    if options.hunt:
+        print(hunt())
+        return 0
+    rows = []
+    for mutation in MUTATIONS:
+        if options.only in mutation.name:
+            found = _try(mutation)
+            rows.append((mutation, found))
+            print(f"{mutation.name}: {found or 'NOT NOTICED'}", flush=True)
+    if options.out is not None:
+        options.out.write_text(table(rows))
+    missed = [m.name for m, found in rows if not found or found.startswith("does not")]
+    print(f"{len(rows) - len(missed)} of {len(rows)} were noticed; not: {missed}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
