@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,6 +57,17 @@ async def test_metrics_count_calls_by_outcome_and_time_them() -> None:
         route = 'method="POST",route="/v1/call/{transition}"'
         assert found[f'reifydb_http_requests_total{{{route},status="404"}}'] == 1
         assert found[f'reifydb_http_requests_total{{{route},status="422"}}'] == 1
+
+
+async def test_metrics_say_how_long_commits_wait_for_the_disk(tmp_path: Path) -> None:
+    with reifydb.open(tmp_path / "db") as db:
+        db.execute("create table t (id int primary key)")
+        db.flush()
+        async with served(db) as client:
+            found = await numbers(client)
+    for name in ("reifydb_durable_after_seconds", "reifydb_flush_seconds"):
+        assert found[f'{name}_bucket{{le="+Inf"}}'] == found[f"{name}_count"] == 1
+        assert 0 < found[f"{name}_sum"] < 10
 
 
 async def test_paths_and_methods_of_a_clients_own_make_no_metrics() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import msgpack
 import pytest
 
+import reifydb
 from bench.bank import MoneyError
-from bench.served import hosts
+from bench.served import hosts, pace
 from bench.served.generator import Load, generate
 from bench.served.tongues import (
     Http,
@@ -141,3 +142,22 @@ def test_postgresql_makes_them_too() -> None:
         found = generate(load("postgres", host, 7))
         assert found["failed"] == 0 < found["made"]
         hosts.check_postgres(host, ACCOUNTS)
+
+
+def test_the_servers_own_histograms_are_read(tmp_path: Path) -> None:
+    with hosts.reifydb_server(tmp_path / "reifydb", 10) as host:
+        before = pace.counted(host.address)
+        with reifydb.connect(f"http://{host.address}") as db:
+            db.call("bank.transfer", 1, 2, 1)
+        found = pace.between(before, pace.counted(host.address))
+    assert found["lag_count"] == found["flush_count"] == 1
+    assert 0 < found["lag_p50_ms"] <= found["lag_p99_ms"]
+
+
+def test_quantiles_lie_within_their_bucket() -> None:
+    none: dict[float, float] = {0.001: 0, 0.002: 0, float("inf"): 0}
+    assert pace.quantile(none, 0.5) is None
+    some: dict[float, float] = {0.001: 5, 0.002: 10, float("inf"): 10}
+    assert [pace.quantile(some, share) for share in (0.25, 0.5, 0.75, 1)] == [0.5, 1, 1.5, 2]
+    beyond: dict[float, float] = {0.001: 5, float("inf"): 10}
+    assert pace.quantile(beyond, 0.99) is None

@@ -11,6 +11,7 @@ import pytest
 
 import reifydb
 from reifydb.database import database as database_module
+from reifydb.database import feed
 from reifydb.engine import kernel as kernel_module
 from reifydb.sandbox.compiler import CompiledGuest
 from reifydb.sandbox.workshop import Workshop
@@ -141,6 +142,24 @@ def test_redo_is_fetched_while_nobody_calls(tmp_path: Path) -> None:
         while db.durable_lsn < db.lsn and time.monotonic() < give_up:
             time.sleep(0.005)
         assert db.durable_lsn == db.lsn == 1
+
+
+def test_who_has_the_engine_hands_over_and_the_log_does_not_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = reifydb.Options(flush_interval_ms=100)
+    with reifydb.open(tmp_path / "db", options=options) as db:
+        db.execute("create table t (id int primary key)")
+        later: list[None] = []
+        monkeypatch.setattr(feed, "FETCH_LOOKS", 50_000)
+        with db._turns.lock:  # a batch that runs
+            assert db._feed.state is feed.Redo.EXPECTED
+            monkeypatch.setattr(db._log, "expect", lambda: later.append(None))
+            while db._feed.state is not feed.Redo.WANTED:
+                time.sleep(0.0001)
+            db._feed.hand_over()  # between two of its slices
+            db._log.wait_durable(1, 10)
+        assert not later
 
 
 def test_after_the_kernel_has_failed_everything_is_refused_and_nobody_is_kept_waiting() -> None:

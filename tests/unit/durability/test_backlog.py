@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -269,6 +270,29 @@ def test_expected_commits_count_as_lag_until_they_are_fetched(
     busy.set()
     log.wait_durable(1, 30)
     log.admit()
+
+
+def test_what_the_engine_appends_itself_waits_since_it_was_expected(
+    disk: HeldDisk, open_it: Callable[[Options], FileLog]
+) -> None:
+    log = open_it(Options(reserve_bytes=0))
+    disk.hold()
+    log.append(group(1))
+    disk.held.wait()
+    log.expect()  # visible, while another flush is on its way …
+    time.sleep(0.03)
+    log.append(group(2))  # … and handed over later
+    log.append(group(3))
+    disk.let_one_go()
+    while log.durable_lsn < 1:
+        pass
+    assert log.lag().ms >= 30
+    disk.let_go()
+    log.wait_durable(3, 30)
+    lags = log.pace.lags
+    assert sum(lags.counts) == sum(log.pace.flushes.counts) == 2
+    assert sum(lags.counts[bisect_left(lags.bounds, 0.03) :]) == 2
+    assert lags.sum >= 0.06
 
 
 def test_an_idle_log_leaves_a_mark(disk: HeldDisk, open_it: Callable[[Options], FileLog]) -> None:
