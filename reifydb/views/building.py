@@ -216,7 +216,7 @@ class _Builder:
             which = Output("", Constant(i, INT))
             order = tuple(OrderBy(ref) for ref in _primary_key(side, 0))
             select = replace(select, outputs=(*select.outputs, which), order=order)
-            self._add(table, replace(Planner(select).view(), stable=True))
+            self._add(table, Planner(select).view())
         return table
 
     def _first_rows(self, query: Select, name: str | None) -> Table:
@@ -256,7 +256,6 @@ class _Builder:
             key.append(place)
         outputs = (*query.outputs, *(Output("", value) for value in hidden))
         plan = Planner(replace(query, outputs=outputs)).view()
-        plan = replace(plan, stable=len(query.inputs) == 1 and not query.order)
         behind = [_hidden(value, i) for i, value in enumerate(hidden)]
         if query.order:
             key.insert(0, len(columns) + len(behind))
