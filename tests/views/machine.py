@@ -27,7 +27,8 @@ from tests.views.mirror import Mirror, Refused
 from tests.views.shapes import NAMES, Relation, Shapes, Spec
 from tests.views.tables import INDEXES, bases
 
-OPTIONS = reifydb.Options(outbox_commits_max=8, reserve_bytes=4096)
+OPTIONS = reifydb.Options(outbox_commits_max=8, reserve_bytes=4096, durability_stall_ms_max=60_000)
+"""A stall of a minute: a busy machine is no mistake of the views."""
 VIEWS_MAX = 8
 ROWS_MAX = 300
 """A view with more rows is dropped: joins of joins of it would take all the time."""
