@@ -123,6 +123,15 @@ pub const Row = struct {
     }
 };
 
+/// Whether a column is the same in two rows that have it.
+pub inline fn sameValue(kind: Type, a: Row, b: Row, column: usize) bool {
+    const is_null = a.isNull(column);
+    if (is_null != b.isNull(column)) return false;
+    if (is_null) return true;
+    if (isVariable(kind)) return std.mem.eql(u8, a.tail(column), b.tail(column));
+    return a.slot(column).* == b.slot(column).*;
+}
+
 /// What a check of a row found out on the way.
 pub const Checked = struct {
     row: Row,
