@@ -71,7 +71,7 @@ pub fn define(number: u32, source: []const u8, anew: bool) Error!void {
     const table = table_format.get(number) orelse return error.NoRelation;
     const first = table.view;
     if (!table.derived or (if (first) |one| !one.isOfRows() else table.rows > 0)) return error.InvalidRow;
-    if (views_len == views.len) return error.LimitReached;
+    if (views_len == views.len) return layout.reached(.views);
     try flush();
     const view = try heap.create(View);
     view.* = .{ .table = table, .plan = null, .arena = .{}, .inputs = &.{} };
@@ -336,13 +336,7 @@ fn makeRow(plan: *const Plan, input: *const Table, at: u64, where: ?*Arena) Erro
 
 fn sameKey(table: *const Table, a: Row, b: Row) bool {
     for (table.key_types, table.key_positions) |kind, position| {
-        if (a.isNull(position) != b.isNull(position)) return false;
-        if (a.isNull(position)) continue;
-        const same = if (row_format.isVariable(kind))
-            std.mem.eql(u8, a.tail(position), b.tail(position))
-        else
-            a.slot(position).* == b.slot(position).*;
-        if (!same) return false;
+        if (!row_format.sameValue(kind, a, b, position)) return false;
     }
     return true;
 }
