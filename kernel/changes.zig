@@ -136,13 +136,18 @@ pub fn any() bool {
     return open != null;
 }
 
-/// Reads a part of the undo log: the tables that views are made of get a window, or more in the one they have.
-pub fn collect(arena: *Arena, entries: []const transaction.Undo) error{OutOfMemory}!void {
+/// All columns of a row matter to others.
+pub const all_columns = std.math.maxInt(usize);
+
+/// Reads a part of the undo log: the tables that views are made of get a window, or more in the one they have. A row of
+/// which only columns behind the first `columns` are other ones is as it was: nobody else sees them.
+pub fn collect(arena: *Arena, entries: []const transaction.Undo, columns: usize) error{OutOfMemory}!void {
     @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
     for (entries) |*entry| switch (entry.kind) {
         .insert, .update, .delete => {
             const table = entry.subject.table;
             if (table.feeds == 0) continue;
+            if (columns != all_columns and entry.kind == .update and isSame(table, entry, columns)) continue;
             const window = table.window orelse try begin(arena, table);
             try window.note(arena, entry);
         },
@@ -166,4 +171,11 @@ pub fn close() void {
         window.table.window = null;
         open = window.next;
     }
+}
+
+fn isSame(table: *const Table, entry: *const transaction.Undo, columns: usize) bool {
+    for (table.layout.types[0..columns], 0..) |kind, i| {
+        if (!row_format.sameValue(kind, .{ .at = entry.old }, .{ .at = entry.new }, i)) return false;
+    }
+    return true;
 }

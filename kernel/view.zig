@@ -49,6 +49,12 @@ pub const View = struct {
     rows_in: u64 = 0,
     rows_out: u64 = 0,
 
+    /// Columns that others may look at: what is kept of groups stands behind them.
+    fn shownColumns(view: *const View) usize {
+        const plan = view.plan orelse return changes.all_columns;
+        return if (plan.grouped) plan.final.?.outputs() else changes.all_columns;
+    }
+
     fn isOfRows(view: *const View) bool {
         return if (view.plan) |plan| !plan.grouped else false;
     }
@@ -71,7 +77,7 @@ pub fn define(number: u32, source: []const u8, anew: bool) Error!void {
     const table = table_format.get(number) orelse return error.NoRelation;
     const first = table.view;
     if (!table.derived or (if (first) |one| !one.isOfRows() else table.rows > 0)) return error.InvalidRow;
-    if (views_len == views.len) return error.LimitReached;
+    if (views_len == views.len) return layout.reached(.views);
     try flush();
     const view = try heap.create(View);
     view.* = .{ .table = table, .plan = null, .arena = .{}, .inputs = &.{} };
@@ -196,7 +202,7 @@ pub fn flush() Error!void {
 
 fn bring(waiting: []const transaction.Undo) Error!void {
     @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
-    try changes.collect(&arena, waiting);
+    try changes.collect(&arena, waiting, changes.all_columns);
     if (!changes.any()) return;
     for (views[0..views_len]) |view| {
         if (!isConcerned(view) or table_format.get(view.table.number) != view.table) continue;
@@ -207,7 +213,7 @@ fn bring(waiting: []const transaction.Undo) Error!void {
         };
         const to = transaction.entries();
         view.rows_out += to - from;
-        if (to > from and view.table.feeds > 0) try changes.collect(&arena, transaction.since(from));
+        if (to > from and view.table.feeds > 0) try changes.collect(&arena, transaction.since(from), view.shownColumns());
     }
 }
 

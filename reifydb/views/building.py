@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from reifydb.config import columns_max, top_rows_max
@@ -25,14 +25,15 @@ from reifydb.sql.expressions import (
     Constant,
     Expression,
     GroupRef,
-    Kind,
     Operation,
     column_kind,
     sources,
 )
 from reifydb.sql.query import Aggregate, Input, OrderBy, Output, Query, Select, SetQuery
+from reifydb.sql.rewriting import groups_alone, over_group
 from reifydb.views.access import comparisons, stored
 from reifydb.views.flattening import flatten
+from reifydb.views.layering import layered
 from reifydb.views.plan import AggregatePlan, Encoded, Plan, encode
 from reifydb.views.planner import Planner
 
@@ -50,7 +51,6 @@ class Part:
     Attributes:
         source: What `define_view` is given; None: a table that another part writes.
         encoded: The plan in it, for messages.
-        needs: Numbers of the tables that it is made of.
     """
 
     table: Table
@@ -141,14 +141,14 @@ class _Builder:
         """The parts of a select; the table of the last. Without a name it is one beside."""
         if query.limit is not None or query.offset is not None:
             return self._first_rows(query, name)
-        query = self.with_tables(replace(query, order=()))  # a table has its key's order
+        query = self.with_layers(replace(query, order=()))  # a table has its key's order
         if query.distinct:
             if query.grouped:
                 inner = self.select(replace(query, distinct=False), None)
                 query = replace(_all_of(inner), distinct=True)
             query = _as_groups(query)
         if query.having is not None:
-            inner = self.select(_groups_alone(query), None)
+            inner = self.select(groups_alone(query), None)
             return self._rows(_above(query, inner), name)
         return self._groups(query, name) if query.grouped else self._rows(query, name)
 
@@ -158,13 +158,14 @@ class _Builder:
         inputs = [
             one
             if isinstance(one.relation, Table)
-            else replace(one, relation=self._beside(one.relation))
+            else replace(one, relation=self.query(one.relation, None))
             for one in query.inputs
         ]
         return replace(query, inputs=tuple(inputs))
 
-    def _beside(self, query: Query) -> Table:
-        return self.query(query, None)
+    def with_layers(self, query: Select) -> Select:
+        """As `with_tables`; and no join of it looks at rows of left joins."""
+        return self.with_tables(layered(flatten(query)))
 
     # ------------------------------------------------------------ queries put together
 
@@ -199,18 +200,11 @@ class _Builder:
         """One table for the rows of all sides; the key says of which, and which row there."""
         sides = [self.query(side, None) for side in _sides(query)]
         columns = query.columns
-        number = self.take_number()
-        table = Table(
-            name or f"{BESIDE}{number}",
-            columns,
-            (len(columns), len(columns) + 1),
-            number=number,
-            derived=True,
-            hidden=(
-                Column("side", Type.INT, nullable=False),
-                Column("row", Type.BYTES, nullable=False),
-            ),
-        )
+        hidden = [
+            Column("side", Type.INT, nullable=False),
+            Column("row", Type.BYTES, nullable=False),
+        ]
+        table = self._table(name, columns, (len(columns), len(columns) + 1), hidden)
         for i, side in enumerate(sides):
             select = _all_of(side)
             which = Output("", Constant(i, INT))
@@ -227,7 +221,7 @@ class _Builder:
             raise SqlError("a view with offset needs limit")
         if count + skip > top_rows_max:
             raise SqlError(f"top_rows_max is {top_rows_max:,}: a view shows no more first rows")
-        inner = self.with_tables(replace(query, limit=None, offset=None))
+        inner = self.with_layers(replace(query, limit=None, offset=None))
         if query.grouped or query.distinct:
             plain = replace(inner, order=(), outputs=(*inner.outputs, *_order_outputs(inner)))
             if query.distinct:
@@ -260,21 +254,31 @@ class _Builder:
         if query.order:
             key.insert(0, len(columns) + len(behind))
             behind.append(Column("order", Type.BYTES, nullable=False))
+        return self._add(self._table(name, columns, key, behind), plan)
+
+    def _table(
+        self,
+        name: str | None,
+        columns: Sequence[Column],
+        key: Sequence[int],
+        hidden: Sequence[Column] = (),
+    ) -> Table:
+        """A table of the next number. Without a name it is one beside."""
         number = self.take_number()
-        table = Table(
+        return Table(
             name or _beside(number),
             tuple(columns),
             tuple(key),
             number=number,
             derived=True,
-            hidden=tuple(behind),
+            hidden=tuple(hidden),
         )
-        self._add(table, plan)
-        return table
 
-    def _add(self, table: Table, plan: Plan) -> None:
+    def _add(self, table: Table, plan: Plan) -> Table:
+        """The table as a part that is made by a plan."""
         encoded = encode(plan)
         self.parts.append(Part(table, bytes(8) + encoded.data, encoded))
+        return table
 
     # ------------------------------------------------------------ groups
 
@@ -299,38 +303,21 @@ class _Builder:
         behind += [
             Column(f"state_{i}", kind, nullable=False) for i, kind in enumerate(_states(plan))
         ]
-        number = self.take_number()
-        table = Table(
-            name or _beside(number),
-            tuple(columns),
-            tuple(key),
-            number=number,
-            derived=True,
-            hidden=tuple(behind),
-        )
-        self._add(table, plan)
-        return table
+        return self._add(self._table(name, columns, key, behind), plan)
 
     def _with_values(self, query: Select, one: AggregatePlan) -> AggregatePlan:
         """With a table for the values, where they must be known one by one."""
         if not one.distinct and one.function not in ("least", "greatest"):
             return one
-        number = self.take_number()
         columns = [
             group.kind.column(f"group_{i}", nullable=group.nullable)
             for i, group in enumerate(query.groups)
         ]
         value = one.kind.column("value", nullable=False)
         times = Column("times", Type.INT, nullable=False)
-        table = Table(
-            _beside(number),
-            (*columns, value, times),
-            tuple(range(len(columns) + 1)),
-            number=number,
-            derived=True,
-        )
+        table = self._table(None, (*columns, value, times), range(len(columns) + 1))
         self.parts.append(Part(table))
-        return replace(one, values=number)
+        return replace(one, values=table.number)
 
 
 def _states(plan: Plan) -> Iterator[Type]:
@@ -453,25 +440,8 @@ def _as_groups(query: Select) -> Select:
     return replace(query, distinct=False, grouped=True, groups=groups, outputs=outputs, order=())
 
 
-def _groups_alone(query: Select) -> Select:
-    """Groups and aggregates, unfiltered, under names of their own."""
-    outputs = [
-        Output(f"g{i}", GroupRef(i, group.kind, group.nullable))
-        for i, group in enumerate(query.groups)
-    ]
-    outputs += [
-        Output(f"a{i}", AggregateRef(i, one.kind, one.nullable))
-        for i, one in enumerate(query.aggregates)
-    ]
-    if not outputs:
-        outputs.append(Output("g", Constant(0, INT)))
-    return replace(query, having=None, outputs=tuple(outputs))
-
-
 def _above(query: Select, inner: Table) -> Select:
     """The outputs and the condition of a select over its groups."""
-    from reifydb.views.planner import over_group
-
     count = len(query.groups)
     return Select(
         inputs=(_input(inner),),
@@ -506,6 +476,3 @@ def _ordered(below: Table, query: Select) -> Select:
             for one, value in zip(query.order, values, strict=True)
         ),
     )
-
-
-__all__ = ["BESIDE", "Kind", "Part", "build"]

@@ -1,68 +1,70 @@
-"""Queries in `from` that only filter and compute, as a part of the query around them."""
+"""Queries in `from` that only filter and compute, as a part of the query around them.
+
+One stays a query where the select would have more than `INPUTS_MAX` inputs without it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from reifydb.sql.expressions import BOOL, ColumnRef, Expression, Operation, rewrite
-from reifydb.sql.query import Aggregate, Input, OrderBy, Output, Query, Select
+from reifydb.sql.expressions import ColumnRef, Expression, conjuncts, together
+from reifydb.sql.query import Input, Query, Select
+from reifydb.sql.rewriting import rewrite_select
+
+INPUTS_MAX = 16
+"""Tables of one select, as in kernel/plan.zig."""
 
 
 def flatten(select: Select) -> Select:
     """The same query with fewer queries in `from`. O(nodes)."""
     inputs: list[Input] = []
     where: list[Expression] = []
-    outer_join = any(one.join == "left" for one in select.inputs)
-    # What a column of an input has become: an expression over the new inputs.
-    meanings: list[Select | int] = []
-    for one in select.inputs:
-        relation = one.relation
-        if isinstance(relation, Select):
-            relation = flatten(relation)
-        if isinstance(relation, Select) and is_plain(relation) and not outer_join:
-            start = len(inputs)
-            inner = _moved(relation, start)
+    # What each input has become: the first of its inputs, and the query that stood there.
+    meanings: list[tuple[int, Select | None]] = []
+    for number, one in enumerate(select.inputs):
+        start, others = len(inputs), len(select.inputs) - number - 1
+        inner = None
+        if isinstance(one.relation, Select):
+            inner = _moved(flatten(one.relation), start)
+            if not is_plain(inner) or start + len(inner.inputs) + others > INPUTS_MAX:
+                inner = None
+        if inner is not None and one.join != "left":
             for i, part in enumerate(inner.inputs):
                 if part.on is not None:
                     where.append(part.on)
                 inputs.append(replace(part, on=None, join="inner" if inputs or i else "first"))
             if inner.where is not None:
                 where.append(inner.where)
-            meanings.append(inner)
+            meanings.append((start, inner))
+        elif inner is not None and _is_filter(inner, select, number):
+            inputs.append(replace(one, relation=inner.inputs[0].relation, on=inner.where))
+            meanings.append((start, inner))
         else:
-            meanings.append(len(inputs))
+            meanings.append((start, None))
             join = one.join if one.join == "left" else ("inner" if inputs else "first")
-            inputs.append(replace(one, relation=relation, join=join))
-        if one.on is not None and inputs[-1].join != "left":
-            where.append(one.on)
-            inputs[-1] = replace(inputs[-1], on=None)
+            inputs.append(replace(one, on=None, join=join))
 
     def change(node: Expression) -> Expression | None:
         if not isinstance(node, ColumnRef):
             return None
-        meaning = meanings[node.source]
-        if isinstance(meaning, int):
-            return replace(node, source=meaning)
-        return replace(meaning.outputs[node.place].value, at=node.at)
+        start, inner = meanings[node.source]
+        if inner is None:
+            return replace(node, source=start)
+        value = inner.outputs[node.place].value
+        if isinstance(value, ColumnRef):  # behind a left join it may be null
+            return replace(value, nullable=value.nullable or node.nullable, at=node.at)
+        return replace(value, at=node.at)
 
-    outer = {id(one.on) for one in select.inputs if one.on is not None}
-    own = [c for c in where if id(c) in outer]
-    others = [c for c in where if id(c) not in outer]
-    changed = [rewrite(c, change) for c in own]
-    if select.where is not None:
-        changed.append(rewrite(select.where, change))
-    return _rewritten(
-        replace(
-            select,
-            inputs=tuple(
-                replace(one, on=None if one.on is None else rewrite(one.on, change))
-                for one in inputs
-            ),
-            where=_all((*others, *changed)),
-        ),
-        change,
-    )
+    changed = rewrite_select(select, change)
+    for one, (start, _) in zip(changed.inputs, meanings, strict=True):
+        if one.join == "left":
+            on = together((*conjuncts(inputs[start].on), *conjuncts(one.on)))
+            inputs[start] = replace(inputs[start], on=on)
+        elif one.on is not None:
+            where.append(one.on)
+    if changed.where is not None:
+        where.append(changed.where)
+    return replace(changed, inputs=tuple(inputs), where=together(where))
 
 
 def is_plain(query: Query) -> bool:
@@ -77,11 +79,31 @@ def is_plain(query: Query) -> bool:
     )
 
 
-def _all(conditions: tuple[Expression, ...]) -> Expression | None:
-    if len(conditions) <= 1:
-        return conditions[0] if conditions else None
-    nullable = any(c.nullable for c in conditions)
-    return Operation("and", conditions, BOOL, nullable, at=conditions[0].at)
+def _is_filter(query: Select, select: Select, number: int) -> bool:
+    """A plain query filters one table, of which no more is seen behind the left join than columns,
+    which are null where nothing was found.
+    """
+    if len(query.inputs) != 1:
+        return False
+    computed = {
+        place
+        for place, output in enumerate(query.outputs)
+        if not isinstance(output.value, ColumnRef)
+    }
+    behind = replace(
+        select,
+        inputs=tuple(
+            replace(o, on=None) if i == number else o for i, o in enumerate(select.inputs)
+        ),
+    )
+    seen: set[int] = set()
+
+    def look(node: Expression) -> None:
+        if isinstance(node, ColumnRef) and node.source == number:
+            seen.add(node.place)
+
+    rewrite_select(behind, look)
+    return not seen & computed
 
 
 def _moved(select: Select, start: int) -> Select:
@@ -92,39 +114,4 @@ def _moved(select: Select, start: int) -> Select:
             return replace(node, source=node.source + start)
         return None
 
-    moved = _rewritten(select, change)
-    return replace(
-        moved,
-        inputs=tuple(
-            replace(one, on=None if one.on is None else rewrite(one.on, change))
-            for one in select.inputs
-        ),
-        where=None if select.where is None else rewrite(select.where, change),
-    )
-
-
-def _rewritten(select: Select, change: Callable[[Expression], Expression | None]) -> Select:
-    """What is computed of rows, rewritten; `where` and inputs are left."""
-
-    def new(expression: Expression) -> Expression:
-        return rewrite(expression, change)
-
-    def aggregate(one: Aggregate) -> Aggregate:
-        return replace(
-            one,
-            args=tuple(map(new, one.args)),
-            filter=None if one.filter is None else new(one.filter),
-            order=tuple(replace(o, value=new(o.value)) for o in one.order),
-        )
-
-    if select.grouped:  # outputs, having and order look at groups and aggregates alone
-        return replace(
-            select,
-            groups=tuple(map(new, select.groups)),
-            aggregates=tuple(map(aggregate, select.aggregates)),
-        )
-    return replace(
-        select,
-        outputs=tuple(Output(o.name, new(o.value)) for o in select.outputs),
-        order=tuple(OrderBy(new(o.value), o.descending, o.nulls_first) for o in select.order),
-    )
+    return rewrite_select(select, change)

@@ -7,27 +7,24 @@ whose first columns are equal to something that is known by then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from reifydb.engine.catalog import Table, Type
 from reifydb.errors import SqlError
 from reifydb.sql.expressions import (
-    BOOL,
-    AggregateRef,
     ColumnRef,
     Constant,
     Expression,
-    GroupRef,
     Kind,
-    Operation,
     conjuncts,
-    rewrite,
     sources,
+    together,
 )
 from reifydb.sql.query import Aggregate, OrderBy, Select
-from reifydb.views.access import Comparison, Path, best_path, comparisons
-from reifydb.views.flattening import flatten
+from reifydb.sql.rewriting import over_group
+from reifydb.views.access import Path, best_path, comparisons
+from reifydb.views.flattening import INPUTS_MAX, flatten
 from reifydb.views.plan import (
     DESCENDING,
     LOWER_EXCLUSIVE,
@@ -39,17 +36,6 @@ from reifydb.views.plan import (
     Plan,
     Step,
 )
-
-INPUTS_MAX = 16
-"""Tables of one select, as in kernel/plan.zig."""
-
-
-def together(conditions: Iterable[Expression]) -> Expression | None:
-    """One condition that is true when all are; None of none."""
-    found = tuple(conditions)
-    if len(found) <= 1:
-        return found[0] if found else None
-    return Operation("and", found, BOOL, any(c.nullable for c in found), at=found[0].at)
 
 
 class Planner:
@@ -93,28 +79,12 @@ class Planner:
             if i in inner:
                 drivers.append(self._drive(i, way, where, inner))
             else:
-                self._check_outer(i, inner)
                 # Which rows its changes concern: those that it is joined to.
                 driver = self._drive(i, way, [*self.on[i], *where], inner | {i})
                 drivers.append(replace(driver, flags=OUTER))
         outers = tuple(self._outer_step(i, inner) for i in sorted(self.outer))
         self._rest = together(rest)
         return replace(self._plan(tuple(drivers)), outers=outers)
-
-    def _check_outer(self, i: int, inner: frozenset[int]) -> None:
-        alias = self.select.inputs[i].alias
-        if any(sources(c) - inner - {i} for c in self.on[i]):
-            raise SqlError(
-                f"the left join of {alias} in a view may only look at tables that are not left "
-                "joins themselves",
-                hint="make a view of the inner part",
-            )
-        for j in inner:
-            if j > i and any(sources(c) & self.outer for c in self.on[j]):
-                raise SqlError(
-                    f"a view cannot join {self.select.inputs[j].alias} to the rows of a left join",
-                    hint="an inner join makes the left join one as well",
-                )
 
     def _outer_step(self, i: int, inner: frozenset[int]) -> Step:
         found = list(comparisons(self.on[i], i, lambda value: sources(value) <= inner))
@@ -295,22 +265,6 @@ def _is_fixed(one: OrderBy, source: int, places: set[int]) -> bool:
     return isinstance(value, ColumnRef) and value.source == source and value.place in places
 
 
-def over_group(expression: Expression, groups: int) -> Expression:
-    """An expression over groups and aggregates as one over a group's row."""
-
-    def change(node: Expression) -> Expression | None:
-        match node:
-            case GroupRef(index=index):
-                place = index
-            case AggregateRef(index=index):
-                place = groups + index
-            case _:
-                return None
-        return ColumnRef(0, place, "", node.kind, node.nullable, node.at)
-
-    return rewrite(expression, change)
-
-
 def group_row(
     groups: Sequence[Expression], aggregates: Sequence[Aggregate]
 ) -> tuple[tuple[Expression, ...], tuple[AggregatePlan, ...]]:
@@ -365,6 +319,3 @@ def _function(aggregate: Aggregate, kind: Kind) -> tuple[str, int]:
         case "bool_or":
             return "some", 0
     raise SqlError(f"{aggregate.function} is not supported yet")
-
-
-__all__ = ["Comparison", "Planner", "group_row", "over_group", "together"]
