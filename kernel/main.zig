@@ -168,18 +168,6 @@ export fn call(transition: u32, length: u64, seed: u64) i32 {
     return 0;
 }
 
-/// The address of the row with this key, or a code.
-export fn get(number: u32, length: u64) i64 {
-    control.operation = .read;
-    defer control.operation = .none;
-    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
-    const key = given(length) catch |err| return layout.codeOf(err);
-    views.see(table) catch |err| return layout.codeOf(err);
-    const found = transaction.get(table, key) catch |err| return layout.codeOf(err);
-    const row = found orelse return layout.codeOf(error.NotFound);
-    return @intCast(cursor.shown(&table.layout.visible, row) catch |err| return layout.codeOf(err));
-}
-
 /// The input: positions of the rows' columns in the table, u16 each, padded to 8 bytes; then the rows.
 export fn write(how: u32, number: u32, columns: u32, length: u64) i32 {
     control.operation = .write;

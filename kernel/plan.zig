@@ -389,6 +389,11 @@ pub fn prepare(plan: *const Plan, parameters: Row) void {
     for (plan.runners) |runner| runner.program.prepare(runner.cells, parameters);
 }
 
+/// Other parameters for a plan that is prepared.
+pub fn setParameters(plan: *const Plan, parameters: Row) void {
+    for (plan.runners) |runner| runner.program.setParameters(runner.cells, parameters);
+}
+
 const no_columns: [8]u8 align(8) = .{ 8, 0, 0, 0, 0, 0, 0, 0 };
 
 pub fn noParameters() Row {
@@ -412,6 +417,14 @@ fn rowBytes(runner: *const Runner, count: usize, more: []const Value) Error!usiz
 pub fn arenaRow(arena: *Arena, runner: *const Runner, count: usize) Error!Row {
     const length = try rowBytes(runner, count, &.{});
     return fill(try arena.take(length), length, runner, count, &.{});
+}
+
+/// The same at the start of `out`; its length.
+pub fn rowInto(out: []align(8) u8, runner: *const Runner, count: usize) Error!usize {
+    const length = try rowBytes(runner, count, &.{});
+    if (length > out.len) return error.RowTooLong;
+    _ = fill(@intFromPtr(out.ptr), length, runner, count, &.{});
+    return length;
 }
 
 /// The same in a block of its own, with further values behind them.

@@ -330,6 +330,17 @@ pub const Size = struct {
     }
 };
 
+/// Writes a row to the start of `out`, without the kernel's flags; its length.
+pub fn copyTo(out: []align(8) u8, row: Row) usize {
+    const words_ = row.words();
+    const to = @as([*]u64, @ptrCast(out.ptr))[0..words_.len];
+    if (words_.len > few_bytes / 8) @memcpy(to, words_) else for (words_, to) |from, *word| {
+        word.* = from;
+    }
+    to[0] &= 0xffff_ffff_ffff;
+    return 8 * words_.len;
+}
+
 /// What `@memcpy` does, and for few bytes faster: that is a call out of wasm.
 inline fn copyBytes(to: u64, bytes: []const u8) void {
     @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
