@@ -197,7 +197,7 @@ pub fn Join(comptime Sink: type) type {
 
         inline fn look(self: *Self) Error!void {
             if (self.left == 0) {
-                layout.control.fault_index = 2;
+                layout.control.fault_index = layout.fault_scanned;
                 return error.LimitReached;
             }
             self.left -= 1;

@@ -37,6 +37,8 @@ pub const top_rows_max = 100_000;
 /// Rows of one query's answer that are kept, and rows that are looked at for it.
 pub const query_rows_max = 1 << 20;
 pub const query_scanned_max = 1 << 24;
+/// Values of one group in an array or a text that an aggregate makes.
+pub const aggregate_items_max = 10_000;
 pub const program_instructions_max = 65_535;
 pub const program_registers_max = 1024;
 /// Texts that programs make while they look at one row.
@@ -132,6 +134,11 @@ pub fn codeOf(err: Error) i32 {
 pub const Operation = enum(u32) { none = 0, read = 1, write = 2, scan = 3, message = 4, commit = 5, rollback = 6 };
 
 pub const none_u32 = 0xffff_ffff;
+
+/// In `fault_index` of `limit_reached`: which limit of a query or a view it was.
+pub const fault_rows = 1;
+pub const fault_scanned = 2;
+pub const fault_items = 3;
 
 /// Field by field the same as in reifydb/engine/kernel.py.
 pub const Control = extern struct {

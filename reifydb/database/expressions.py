@@ -16,8 +16,8 @@ from reifydb.views.plan import Encoded
 EXPRESSION_FAILED, LIMIT_REACHED = -16, -11
 """The kernel's codes."""
 
-SCANNED = 2
-"""In `fault_index`, which limit it was: of rows looked at."""
+_ROWS, _SCANNED, _ITEMS = 1, 2, 3
+"""In `fault_index`, which limit it was: rows of an answer, rows looked at, values in a list."""
 
 _REASONS = {
     1: "division by zero",
@@ -48,14 +48,26 @@ def expression_error(
     return ExpressionError(reason, relation=relation, line=line, column=column)
 
 
-def scanned_error(what: str) -> LimitError:
-    """The error for a query or a view that had to look at too many rows."""
-    return LimitError(
-        f"{what} looked at more than {config.query_scanned_max:,} rows",
-        limit="query_scanned_max",
-        value=config.query_scanned_max,
-        hint="an index on the columns by which tables are joined helps",
-    )
+def plan_limit(code: int, control: Control, what: str) -> LimitError | None:
+    """The error for a query or a view that reached a limit of its own; None: it is another one."""
+    if code != LIMIT_REACHED:
+        return None
+    if control.fault_index == _SCANNED:
+        return LimitError(
+            f"{what}: its joins looked at more than {config.query_scanned_max:,} rows",
+            limit="query_scanned_max",
+            value=config.query_scanned_max,
+            hint="an index on the columns by which tables are joined helps",
+        )
+    if control.fault_index == _ITEMS:
+        return LimitError(
+            f"{what} has a group with more than {config.aggregate_items_max:,} values in an array "
+            "or a text",
+            limit="aggregate_items_max",
+            value=config.aggregate_items_max,
+            hint="fewer rows in a group, or fewer that count: filter (where …)",
+        )
+    return None
 
 
 def query_refusal(code: int, control: Control, encoded: Encoded, sql: str) -> ReifyDBError:
@@ -64,15 +76,16 @@ def query_refusal(code: int, control: Control, encoded: Encoded, sql: str) -> Re
         if control.fault_table != NONE:
             return ExpressionError(_REASONS.get(control.fault_column, "an expression failed"))
         return expression_error(control, encoded, sql)
-    if code == LIMIT_REACHED and control.fault_index == 1:
+    if code == LIMIT_REACHED and control.fault_index == _ROWS:
         return LimitError(
             f"the query's answer has more than {config.query_rows_max:,} rows",
             limit="query_rows_max",
             value=config.query_rows_max,
             hint="ask for fewer: where …, limit …",
         )
-    if code == LIMIT_REACHED:
-        return scanned_error("the query")
+    limit = plan_limit(code, control, "the query")
+    if limit is not None:
+        return limit
     if code == -8:
         return TransactionLimitError(
             "a value that is sorted or grouped by, or looked for, is too long",

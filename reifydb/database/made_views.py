@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 
 from reifydb.database.expressions import (
     EXPRESSION_FAILED,
-    LIMIT_REACHED,
-    SCANNED,
     expression_error,
-    scanned_error,
+    plan_limit,
 )
 from reifydb.database.refusals import refusal
 from reifydb.engine.kernel import Control
@@ -43,9 +41,8 @@ def part_refusal(
     """The error for a part of a view that could not be made or brought up to date."""
     if code == EXPRESSION_FAILED:
         return expression_error(control, encoded, sql, f"view {name}")
-    if code == LIMIT_REACHED and control.fault_index == SCANNED:
-        return scanned_error(f"view {name}: its joins")
-    return refusal(code, control, catalog, name, None)
+    limit = plan_limit(code, control, f"view {name}")
+    return refusal(code, control, catalog, name, None) if limit is None else limit
 
 
 def view_refusal(

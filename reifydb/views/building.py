@@ -33,14 +33,20 @@ from reifydb.sql.expressions import (
 from reifydb.sql.query import Aggregate, Input, OrderBy, Output, Query, Select, SetQuery
 from reifydb.views.access import comparisons, stored
 from reifydb.views.flattening import flatten
-from reifydb.views.plan import AggregatePlan, Encoded, Plan, encode
+from reifydb.views.plan import ORDERED, AggregatePlan, Encoded, Plan, encode
 from reifydb.views.planner import Planner
 
 BESIDE = "reifydb_view_"
 """Names of tables that a view needs beside its own begin so."""
 
-_SUMS = frozenset({"sum_word", "average_int", "average_decimal", "every", "some"})
-_FLOATS = frozenset({"sum_float", "average_float"})
+_INT, _BYTES = Column("", Type.INT, nullable=False), Column("", Type.BYTES, nullable=False)
+_STATES = {
+    **dict.fromkeys(("sum_word", "average_int", "average_decimal", "every", "some"), (_INT,) * 2),
+    **dict.fromkeys(("sum_float", "average_float"), (_BYTES,)),
+    "variance_word": (_INT,) * 5,
+    "variance_float": (_BYTES,) * 2,
+}
+"""What is kept of an aggregate, besides how many values count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,9 +303,7 @@ class _Builder:
         aggregates = [self._with_values(query, one) for one in plan.aggregates]
         plan = replace(plan, aggregates=tuple(aggregates))
         behind = [_hidden(output.value, i) for i, output in enumerate(hidden)]
-        behind += [
-            Column(f"state_{i}", kind, nullable=False) for i, kind in enumerate(_states(plan))
-        ]
+        behind += [replace(one, name=f"state_{i}") for i, one in enumerate(_states(plan))]
         number = self.take_number()
         table = Table(
             name or _beside(number),
@@ -314,19 +318,22 @@ class _Builder:
 
     def _with_values(self, query: Select, one: AggregatePlan) -> AggregatePlan:
         """With a table for the values, where they must be known one by one."""
-        if not one.distinct and one.function not in ("least", "greatest"):
+        if not one.distinct and one.function not in ORDERED:
             return one
+        assert one.argument is not None
         number = self.take_number()
         columns = [
             group.kind.column(f"group_{i}", nullable=group.nullable)
             for i, group in enumerate(query.groups)
         ]
-        value = one.kind.column("value", nullable=False)
+        if one.order:
+            columns.append(Column("order", Type.BYTES, nullable=False))
+        columns.append(one.kind.column("value", nullable=one.function == "array"))
         times = Column("times", Type.INT, nullable=False)
         table = Table(
             _beside(number),
-            (*columns, value, times),
-            tuple(range(len(columns) + 1)),
+            (*columns, times),
+            tuple(range(len(columns))),
             number=number,
             derived=True,
         )
@@ -334,16 +341,15 @@ class _Builder:
         return replace(one, values=number)
 
 
-def _states(plan: Plan) -> Iterator[Type]:
+def _states(plan: Plan) -> Iterator[Column]:
     """What must be known of a group, as kernel/group_rows.zig keeps it."""
-    yield Type.INT
+    yield _INT
     for one in plan.aggregates:
-        yield Type.INT
-        if one.function in _SUMS:
-            yield Type.INT
-            yield Type.INT
-        elif one.function in _FLOATS:
-            yield Type.BYTES
+        yield _INT
+        yield from _STATES.get(one.function, ())
+        if one.function in ("continuous", "discrete"):  # where it was last
+            yield _INT
+            yield one.kind.column("")
 
 
 def _beside(number: int) -> str:
