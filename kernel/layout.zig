@@ -86,6 +86,15 @@ pub const Code = enum(i32) {
     expression_failed = -16,
 };
 
+/// Which limit `limit_reached` is about, where more than one could be: `fault_index` says it.
+pub const Limit = enum(u32) { other = 0, answer_rows = 1, scanned_rows = 2, views = 3, aggregate_items = 4 };
+
+/// Says which limit it was.
+pub fn reached(limit: Limit) Error {
+    control.fault_index = @backingInt(limit);
+    return error.LimitReached;
+}
+
 /// The same as Zig errors, for use inside.
 pub const Error = error{
     Aborted,
@@ -134,11 +143,6 @@ pub fn codeOf(err: Error) i32 {
 pub const Operation = enum(u32) { none = 0, read = 1, write = 2, scan = 3, message = 4, commit = 5, rollback = 6 };
 
 pub const none_u32 = 0xffff_ffff;
-
-/// In `fault_index` of `limit_reached`: which limit of a query or a view it was.
-pub const fault_rows = 1;
-pub const fault_scanned = 2;
-pub const fault_items = 3;
 
 /// Field by field the same as in reifydb/engine/kernel.py.
 pub const Control = extern struct {

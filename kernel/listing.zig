@@ -33,10 +33,7 @@ pub const Listing = struct {
     }
 
     pub fn add(listing: *Listing, cell: Cell) Error!void {
-        if (listing.count == layout.aggregate_items_max) {
-            layout.control.fault_index = layout.fault_items;
-            return error.LimitReached;
-        }
+        if (listing.count == layout.aggregate_items_max) return layout.reached(.aggregate_items);
         listing.count += 1;
         if (listing.count > 1) try put(listing.separator orelse ",");
         if (listing.separator != null) return put(cell.tail());

@@ -139,10 +139,7 @@ const Collector = struct {
                 return true;
             }
         }
-        if (answer.items.len == layout.query_rows_max) {
-            layout.control.fault_index = layout.fault_rows;
-            return error.LimitReached;
-        }
+        if (answer.items.len == layout.query_rows_max) return layout.reached(.answer_rows);
         const order = if (collector.sorted) "" else try arena.copy(try plans.orderOf(plan, &collector.order));
         try answer.add(&arena, .{ .row = row.at, .order = order });
         if (!collector.sorted) return true;
@@ -202,10 +199,7 @@ const Grouping = struct {
         const found = try grouping.keys.put(&arena, bytes);
         if (!found.new) return found.number;
         const plan = grouping.plan;
-        if (found.number == layout.query_rows_max) {
-            layout.control.fault_index = layout.fault_rows;
-            return error.LimitReached;
-        }
+        if (found.number == layout.query_rows_max) return layout.reached(.answer_rows);
         const accumulators = try arena.slice(groups.Accumulator, plan.aggregates.len);
         for (accumulators, plan.aggregates) |*one, *aggregate| one.* = try groups.Accumulator.init(&arena, aggregate);
         const cells = try groups.groupCells(plan, &arena);

@@ -65,7 +65,7 @@ pub fn define(number: u32, source: []const u8, anew: bool) Error!void {
     const table = table_format.get(number) orelse return error.NoRelation;
     const first = table.view;
     if (!table.derived or (if (first) |one| !one.isOfRows() else table.rows > 0)) return error.InvalidRow;
-    if (views_len == views.len) return error.LimitReached;
+    if (views_len == views.len) return layout.reached(.views);
     try flush();
     const view = try heap.create(View);
     view.* = .{ .table = table, .plan = null, .arena = .{}, .inputs = &.{} };

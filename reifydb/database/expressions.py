@@ -16,8 +16,6 @@ from reifydb.views.plan import Encoded
 EXPRESSION_FAILED, LIMIT_REACHED = -16, -11
 """The kernel's codes."""
 
-_ROWS, _SCANNED, _ITEMS = 1, 2, 3
-"""In `fault_index`, which limit it was: rows of an answer, rows looked at, values in a list."""
 
 _REASONS = {
     1: "division by zero",
@@ -26,7 +24,6 @@ _REASONS = {
     4: "texts are too long",
     5: "a float is not finite",
 }
-_SHOWN_MAX = 60
 
 
 def expression_error(
@@ -48,25 +45,43 @@ def expression_error(
     return ExpressionError(reason, relation=relation, line=line, column=column)
 
 
-def plan_limit(code: int, control: Control, what: str) -> LimitError | None:
-    """The error for a query or a view that reached a limit of its own; None: it is another one."""
-    if code != LIMIT_REACHED:
-        return None
-    if control.fault_index == _SCANNED:
-        return LimitError(
-            f"{what}: its joins looked at more than {config.query_scanned_max:,} rows",
-            limit="query_scanned_max",
-            value=config.query_scanned_max,
-            hint="an index on the columns by which tables are joined helps",
-        )
-    if control.fault_index == _ITEMS:
-        return LimitError(
-            f"{what} has a group with more than {config.aggregate_items_max:,} values in an array "
-            "or a text",
-            limit="aggregate_items_max",
-            value=config.aggregate_items_max,
-            hint="fewer rows in a group, or fewer that count: filter (where …)",
-        )
+def limit_error(control: Control, what: str) -> LimitError | None:
+    """The error for a query or a view that reached a limit which the kernel named; None: it named
+    none.
+
+    Args:
+        what: What reached it: `the query`.
+    """
+    match control.fault_index:
+        case 1:
+            return LimitError(
+                f"the query's answer has more than {config.query_rows_max:,} rows",
+                limit="query_rows_max",
+                value=config.query_rows_max,
+                hint="ask for fewer: where …, limit …",
+            )
+        case 2:
+            return LimitError(
+                f"{what}: its joins looked at more than {config.query_scanned_max:,} rows",
+                limit="query_scanned_max",
+                value=config.query_scanned_max,
+                hint="an index on the columns by which tables are joined helps",
+            )
+        case 3:
+            return LimitError(
+                "there would be too many views, those beside others included",
+                limit="views_max",
+                value=config.views_max,
+                hint="drop views that nobody reads",
+            )
+        case 4:
+            return LimitError(
+                f"{what} has a group with more than {config.aggregate_items_max:,} values in an "
+                "array or a text",
+                limit="aggregate_items_max",
+                value=config.aggregate_items_max,
+                hint="fewer rows in a group, or fewer that count: filter (where …)",
+            )
     return None
 
 
@@ -76,16 +91,9 @@ def query_refusal(code: int, control: Control, encoded: Encoded, sql: str) -> Re
         if control.fault_table != NONE:
             return ExpressionError(_REASONS.get(control.fault_column, "an expression failed"))
         return expression_error(control, encoded, sql)
-    if code == LIMIT_REACHED and control.fault_index == _ROWS:
-        return LimitError(
-            f"the query's answer has more than {config.query_rows_max:,} rows",
-            limit="query_rows_max",
-            value=config.query_rows_max,
-            hint="ask for fewer: where …, limit …",
-        )
-    limit = plan_limit(code, control, "the query")
-    if limit is not None:
-        return limit
+    if code == LIMIT_REACHED:
+        found = limit_error(control, "the query")
+        return KernelError("the kernel reached a limit for a query") if found is None else found
     if code == -8:
         return TransactionLimitError(
             "a value that is sorted or grouped by, or looked for, is too long",

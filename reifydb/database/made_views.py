@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from reifydb.database.expressions import (
     EXPRESSION_FAILED,
+    LIMIT_REACHED,
     expression_error,
-    plan_limit,
+    limit_error,
 )
 from reifydb.database.refusals import refusal
 from reifydb.engine.kernel import Control
@@ -41,8 +42,11 @@ def part_refusal(
     """The error for a part of a view that could not be made or brought up to date."""
     if code == EXPRESSION_FAILED:
         return expression_error(control, encoded, sql, f"view {name}")
-    limit = plan_limit(code, control, f"view {name}")
-    return refusal(code, control, catalog, name, None) if limit is None else limit
+    if code == LIMIT_REACHED:
+        found = limit_error(control, f"view {name}")
+        if found is not None:
+            return found
+    return refusal(code, control, catalog, name, None)
 
 
 def view_refusal(
