@@ -37,6 +37,8 @@ pub const top_rows_max = 100_000;
 /// Rows of one query's answer that are kept, and rows that are looked at for it.
 pub const query_rows_max = 1 << 20;
 pub const query_scanned_max = 1 << 24;
+/// Values of one group in an array or a text that an aggregate makes.
+pub const aggregate_items_max = 10_000;
 pub const program_instructions_max = 65_535;
 pub const program_registers_max = 1024;
 /// Texts that programs make while they look at one row.
@@ -85,7 +87,7 @@ pub const Code = enum(i32) {
 };
 
 /// Which limit `limit_reached` is about, where more than one could be: `fault_index` says it.
-pub const Limit = enum(u32) { other = 0, answer_rows = 1, scanned_rows = 2, views = 3 };
+pub const Limit = enum(u32) { other = 0, answer_rows = 1, scanned_rows = 2, views = 3, aggregate_items = 4 };
 
 /// Says which limit it was.
 pub fn reached(limit: Limit) Error {

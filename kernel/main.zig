@@ -512,6 +512,10 @@ test {
     _ = @import("tree.zig");
     _ = @import("arena.zig");
     _ = @import("exact_sum.zig");
+    _ = @import("exact_ratio.zig");
+    _ = @import("variance.zig");
+    _ = @import("percentile.zig");
+    _ = @import("listing.zig");
     _ = @import("groups.zig");
     _ = @import("tests.zig");
 }

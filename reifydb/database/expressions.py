@@ -50,7 +50,7 @@ def limit_error(control: Control, what: str) -> LimitError | None:
     none.
 
     Args:
-        what: What looks at rows: `the query`.
+        what: What reached it: `the query`.
     """
     match control.fault_index:
         case 1:
@@ -62,7 +62,7 @@ def limit_error(control: Control, what: str) -> LimitError | None:
             )
         case 2:
             return LimitError(
-                f"{what} looked at more than {config.query_scanned_max:,} rows",
+                f"{what}: its joins looked at more than {config.query_scanned_max:,} rows",
                 limit="query_scanned_max",
                 value=config.query_scanned_max,
                 hint="an index on the columns by which tables are joined helps",
@@ -73,6 +73,14 @@ def limit_error(control: Control, what: str) -> LimitError | None:
                 limit="views_max",
                 value=config.views_max,
                 hint="drop views that nobody reads",
+            )
+        case 4:
+            return LimitError(
+                f"{what} has a group with more than {config.aggregate_items_max:,} values in an "
+                "array or a text",
+                limit="aggregate_items_max",
+                value=config.aggregate_items_max,
+                hint="fewer rows in a group, or fewer that count: filter (where …)",
             )
     return None
 
