@@ -26,7 +26,7 @@ def schema(place: Place, file: str | None, as_json: bool) -> None:
     from reifydb.cli.catalog import table_of
     from reifydb.cli.output import print_json
     from reifydb.cli.target import open_target
-    from reifydb.sql.create_table import render_create_table
+    from reifydb.sql.create_table import render_schema
 
     sql = None if file is None else _read(file)
     with open_target(place, make=sql is not None) as target:
@@ -36,8 +36,8 @@ def schema(place: Place, file: str | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
     elif file is None:
-        for table in found["tables"]:
-            click.echo(f"{render_create_table(table_of(table))};")
+        for statement in render_schema([table_of(table) for table in found["tables"]]):
+            click.echo(f"{statement};")
 
 
 def _read(file: str) -> str:
@@ -99,6 +99,12 @@ def _print_table(table: Mapping[str, Any]) -> None:
         click.echo(f"{unique} {index['name']} on ({columns}), {size:,} bytes")
     for check in table.get("checks", ()):
         click.echo(printable(f"check {check['name']}: {check['sql']}"))
+    for key in table.get("foreign_keys", ()):
+        columns, to = ", ".join(key["columns"]), ", ".join(key["to"])
+        click.echo(
+            f"foreign key {key['name']}: ({columns}) references {key['table']} ({to}),"
+            f" on delete {key['on_delete']}"
+        )
     click.echo(
         f"{table['rows']:,} rows, {taken['rows']:,} bytes;"
         f" primary key, {taken['primary_key']:,} bytes"
@@ -115,9 +121,10 @@ def _print_view(
     if hidden:
         listed = ", ".join(f"{column['name']} {column['type']}" for column in hidden)
         click.echo(f"not shown of its key: {listed}")
+    kind = "an assertion" if view.get("assertion") else "a view"
     beside = f"; {beside_bytes:,} bytes beside" if beside_bytes else ""
     click.echo(
-        f"a view of {', '.join(view['tables'])}: {view['rows_in']:,} rows in,"
+        f"{kind} of {', '.join(view['tables'])}: {view['rows_in']:,} rows in,"
         f" {view['rows_out']:,} out{beside}"
     )
     print_lines(view["sql"])

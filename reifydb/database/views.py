@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reifydb.database.made_views import Made, part_refusal, view_refusal
+from reifydb.database.made_views import Made, part_refusal
 from reifydb.database.upkeep import Upkeep
 from reifydb.engine.catalog import Table, View
 from reifydb.engine.descriptors import table_descriptor
-from reifydb.errors import ReifyDBError, SqlError, UnknownNameError
+from reifydb.errors import SqlError, UnknownNameError
 
 if TYPE_CHECKING:
     from reifydb.database.state import State
@@ -60,9 +60,11 @@ class Views:
         reads = tuple(
             (name, tuple(column.name for column in table.columns)) for name, table in named.items()
         )
-        view = View(statement.sql, reads, len({part.table.number for part in parts}))
+        count = len({part.table.number for part in parts})
+        view = View(statement.sql, reads, count, statement.assertion)
+        parts = of_view(parts, view)
         self._make(parts, text)
-        self._state.describe(replace(parts[-1].table, view=view))
+        self._state.describe(parts[-1].table)
 
     def drop(self, table: Table) -> None:
         """Takes a view away, with what it needs, inside the open transaction."""
@@ -90,7 +92,7 @@ class Views:
             assert view is not None
             query = read_query(view.sql, self._as_it_was(view), None, unique_names=True)
             parts = build(table.name, query, table.number - view.parts + 1)
-            parts[-1] = replace(parts[-1], table=replace(parts[-1].table, view=view))
+            parts = of_view(parts, view)
             self._make(parts, view.sql)
             self._state.catalog = self._state.catalog.with_table(parts[-1].table)
 
@@ -143,13 +145,6 @@ class Views:
         number = parts[-1].table.number
         self._state.made_views[number] = Made(name, sql, encoded, frozenset(indexes))
 
-    # ------------------------------------------------------------ errors
-
-    def refusal(self, code: int) -> ReifyDBError:
-        """The error for what the kernel refused as a transaction was to commit."""
-        state = self._state
-        return view_refusal(code, state.kernel.control, state.catalog, state.made_views)
-
     # ------------------------------------------------------------ who uses what
 
     def users(self, table: str, column: str | None = None) -> list[str]:
@@ -188,8 +183,11 @@ class Views:
                 beside += kernel.call["row_bytes"](number) + kernel.call["index_bytes"](number, 0)
         return Upkeep(rows_in, rows_out, beside)
 
-    def find(self, name: str) -> Table:
-        """The view of this name.
+    def find(self, name: str, word: str = "view") -> Table:
+        """The view of this name, or the assertion.
+
+        Args:
+            word: What it is called if there is none.
 
         Raises:
             UnknownNameError: There is none.
@@ -198,5 +196,14 @@ class Views:
         found = handles.get(name)
         if found is None or found.table.view is None:
             known = [h.name for h in handles.values() if h.table.view is not None]
-            raise UnknownNameError("view", name, known)
+            raise UnknownNameError(word, name, known)
         return found.table
+
+
+def of_view(parts: list[Part], view: View) -> list[Part]:
+    """The parts, the table of the last one knowing of which view it is."""
+    table = parts[-1].table
+    return [
+        replace(part, table=replace(part.table, view=view)) if part.table == table else part
+        for part in parts
+    ]
