@@ -174,7 +174,7 @@ const Grouping = struct {
     pub fn take(grouping: *Grouping, rows: []const Row) Error!bool {
         const plan = grouping.plan;
         try plan.row.run(rows);
-        const number = try grouping.groupOf(try groups.encodeGroups(plan, null, false, &grouping.buffer));
+        const number = try grouping.groupOf(try groups.encodeGroups(plan, groups.all_nullable, &grouping.buffer));
         const group = &grouping.list.items[number];
         group.rows += 1;
         for (plan.aggregates, group.accumulators, 0..) |*aggregate, *accumulator, i| {
@@ -204,7 +204,7 @@ const Grouping = struct {
         var at: usize = 12;
         std.mem.writeInt(u64, grouping.buffer[0..8], group, .little);
         std.mem.writeInt(u32, grouping.buffer[8..12], @intCast(number), .little);
-        at = key.encodeCell(aggregate.kind, false, value.value, value.tail(), false, at, &grouping.buffer) catch return error.KeyTooLong;
+        at = key.encodeCell(aggregate.kind, value, false, at, &grouping.buffer) catch return error.KeyTooLong;
         return (try grouping.seen.put(&arena, grouping.buffer[0..at])).new;
     }
 

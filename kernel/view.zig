@@ -344,13 +344,7 @@ fn makeRow(plan: *const Plan, input: *const Table, at: u64, where: ?*Arena) Erro
 
 fn sameKey(table: *const Table, a: Row, b: Row) bool {
     for (table.key_types, table.key_positions) |kind, position| {
-        if (a.isNull(position) != b.isNull(position)) return false;
-        if (a.isNull(position)) continue;
-        const same = if (row_format.isVariable(kind))
-            std.mem.eql(u8, a.tail(position), b.tail(position))
-        else
-            a.slot(position).* == b.slot(position).*;
-        if (!same) return false;
+        if (!row_format.sameValue(kind, a, b, position)) return false;
     }
     return true;
 }

@@ -331,7 +331,7 @@ def test_the_limits_of_the_process() -> None:
 def test_the_parent_stays_as_small_as_it_was() -> None:
     """Twenty times 1.6 MB to a process that dies, and five compiled guests.
 
-    In a process of its own: here, threads and memory of other tests come and go.
+    In a process of its own: here, memory and threads of other tests come and go.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as pool:
