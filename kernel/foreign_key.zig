@@ -16,6 +16,7 @@ const table_format = @import("table.zig");
 const trees = @import("tree.zig");
 const transaction = @import("transaction.zig");
 const indexes = @import("index.zig");
+const Cell = @import("cell.zig").Cell;
 const Index = indexes.Index;
 const Row = row_format.Row;
 const Table = table_format.Table;
@@ -100,9 +101,8 @@ fn encode(of: *const Table, row: Row, places: []const u16, index: ?*const Index)
         const from = if (place < row.columns()) row else of.layout.defaults;
         if (from.isNull(place)) return null;
         const kind = of.layout.types[place];
-        const tail = if (row_format.isVariable(kind)) from.tail(place) else "";
         const nullable = if (index) |one| one.secondary.nullable[i] else false;
-        len = try key.encodeCell(kind, false, from.slot(place).*, tail, nullable, len, &own_key);
+        len = try key.encodeCell(kind, Cell.ofColumn(kind, from, place), nullable, len, &own_key);
     }
     return len;
 }
