@@ -139,6 +139,17 @@ export fn commit() i32 {
     return 0;
 }
 
+/// Whether it could commit, as `commit` says it; nothing of it is undone or done.
+export fn check_commit() i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    closing.check() catch |err| {
+        batch.tellHost(err);
+        return layout.codeOf(err);
+    };
+    return 0;
+}
+
 export fn rollback() void {
     control.operation = .rollback;
     defer control.operation = .none;

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from reifydb.cli.options import Place, target_command
+from reifydb.errors import SchemaError
 
 
 @target_command()
@@ -18,18 +19,24 @@ from reifydb.cli.options import Place, target_command
     type=click.Path(dir_okay=False, allow_dash=True),
     help="Run its statements, all of them or none; - reads standard input.",
 )
-def schema(place: Place, file: str | None, as_json: bool) -> None:
+@click.option("--dry-run", is_flag=True, help="With --apply: change nothing; say what would be.")
+def schema(place: Place, file: str | None, dry_run: bool, as_json: bool) -> None:
     """Print the schema as SQL, or change it.
 
-    With --json tables and transitions are described as in GET /v1/schema.
+    With --json tables and transitions are described as in GET /v1/schema. With --dry-run the exit
+    code is 1 when it would be refused.
     """
     from reifydb.cli.catalog import table_of
     from reifydb.cli.output import print_json
     from reifydb.cli.target import open_target
     from reifydb.sql.create_table import render_schema
 
+    if dry_run and file is None:
+        raise click.UsageError("--dry-run goes with --apply")
     sql = None if file is None else _read(file)
-    with open_target(place, make=sql is not None) as target:
+    with open_target(place, make=sql is not None and not dry_run) as target:
+        if sql is not None and dry_run:
+            return _print_plan(target.plan_schema(sql), as_json=as_json)
         if sql is not None:
             target.execute(sql)
         found = target.schema()
@@ -38,6 +45,22 @@ def schema(place: Place, file: str | None, as_json: bool) -> None:
     elif file is None:
         for statement in render_schema([table_of(table) for table in found["tables"]]):
             click.echo(f"{statement};")
+
+
+def _print_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
+    from reifydb.cli.output import print_json, print_table
+
+    if as_json:
+        print_json(plan)
+    elif plan["changes"]:
+        rows = [
+            [one["does"], one["name"], one["table"], one["rows_read"], one["rows_lost"]]
+            for one in plan["changes"]
+        ]
+        print_table(["DOES", "NAME", "TABLE", "ROWS READ", "ROWS LOST"], rows)
+    if not plan["fits"]:
+        listed = "".join(f"\n- {problem}" for problem in plan["problems"])
+        raise SchemaError(f"it would be refused:{listed}")
 
 
 def _read(file: str) -> str:

@@ -7,12 +7,12 @@ takes in the kernel follows from that (reifydb/views). Everything in a turn.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from reifydb.database.made_views import Made, part_refusal
 from reifydb.database.upkeep import Upkeep
+from reifydb.database.view_parts import of_view, parts_of
 from reifydb.engine.catalog import Table, View
 from reifydb.engine.descriptors import table_descriptor
 from reifydb.errors import SqlError, UnknownNameError
@@ -81,44 +81,11 @@ class Views:
         Raises:
             ReifyDBError: One cannot be made.
         """
-        kept = list(kept)
-        if not kept:
-            return  # without loading the parser
-        from reifydb.sql.query_reader import read_query
-        from reifydb.views.building import build
-
         for table in sorted(kept, key=lambda one: one.number):
-            view = table.view
-            assert view is not None
-            query = read_query(view.sql, self._as_it_was(view), None, unique_names=True)
-            parts = build(table.name, query, table.number - view.parts + 1)
-            parts = of_view(parts, view)
-            self._make(parts, view.sql)
+            parts = parts_of(table, self._state.catalog)
+            assert table.view is not None
+            self._make(parts, table.view.sql)
             self._state.catalog = self._state.catalog.with_table(parts[-1].table)
-
-    def _as_it_was(self, view: View) -> Callable[[str], Table | None]:
-        """The tables that a view reads, without columns that came later."""
-        columns = dict(view.reads)
-
-        def tables(name: str) -> Table | None:
-            table = self._state.catalog.visible_table(name)
-            if table is None or table.derived or name not in columns:
-                return table
-            known = columns[name]
-            later = [c for c in table.columns if c.name not in known]
-            if not later:
-                return table
-            assert table.columns[: len(known)] == tuple(c for c in table.columns if c.name in known)
-            places = table.places[len(known) :]
-            gone = tuple((place, c.code) for place, c in zip(places, later, strict=True))
-            return replace(
-                table,
-                columns=table.columns[: len(known)],
-                indexes=tuple(i for i in table.indexes if max(i.columns) < len(known)),
-                dropped=tuple(sorted((*table.dropped, *gone))),
-            )
-
-        return tables
 
     def _make(self, parts: list[Part], sql: str) -> None:
         state = self._state
@@ -198,12 +165,3 @@ class Views:
             known = [h.name for h in handles.values() if h.table.view is not None]
             raise UnknownNameError(word, name, known)
         return found.table
-
-
-def of_view(parts: list[Part], view: View) -> list[Part]:
-    """The parts, the table of the last one knowing of which view it is."""
-    table = parts[-1].table
-    return [
-        replace(part, table=replace(part.table, view=view)) if part.table == table else part
-        for part in parts
-    ]

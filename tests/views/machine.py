@@ -157,7 +157,10 @@ class Machine:
             return
         self.log.append(f"db.execute({sql!r})  # {spec.theirs}")
         try:
+            explained = self.db.query(f"explain {sql}")
             self.db.execute(sql)
+            if self.db.query(f'explain view "{spec.name}"') != explained:
+                raise MismatchError(f"{spec.ours}\nis explained in another way once it is made")
         except SqlError as error:
             self.figures["refused views"] += 1
             self.figures[f"refused: {str(error).splitlines()[0][-60:]}"] += 1

@@ -88,3 +88,22 @@ async def test_a_client_raises_the_same_errors() -> None:
             except reifydb.AssertionViolatedError as error:
                 with_row = error.row, error.constraint, str(error)
             assert with_row == (None, "nobody_rich", "assertion nobody_rich is violated")
+
+
+async def test_a_change_of_the_schema_is_planned() -> None:
+    async with bank() as client:
+        before = client.db.state_hash, client.db.lsn
+        sql = {"sql": SCHEMA + "drop table nothing"}
+        answer = await client.ask("POST", "/v1/schema?dry_run=1", json=sql)
+        assert answer.status == 200
+        assert answer.content["fits"] is False
+        assert [one["does"] for one in answer.content["changes"]] == [
+            "create assertion",
+            "create table",
+            "create index",
+        ]
+        assert answer.content["problems"] == [
+            "statement 3: there is no table 'nothing' (there are: account, nobody_rich, note)"
+        ]
+        assert (client.db.state_hash, client.db.lsn) == before
+        assert (await client.ask("POST", "/v1/schema?dryrun=1", json=sql)).status == 404

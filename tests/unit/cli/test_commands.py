@@ -215,6 +215,27 @@ def test_rules_are_printed_applied_and_described(
     )
 
 
+def test_a_change_of_the_schema_is_planned(run: Run, bank: Path, tmp_path: Path) -> None:
+    file = tmp_path / "more.sql"
+    file.write_text("create view rich as select owner from account where balance > 1")
+    before = run("schema", bank)
+    code, out, err = run("schema", bank, "--apply", file, "--dry-run")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1].split() == ["create", "view", "rich", "2", "0"]
+    found = json.loads(run("schema", bank, "--apply", file, "--dry-run", "--json")[1])
+    assert found["fits"] is True
+    file.write_text("drop table account; drop table nothing; create table x (id int primary key)")
+    code, out, err = run("schema", bank, "--apply", file, "--dry-run")
+    assert code == 1
+    assert out.splitlines()[1].split() == ["create", "table", "x", "0", "0"]
+    assert "\n- statement 1: table account cannot be dropped: module bank binds it\n" in err
+    assert "\n- statement 2: there is no table 'nothing'" in err
+    assert run("schema", bank) == before
+    assert run("schema", bank, "--dry-run")[0] == 2
+    assert run("schema", tmp_path / "none", "--apply", file, "--dry-run")[0] == 1
+    assert not (tmp_path / "none").exists()
+
+
 def test_describe(run: Run, bank: Path) -> None:
     line = "bank.transfer(source int, target int, amount int) -> int\n"
     assert run("describe", bank, "bank.transfer") == (0, line, "")
