@@ -57,7 +57,7 @@ def _print_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
             [one["does"], one["name"], one["table"], one["rows_read"], one["rows_lost"]]
             for one in plan["changes"]
         ]
-        print_table(["DOES", "NAME", "TABLE", "ROWS READ", "ROWS LOST"], rows)
+        print_table(["DOES", "NAME", "TABLE", "ROWS READ", "ROWS LOST"], rows, right="lllrr")
     if not plan["fits"]:
         listed = "".join(f"\n- {problem}" for problem in plan["problems"])
         raise SchemaError(f"it would be refused:{listed}")
