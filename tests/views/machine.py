@@ -25,7 +25,6 @@ from reifydb.errors import (
     ExpressionError,
     NotFoundError,
     SchemaError,
-    SqlError,
 )
 from tests.views import kinds
 from tests.views.kinds import BOOL, DECIMAL2, INT, TEXT, Kind
@@ -34,7 +33,8 @@ from tests.views.mirror import Mirror, Refused
 from tests.views.shapes import NAMES, Relation, Shapes, Spec
 from tests.views.tables import INDEXES, bases
 
-OPTIONS = reifydb.Options(outbox_commits_max=8, reserve_bytes=4096)
+OPTIONS = reifydb.Options(outbox_commits_max=8, reserve_bytes=4096, durability_stall_ms_max=60_000)
+"""A stall of a minute: a busy machine is no mistake of the views."""
 VIEWS_MAX = 8
 ASSERTIONS_MAX = 4
 ROWS_MAX = 300
@@ -161,13 +161,6 @@ class Machine:
             self.db.execute(sql)
             if self.db.query(f'explain view "{spec.name}"') != explained:
                 raise MismatchError(f"{spec.ours}\nis explained in another way once it is made")
-        except SqlError as error:
-            self.figures["refused views"] += 1
-            self.figures[f"refused: {str(error).splitlines()[0][-60:]}"] += 1
-            if not any(word in str(error) for word in ("left", "cannot join")):
-                raise
-            self.mirror.drop(spec.name)
-            return
         except ExpressionError:
             if possible is not None:
                 raise
@@ -179,6 +172,8 @@ class Machine:
         self.listeners[spec.name] = Listener(self.db, spec.name)
         self.figures["views"] += 1
         self.figures[f"shape {spec.shape}"] += 1
+        if spec.subquery:
+            self.figures[f"subquery {spec.subquery}"] += 1
 
     def _free_names(self) -> list[str]:
         taken = {*self.specs, *self.assertions, *self.mirror.bases}
@@ -245,8 +240,6 @@ class Machine:
         sql = f'create assertion "{spec.name}" as {spec.ours}'
         try:
             self._execute(sql)
-        except SqlError:
-            return self.mirror.drop(spec.name)
         except AssertionViolatedError as error:
             if (
                 error.constraint != spec.name
