@@ -56,6 +56,8 @@ pub const View = struct {
 
 var views: [layout.views_max]*View = undefined;
 var views_len: usize = 0;
+/// How many of them must be empty.
+var asserted: usize = 0;
 
 /// What lives as long as one flush.
 var arena: Arena = .{};
@@ -85,6 +87,7 @@ pub fn define(number: u32, source: []const u8, anew: bool) Error!void {
     try fill(view, if (anew) no_limit else layout.query_scanned_max);
     views[views_len] = view;
     views_len += 1;
+    asserted += @intFromBool(table.must_be_empty);
     if (first) |one| {
         view.next = one.next;
         one.next = view;
@@ -128,6 +131,7 @@ fn forgetOne(view: *View) void {
     const at = std.mem.indexOfScalar(*View, views[0..views_len], view).?;
     std.mem.copyForwards(*View, views[at..], views[at + 1 .. views_len]);
     views_len -= 1;
+    asserted -= @intFromBool(view.table.must_be_empty);
     for (view.inputs) |input| input.feeds -= 1;
     if (view.plan) |plan| plans.release(plan);
     view.arena.free();
@@ -208,6 +212,16 @@ fn bring(waiting: []const transaction.Undo, touched: *arenas.List(*Table)) Error
         view.rows_out += transaction.entries() - from;
         if (view.table.feeds > 0) try changes.collect(&arena, transaction.since(from), view.shownColumns(), touched);
     }
+}
+
+/// A view that must be empty and is not, once all are up to date.
+pub fn unwanted() ?*Table {
+    if (asserted == 0) return null;
+    for (views[0..views_len]) |view| {
+        const table = view.table;
+        if (table.must_be_empty and table.rows > 0 and table_format.get(table.number) == table) return table;
+    }
+    return null;
 }
 
 /// Whether what changed was not in a view of one input, and is not: what most views say to most changes, told without

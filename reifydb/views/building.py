@@ -57,11 +57,13 @@ class Part:
     Attributes:
         source: What `define_view` is given; None: a table that another part writes.
         encoded: The plan in it, for messages.
+        plan: The same, to be explained.
     """
 
     table: Table
     source: bytes | None = None
     encoded: Encoded | None = None
+    plan: Plan | None = None
 
 
 def build(name: str, query: Query, number: int) -> list[Part]:
@@ -284,7 +286,7 @@ class _Builder:
     def _add(self, table: Table, plan: Plan) -> Table:
         """The table as a part that is made by a plan."""
         encoded = encode(plan)
-        self.parts.append(Part(table, bytes(8) + encoded.data, encoded))
+        self.parts.append(Part(table, bytes(8) + encoded.data, encoded, plan))
         return table
 
     # ------------------------------------------------------------ groups
