@@ -62,6 +62,8 @@ pub const View = struct {
 
 var views: [layout.views_max]*View = undefined;
 var views_len: usize = 0;
+/// How many of them must be empty.
+var asserted: usize = 0;
 
 /// What lives as long as one flush.
 var arena: Arena = .{};
@@ -91,6 +93,7 @@ pub fn define(number: u32, source: []const u8, anew: bool) Error!void {
     try fill(view, if (anew) no_limit else layout.query_scanned_max);
     views[views_len] = view;
     views_len += 1;
+    asserted += @intFromBool(table.must_be_empty);
     if (first) |one| {
         view.next = one.next;
         one.next = view;
@@ -117,7 +120,6 @@ fn read(view: *View, source: []const u8) Error!void {
         .skip = std.mem.readInt(u64, source[16..24], .little),
     };
     if (view.top.count + view.top.skip > layout.top_rows_max) return error.LimitReached;
-    if (from.key_types[0] != .bytes or from.layout.nullable[from.key_positions[0]]) return error.InvalidRow;
     view.inputs = try view.arena.slice(*Table, 1);
     view.inputs[0] = from;
 }
@@ -137,6 +139,7 @@ fn forgetOne(view: *View) void {
     const at = std.mem.indexOfScalar(*View, views[0..views_len], view).?;
     std.mem.copyForwards(*View, views[at..], views[at + 1 .. views_len]);
     views_len -= 1;
+    asserted -= @intFromBool(view.table.must_be_empty);
     for (view.inputs) |input| input.feeds -= 1;
     if (view.plan) |plan| plans.release(plan);
     view.arena.free();
@@ -215,6 +218,16 @@ fn bring(waiting: []const transaction.Undo) Error!void {
         view.rows_out += to - from;
         if (to > from and view.table.feeds > 0) try changes.collect(&arena, transaction.since(from), view.shownColumns());
     }
+}
+
+/// A view that must be empty and is not, once all are up to date.
+pub fn unwanted() ?*Table {
+    if (asserted == 0) return null;
+    for (views[0..views_len]) |view| {
+        const table = view.table;
+        if (table.must_be_empty and table.rows > 0 and table_format.get(table.number) == table) return table;
+    }
+    return null;
 }
 
 /// Whether what has changed may change a view.
@@ -396,9 +409,10 @@ const Top = struct {
     /// The key there of the last row here, once it is known: rows behind it do not matter. Known as of `epoch`.
     last: key.Buffer = undefined,
     last_len: usize = 0,
-    /// The first column of it, which is bytes: most rows differ there, and are told apart without making a key of them.
-    last_first: key.Buffer = undefined,
-    last_first_len: usize = 0,
+    /// Its first column, where that is bytes: most rows differ there, and are told apart without making a key of them.
+    first: key.Buffer = undefined,
+    first_len: usize = 0,
+    first_known: bool = false,
     known_at: u64 = 0,
 
     /// Whether what changed may change what is shown.
@@ -412,9 +426,10 @@ const Top = struct {
     }
 
     fn isBehind(top: *const Top, from: *Table, row: Row) bool {
-        const first = row.tail(from.key_positions[0]);
-        const order = evaluation.order(first, top.last_first[0..top.last_first_len]);
-        if (order != .eq) return order == .gt;
+        if (top.first_known) {
+            const order = evaluation.order(row.tail(from.key_positions[0]), top.first[0..top.first_len]);
+            if (order != .eq) return order == .gt;
+        }
         const len = from.tree.keyOf(row, &own_key);
         return std.mem.order(u8, own_key[0..len], top.last[0..top.last_len]) == .gt;
     }
@@ -450,9 +465,12 @@ fn firstRows(view: *View) Error![]Row {
     if (found.items.len == top.count and top.count > 0) {
         const last = found.items[found.items.len - 1];
         top.last_len = from.tree.keyOf(last, &top.last);
-        const bytes = last.tail(from.key_positions[0]);
-        top.last_first_len = bytes.len;
-        @memcpy(top.last_first[0..bytes.len], bytes);
+        const position = from.key_positions[0];
+        top.first_known = from.key_types[0] == .bytes and !from.layout.nullable[position];
+        if (top.first_known) {
+            top.first_len = last.tail(position).len;
+            @memcpy(top.first[0..top.first_len], last.tail(position));
+        }
         top.known_at = epoch;
     }
     return found.items;
