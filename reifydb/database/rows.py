@@ -85,7 +85,7 @@ class Rows(Sequence[Row]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Rows):
-            return self.names == other._names and list(self._values) == list(other._values)
+            return self.names == other.names and list(self._values) == list(other._values)
         if isinstance(other, list):
             return list(self) == other
         return NotImplemented
