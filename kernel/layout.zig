@@ -32,6 +32,20 @@ pub const indexes_max = 32;
 pub const checks_max = 32;
 pub const views_max = 256;
 pub const queries_max = 256;
+/// Selects that are followed: of one table with a filter alone; the same with values; with the same values in what is
+/// compared by `=`; others, which take tables of their own, those beside included.
+pub const subscribed_shapes_max = 256;
+pub const subscribed_selections_max = 65_536;
+pub const subscribed_alike_max = 1000;
+pub const subscribed_parameters_bytes_max = 4096;
+pub const private_views_max = 2048;
+/// Their tables have the last numbers there are.
+pub const private_tables_max = 2048;
+pub const private_tables_first = table_numbers_max - private_tables_max;
+/// Of each of those: rows looked at when it is made or brought up to date, rows that a commit changes, and its rows.
+pub const subscribed_view_scanned_max = 1 << 20;
+pub const subscribed_view_changes_max = 65_536;
+pub const subscribed_view_rows_max = 1 << 20;
 /// Rows that a view with a limit skips and shows.
 pub const top_rows_max = 100_000;
 /// Rows of one query's answer that are kept, and rows that are looked at for it.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from reifydb import config
 from reifydb.engine.kernel import NONE, Control
 from reifydb.errors import (
@@ -29,8 +31,21 @@ _REASONS = {
 _SHOWN_MAX = 60
 
 
+class Fault(NamedTuple):
+    """What the kernel says of something that failed for those who follow it, by the names of the
+    control block.
+    """
+
+    code: int
+    fault_table: int
+    fault_column: int
+    fault_index: int
+    fault_row: int
+    memory_limit: int
+
+
 def expression_error(
-    control: Control, encoded: Encoded | None, sql: str, relation: str = ""
+    control: Control | Fault, encoded: Encoded | None, sql: str, relation: str = ""
 ) -> ExpressionError:
     """The error for what the kernel saw in `fault_…`.
 
@@ -58,10 +73,10 @@ def scanned_error(what: str) -> LimitError:
     )
 
 
-def query_refusal(code: int, control: Control, encoded: Encoded, sql: str) -> ReifyDBError:
+def query_refusal(code: int, control: Control | Fault, encoded: Encoded, sql: str) -> ReifyDBError:
     """The error for a query that the kernel did not run to its end."""
     if code == EXPRESSION_FAILED:
-        if control.fault_table != NONE:
+        if isinstance(control, Control) and control.fault_table != NONE:
             return ExpressionError(_REASONS.get(control.fault_column, "an expression failed"))
         return expression_error(control, encoded, sql)
     if code == LIMIT_REACHED and control.fault_index == 1:
