@@ -1,6 +1,9 @@
 //! A value while a program runs (docs/formats.md, "Program"), and the ways in which a program fails.
 
 const std = @import("std");
+const row_format = @import("row.zig");
+const Row = row_format.Row;
+const Type = row_format.Type;
 
 /// 16 bytes. Words (bool 0 and 1, int, timestamp, decimal as its unit, the bits of a float) are in `value`, and `len` is
 /// 0. Texts, bytes, uuids and JSON lie where `value` says. Null has 0 in both: so whoever takes one kind for another
@@ -27,6 +30,19 @@ pub const Cell = extern struct {
     }
     pub inline fn ofTail(bytes: []const u8) Cell {
         return .{ .value = @intFromPtr(bytes.ptr), .len = @intCast(bytes.len) };
+    }
+    /// Of a column that a row has; it leads into the row.
+    pub inline fn ofColumn(kind: Type, row: Row, column: usize) Cell {
+        if (row.isNull(column)) return none;
+        if (row_format.isVariable(kind)) return ofTail(row.tail(column));
+        return if (kind == .float) ofFloat(@bitCast(row.slot(column).*)) else ofWord(row.slot(column).*);
+    }
+
+    /// Writes it as a column of a row.
+    pub inline fn put(cell: Cell, writer: *row_format.Writer, column: usize, kind: Type) void {
+        if (cell.is_null != 0) return writer.putNull(column);
+        if (row_format.isVariable(kind)) return writer.putTail(column, cell.tail());
+        if (kind == .float) writer.putFloat(column, cell.value) else writer.putWord(column, cell.value);
     }
 
     pub inline fn int(cell: Cell) i64 {

@@ -268,28 +268,18 @@ fn maybeTail(found: ?[]const u8) Cell {
 
 /// A canonical row of the program's outputs, on the heap. NotNull: `control.fault_column` is the output.
 pub fn row(program: *const Program, registers: []const Cell) layout.Error!Row {
-    var size = row_format.fixedBytes(program.outputs.len);
+    var size = row_format.Size.of(program.outputs.len);
     for (program.outputs, 0..) |output, i| {
         const cell = registers[output.register];
         if (cell.is_null != 0 and output.nullable == 0) {
             layout.fault(layout.none_u32, @intCast(i), layout.none_u32);
             return error.NotNull;
         }
-        if (row_format.isVariable(output.type)) size += cell.len;
+        size.add(output.type, cell.len);
     }
-    const length = row_format.padded(size);
-    if (length > layout.row_bytes_max) return error.RowTooLong;
+    const length = try size.end();
     var writer = row_format.Writer.begin(try heap.allocate(length), program.outputs.len, length);
-    for (program.outputs, 0..) |output, i| {
-        const cell = registers[output.register];
-        if (cell.is_null != 0) {
-            writer.putNull(i);
-        } else if (row_format.isVariable(output.type)) {
-            writer.putTail(i, cell.tail());
-        } else if (output.type == .float) {
-            writer.putWord(i, Cell.ofFloat(cell.float()).value);
-        } else writer.putWord(i, cell.value);
-    }
+    for (program.outputs, 0..) |output, i| registers[output.register].put(&writer, i, output.type);
     return writer.row;
 }
 

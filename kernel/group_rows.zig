@@ -60,7 +60,7 @@ pub const Sink = struct {
     pub fn take(sink: *Sink, rows: []const Row) Error!bool {
         const plan = sink.plan;
         try plan.row.run(rows);
-        const bytes = try groups.encodeGroups(plan, sink.table.key_nullable, true, &own_key);
+        const bytes = try groups.encodeGroups(plan, sink.table.key_nullable, &own_key);
         const found = try sink.keys.put(sink.arena, bytes);
         if (found.new) try sink.list.add(sink.arena, try sink.load(sink.keys.get(found.number)));
         const group = &sink.list.items[found.number];
@@ -144,9 +144,9 @@ pub const Sink = struct {
         const results = try sink.arena.slice(Cell, plan.aggregates.len);
         for (results, plan.aggregates, group.accumulators) |*result, *aggregate, *accumulator| {
             result.* = if (aggregate.values != null and !aggregate.distinct)
-                try sink.extreme(aggregate, group)
+                try extreme(aggregate, group)
             else if (aggregate.function == .count_rows and aggregate.filter == layout.none_u32)
-                .{ .value = @bitCast(group.rows), .len = 0, .is_null = 0 }
+                .ofInt(group.rows)
             else
                 try accumulator.result(aggregate);
         }
@@ -185,10 +185,10 @@ pub const Sink = struct {
 
     /// One more of a value in a group, or one less. 1: it is there now; −1: it is not any more; 0: there are others.
     fn changeValue(sink: *Sink, values: *Table, group: *const Group, aggregate: *const Aggregate, value: Cell) Error!i64 {
-        var len = try sink.prefix(values, group);
+        var len = try prefix(values, group);
         const flags = values.key_nullable;
         const nullable = if (flags) |all| all[group.cells.len] else false;
-        len = key.encodeCell(aggregate.kind, false, value.value, value.tail(), nullable, len, &own_key) catch return error.KeyTooLong;
+        len = key.encodeCell(aggregate.kind, value, nullable, len, &own_key) catch return error.KeyTooLong;
         const old = table_format.live(values.tree.find(&own_key, len));
         const column = group.cells.len + 1;
         const before: i64 = if (old) |row| @bitCast(row.slot(column).*) else 0;
@@ -216,23 +216,22 @@ pub const Sink = struct {
         return plans.heapRowOf(given);
     }
 
-    fn prefix(sink: *Sink, values: *const Table, group: *const Group) Error!usize {
-        _ = sink;
+    fn prefix(values: *const Table, group: *const Group) Error!usize {
         var at: usize = 0;
         for (group.cells, 0..) |cell, i| {
             const nullable = if (values.key_nullable) |flags| flags[i] else false;
-            at = key.encodeCell(values.key_types[i], cell.is_null != 0, cell.value, cell.tail(), nullable, at, &own_key) catch return error.KeyTooLong;
+            at = key.encodeCell(values.key_types[i], cell, nullable, at, &own_key) catch return error.KeyTooLong;
         }
         return at;
     }
 
     /// The least or the greatest value that a group has.
-    fn extreme(sink: *Sink, aggregate: *const Aggregate, group: *const Group) Error!Cell {
+    fn extreme(aggregate: *const Aggregate, group: *const Group) Error!Cell {
         const values = aggregate.values.?;
-        const len = try sink.prefix(values, group);
+        const len = try prefix(values, group);
         const row = (if (aggregate.function == .least) first(false, values, len) else first(true, values, len)) orelse
-            return .{ .value = 0, .len = 0, .is_null = 1 };
-        return plans.cellOf(aggregate.kind, row, group.cells.len);
+            return .none;
+        return .ofColumn(aggregate.kind, row, group.cells.len);
     }
 
     fn first(comptime descending: bool, values: *Table, len: usize) ?Row {
@@ -253,7 +252,7 @@ pub const Sink = struct {
 };
 
 fn word(value: i64) plans.Value {
-    return .{ .kind = .int, .cell = .{ .value = @bitCast(value), .len = 0, .is_null = 0 } };
+    return .{ .kind = .int, .cell = .ofInt(value) };
 }
 
 const State = enum { count, sum, floats };

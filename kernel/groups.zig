@@ -16,7 +16,6 @@ const Aggregate = plans.Aggregate;
 const Cell = programs.Cell;
 const Error = layout.Error;
 
-const no_value: Cell = .{ .value = 0, .len = 0, .is_null = 1 };
 const none = layout.none_u32;
 
 pub const Accumulator = struct {
@@ -26,7 +25,7 @@ pub const Accumulator = struct {
     sum: i128 align(8) = 0,
     floats: ?*exact.Sum = null,
     /// The least or greatest, where it is kept here.
-    best: Cell = no_value,
+    best: Cell = .none,
 
     pub fn init(arena: *Arena, aggregate: *const Aggregate) Error!Accumulator {
         var made: Accumulator = .{};
@@ -65,21 +64,21 @@ pub const Accumulator = struct {
     /// What comes out.
     pub fn result(accumulator: *const Accumulator, aggregate: *const Aggregate) Error!Cell {
         switch (aggregate.function) {
-            .count_rows, .count => return word(accumulator.count),
+            .count_rows, .count => return .ofInt(accumulator.count),
             .least, .greatest => return accumulator.best,
             else => {},
         }
-        if (accumulator.count == 0) return no_value;
+        if (accumulator.count == 0) return .none;
         switch (aggregate.function) {
             .sum_word => {
                 const sum = accumulator.sum;
                 if (sum < std.math.minInt(i64) or sum > std.math.maxInt(i64)) return overflow();
                 if (!row_format.fits(aggregate.result, @bitCast(@as(i64, @intCast(sum))))) return overflow();
-                return word(@intCast(sum));
+                return .ofInt(@intCast(sum));
             },
             .average_int => {
                 const average: f64 = @floatCast(@as(f128, @floatFromInt(accumulator.sum)) / @as(f128, @floatFromInt(accumulator.count)));
-                return float(average);
+                return .ofFloat(average);
             },
             .average_decimal => {
                 var scaled = accumulator.sum;
@@ -91,15 +90,15 @@ pub const Accumulator = struct {
                 const quotient = divideRounded(scaled, accumulator.count);
                 if (quotient < std.math.minInt(i64) or quotient > std.math.maxInt(i64)) return overflow();
                 if (!row_format.fits(aggregate.result, @bitCast(@as(i64, @intCast(quotient))))) return overflow();
-                return word(@intCast(quotient));
+                return .ofInt(@intCast(quotient));
             },
-            .sum_float => return float(accumulator.floats.?.value() orelse return overflow()),
+            .sum_float => return .ofFloat(accumulator.floats.?.value() orelse return overflow()),
             .average_float => {
                 const average = accumulator.floats.?.average(accumulator.count) orelse return overflow();
-                return float(average);
+                return .ofFloat(average);
             },
-            .every => return word(@intFromBool(accumulator.sum == accumulator.count)),
-            .some => return word(@intFromBool(accumulator.sum > 0)),
+            .every => return .ofInt(@intFromBool(accumulator.sum == accumulator.count)),
+            .some => return .ofInt(@intFromBool(accumulator.sum > 0)),
             else => return error.InvalidRow,
         }
     }
@@ -109,14 +108,6 @@ fn overflow() Error {
     layout.fault(none, 2, none); // out of range
     layout.control.fault_index = none;
     return error.ExpressionFailed;
-}
-
-fn word(value: i64) Cell {
-    return .{ .value = @bitCast(value), .len = 0, .is_null = 0 };
-}
-
-fn float(value: f64) Cell {
-    return .{ .value = @bitCast(value), .len = 0, .is_null = 0 };
 }
 
 pub fn isFloat(function: plans.Function) bool {
@@ -142,19 +133,21 @@ pub fn argument(plan: *const Plan, aggregate: *const Aggregate) ?Cell {
         const filter = plan.row.output(aggregate.filter);
         if (filter.is_null != 0 or filter.value == 0) return null;
     }
-    if (aggregate.argument == none) return no_value;
+    if (aggregate.argument == none) return .none;
     const cell = plan.row.output(aggregate.argument);
     return if (cell.is_null != 0) null else cell;
 }
 
-/// The encoded groups of the row that the row program has just made.
-/// `nullable` says which may be null; null: all, or, when they are the key of a view, none.
-pub fn encodeGroups(plan: *const Plan, nullable: ?[]const bool, is_key: bool, out: *key.Buffer) Error![]const u8 {
+/// For groups that are no key of a table: each may be null.
+pub const all_nullable: []const bool = &(@as([layout.columns_max]bool, @splat(true)));
+
+/// The encoded groups of the row that the row program has just made. `nullable` says which may be null; null: none.
+pub fn encodeGroups(plan: *const Plan, nullable: ?[]const bool, out: *key.Buffer) Error![]const u8 {
     var at: usize = 0;
     for (plan.row.program.outputs[0..plan.groups], 0..) |output, i| {
         const cell = plan.row.cells[output.register];
-        const may_be_null = if (nullable) |flags| flags[i] else !is_key;
-        at = key.encodeCell(output.type, cell.is_null != 0, cell.value, cell.tail(), may_be_null, at, out) catch return error.KeyTooLong;
+        const may_be_null = if (nullable) |flags| flags[i] else false;
+        at = key.encodeCell(output.type, cell, may_be_null, at, out) catch return error.KeyTooLong;
     }
     return out[0..at];
 }
@@ -174,16 +167,13 @@ pub fn groupCells(plan: *const Plan, arena: *Arena) Error![]Cell {
 
 /// A group's row, as having and final programs see it: its groups, then its aggregates.
 pub fn groupRow(plan: *const Plan, arena: *Arena, groups: []const Cell, aggregates: []const Cell) Error!Row {
-    var size = row_format.fixedBytes(plan.group_types.len);
-    for (plan.group_types, 0..) |kind, i| {
-        if (row_format.isVariable(kind)) size += (if (i < groups.len) groups[i] else aggregates[i - groups.len]).len;
-    }
-    const length = row_format.padded(size);
-    if (length > layout.row_bytes_max) return error.RowTooLong;
+    var size = row_format.Size.of(plan.group_types.len);
+    for (plan.group_types[0..groups.len], groups) |kind, cell| size.add(kind, cell.len);
+    for (plan.group_types[groups.len..], aggregates) |kind, cell| size.add(kind, cell.len);
+    const length = try size.end();
     var writer = row_format.Writer.begin(try arena.take(length), plan.group_types.len, length);
-    for (plan.group_types, 0..) |kind, i| {
-        plans.putCell(&writer, i, kind, if (i < groups.len) groups[i] else aggregates[i - groups.len]);
-    }
+    for (groups, 0..) |cell, i| cell.put(&writer, i, plan.group_types[i]);
+    for (aggregates, groups.len..) |cell, i| cell.put(&writer, i, plan.group_types[i]);
     return writer.row;
 }
 

@@ -69,16 +69,7 @@ pub const Index = struct {
     /// Whether two versions of a row have the same key.
     pub fn sameKey(index: *const Index, a: Row, b: Row) bool {
         for (index.types, index.positions) |kind, position| {
-            const x = index.from(a, position);
-            const y = index.from(b, position);
-            const is_null = x.isNull(position);
-            if (is_null != y.isNull(position)) return false;
-            if (is_null) continue;
-            const equal = if (row_format.isVariable(kind))
-                std.mem.eql(u8, x.tail(position), y.tail(position))
-            else
-                x.slot(position).* == y.slot(position).*;
-            if (!equal) return false;
+            if (!row_format.sameValue(kind, index.from(a, position), index.from(b, position), position)) return false;
         }
         return true;
     }

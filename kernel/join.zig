@@ -198,10 +198,7 @@ pub fn Join(comptime Sink: type) type {
         }
 
         inline fn look(self: *Self) Error!void {
-            if (self.left == 0) {
-                layout.control.fault_index = 2;
-                return error.LimitReached;
-            }
+            if (self.left == 0) return layout.reached(.scanned_rows);
             self.left -= 1;
         }
     };

@@ -3,6 +3,7 @@
 const std = @import("std");
 const layout = @import("layout.zig");
 const row_format = @import("row.zig");
+const Cell = @import("cell.zig").Cell;
 const Row = row_format.Row;
 const Type = row_format.Type;
 
@@ -140,11 +141,12 @@ inline fn encodeValue(kind: Type, row: Row, position: usize, at: usize, end: usi
 }
 
 /// Encodes a value that lies in no row.
-pub fn encodeCell(kind: Type, is_null: bool, word: u64, tail: []const u8, nullable: bool, start: usize, out: *Buffer) error{KeyTooLong}!usize {
+pub fn encodeCell(kind: Type, cell: Cell, nullable: bool, start: usize, out: *Buffer) error{KeyTooLong}!usize {
     const end = layout.key_bytes_max;
+    const is_null = cell.is_null != 0;
     const at = if (nullable) try encodeMark(is_null, start, end, out) else start;
     if (is_null) return at;
-    return if (row_format.isVariable(kind)) encodeTail(kind, tail, at, end, out) else encodeWord(kind, word, at, end, out);
+    return if (row_format.isVariable(kind)) encodeTail(kind, cell.tail(), at, end, out) else encodeWord(kind, cell.value, at, end, out);
 }
 
 inline fn encodeWord(kind: Type, word: u64, at: usize, end: usize, out: *Buffer) error{KeyTooLong}!usize {

@@ -98,6 +98,26 @@ pub const Code = enum(i32) {
     expression_failed = -16,
 };
 
+/// Which limit `limit_reached` is about, where more than one could be: `fault_index` says it.
+pub const Limit = enum(u32) {
+    other = 0,
+    answer_rows = 1,
+    scanned_rows = 2,
+    views = 3,
+    /// Selections of the same values; rows of what is kept for those who follow it, and changes of one commit in it.
+    alike = 4,
+    followed_rows = 5,
+    followed_changes = 6,
+    /// Rows that are looked at to make a view anew.
+    anew_rows = 7,
+};
+
+/// Says which limit it was.
+pub fn reached(limit: Limit) Error {
+    control.fault_index = @backingInt(limit);
+    return error.LimitReached;
+}
+
 /// The same as Zig errors, for use inside.
 pub const Error = error{
     Aborted,

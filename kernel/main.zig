@@ -388,6 +388,7 @@ export fn view_counters(number: u32) i32 {
 /// The input: a plan, to be kept under a number.
 export fn define_query(number: u32, length: u64) i32 {
     const source = given(length) catch |err| return layout.codeOf(err);
+    control.fault_index = 0;
     queries.define(number, source) catch |err| return layout.codeOf(err);
     return 0;
 }
@@ -402,6 +403,7 @@ export fn run_query(number: u32, length: u64, limit: u64, offset: u64) i64 {
     control.operation = .scan;
     defer control.operation = .none;
     const parameters = given(length) catch |err| return layout.codeOf(err);
+    control.fault_index = 0;
     queries.run(number, parameters, limit, offset) catch |err| return layout.codeOf(err);
     return nextPage();
 }

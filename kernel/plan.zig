@@ -395,15 +395,10 @@ pub const Value = struct { kind: Type, cell: Cell };
 
 /// Bytes of a row of the first `count` outputs, and further values behind them.
 fn rowBytes(runner: *const Runner, count: usize, more: []const Value) Error!usize {
-    var size = row_format.fixedBytes(count + more.len);
-    for (runner.program.outputs[0..count]) |output| {
-        if (row_format.isVariable(output.type)) size += runner.cells[output.register].len;
-    }
-    for (more) |value| if (row_format.isVariable(value.kind)) {
-        size += value.cell.len;
-    };
-    const length = row_format.padded(size);
-    return if (length > layout.row_bytes_max) error.RowTooLong else length;
+    var size = row_format.Size.of(count + more.len);
+    for (runner.program.outputs[0..count]) |output| size.add(output.type, runner.cells[output.register].len);
+    for (more) |value| size.add(value.kind, value.cell.len);
+    return size.end();
 }
 
 /// The first `count` outputs as a row in the arena.
@@ -420,37 +415,19 @@ pub fn heapRow(runner: *const Runner, count: usize, more: []const Value) Error!R
 
 /// A row of nothing but given values.
 pub fn heapRowOf(values: []const Value) Error!Row {
-    var size = row_format.fixedBytes(values.len);
-    for (values) |value| if (row_format.isVariable(value.kind)) {
-        size += value.cell.len;
-    };
-    const length = row_format.padded(size);
-    if (length > layout.row_bytes_max) return error.RowTooLong;
+    var size = row_format.Size.of(values.len);
+    for (values) |value| size.add(value.kind, value.cell.len);
+    const length = try size.end();
     var writer = row_format.Writer.begin(try heap.allocate(length), values.len, length);
-    for (values, 0..) |value, i| putCell(&writer, i, value.kind, value.cell);
+    for (values, 0..) |value, i| value.cell.put(&writer, i, value.kind);
     return writer.row;
 }
 
 fn fill(at: u64, length: usize, runner: *const Runner, count: usize, more: []const Value) Row {
     var writer = row_format.Writer.begin(at, count + more.len, length);
-    for (runner.program.outputs[0..count], 0..) |output, i| putCell(&writer, i, output.type, runner.cells[output.register]);
-    for (more, count..) |value, i| putCell(&writer, i, value.kind, value.cell);
+    for (runner.program.outputs[0..count], 0..) |output, i| runner.cells[output.register].put(&writer, i, output.type);
+    for (more, count..) |value, i| value.cell.put(&writer, i, value.kind);
     return writer.row;
-}
-
-pub fn putCell(writer: *row_format.Writer, i: usize, kind: Type, cell: Cell) void {
-    if (cell.is_null != 0) return writer.putNull(i);
-    if (row_format.isVariable(kind)) return writer.putTail(i, cell.tail());
-    // −0.0 is 0.0 wherever a value is kept.
-    writer.putWord(i, if (kind == .float and cell.value == 1 << 63) 0 else cell.value);
-}
-
-/// The value of a row's column as a cell; the row has the column.
-pub fn cellOf(kind: Type, row: Row, column: usize) Cell {
-    if (row.isNull(column)) return .{ .value = 0, .len = 0, .is_null = 1 };
-    if (!row_format.isVariable(kind)) return .{ .value = row.slot(column).*, .len = 0, .is_null = 0 };
-    const bytes = row.tail(column);
-    return .{ .value = @intFromPtr(bytes.ptr), .len = @intCast(bytes.len), .is_null = 0 };
 }
 
 /// A row that has all columns of its table: itself, or a copy with the defaults of those that it lacks.
@@ -478,7 +455,7 @@ pub fn orderOf(plan: *const Plan, out: *key.Buffer) Error![]const u8 {
     for (last.program.outputs[plan.columns()..], plan.sorts) |output, sort| {
         const cell = last.cells[output.register];
         const start = at;
-        at = key.encodeCell(output.type, cell.is_null != 0, cell.value, cell.tail(), true, at, out) catch return error.KeyTooLong;
+        at = key.encodeCell(output.type, cell, true, at, out) catch return error.KeyTooLong;
         if (sort.descending) for (out[start..at]) |*byte| {
             byte.* = ~byte.*;
         };
@@ -522,7 +499,7 @@ pub fn encodeKey(runner: *const Runner, table: *const Table, index: ?*const Inde
         const cell = runner.cells[output.register];
         const may_be_null = if (nullable) |flags| flags[i] else false;
         if (cell.is_null != 0 and !may_be_null) return null;
-        at = key.encodeCell(types[i], cell.is_null != 0, cell.value, cell.tail(), may_be_null, at, out) catch return error.KeyTooLong;
+        at = key.encodeCell(types[i], cell, may_be_null, at, out) catch return error.KeyTooLong;
     }
     return at;
 }

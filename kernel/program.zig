@@ -333,16 +333,7 @@ pub const Program = struct {
 
 /// The values of a checked row as cells that lead into it.
 fn fill(cells: []Cell, types: []const Type, row: Row) void {
-    for (cells, types, 0..) |*cell, kind, column| {
-        cell.* = if (row.isNull(column))
-            Cell.none
-        else if (row_format.isVariable(kind))
-            Cell.ofTail(row.tail(column))
-        else if (kind == .float)
-            Cell.ofFloat(@bitCast(row.slot(column).*))
-        else
-            Cell.ofWord(row.slot(column).*);
-    }
+    for (cells, types, 0..) |*cell, kind, column| cell.* = .ofColumn(kind, row, column);
 }
 
 /// A program's bytes, taken apart.

@@ -139,10 +139,7 @@ const Collector = struct {
                 return true;
             }
         }
-        if (answer.items.len == layout.query_rows_max) {
-            layout.control.fault_index = 1;
-            return error.LimitReached;
-        }
+        if (answer.items.len == layout.query_rows_max) return layout.reached(.answer_rows);
         const order = if (collector.sorted) "" else try arena.copy(try plans.orderOf(plan, &collector.order));
         try answer.add(&arena, .{ .row = row.at, .order = order });
         if (!collector.sorted) return true;
@@ -177,7 +174,7 @@ const Grouping = struct {
     pub fn take(grouping: *Grouping, rows: []const Row) Error!bool {
         const plan = grouping.plan;
         try plan.row.run(rows);
-        const number = try grouping.groupOf(try groups.encodeGroups(plan, null, false, &grouping.buffer));
+        const number = try grouping.groupOf(try groups.encodeGroups(plan, groups.all_nullable, &grouping.buffer));
         const group = &grouping.list.items[number];
         group.rows += 1;
         for (plan.aggregates, group.accumulators, 0..) |*aggregate, *accumulator, i| {
@@ -195,10 +192,7 @@ const Grouping = struct {
         const found = try grouping.keys.put(&arena, bytes);
         if (!found.new) return found.number;
         const plan = grouping.plan;
-        if (found.number == layout.query_rows_max) {
-            layout.control.fault_index = 1;
-            return error.LimitReached;
-        }
+        if (found.number == layout.query_rows_max) return layout.reached(.answer_rows);
         const accumulators = try arena.slice(groups.Accumulator, plan.aggregates.len);
         for (accumulators, plan.aggregates) |*one, *aggregate| one.* = try groups.Accumulator.init(&arena, aggregate);
         const cells = try groups.groupCells(plan, &arena);
@@ -210,7 +204,7 @@ const Grouping = struct {
         var at: usize = 12;
         std.mem.writeInt(u64, grouping.buffer[0..8], group, .little);
         std.mem.writeInt(u32, grouping.buffer[8..12], @intCast(number), .little);
-        at = key.encodeCell(aggregate.kind, false, value.value, value.tail(), false, at, &grouping.buffer) catch return error.KeyTooLong;
+        at = key.encodeCell(aggregate.kind, value, false, at, &grouping.buffer) catch return error.KeyTooLong;
         return (try grouping.seen.put(&arena, grouping.buffer[0..at])).new;
     }
 

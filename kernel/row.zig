@@ -123,6 +123,15 @@ pub const Row = struct {
     }
 };
 
+/// Whether a column is the same in two rows that have it.
+pub inline fn sameValue(kind: Type, a: Row, b: Row, column: usize) bool {
+    const is_null = a.isNull(column);
+    if (is_null != b.isNull(column)) return false;
+    if (is_null) return true;
+    if (isVariable(kind)) return std.mem.eql(u8, a.tail(column), b.tail(column));
+    return a.slot(column).* == b.slot(column).*;
+}
+
 /// What a check of a row found out on the way.
 pub const Checked = struct {
     row: Row,
@@ -188,12 +197,11 @@ var rewritten: [layout.row_bytes_max]u8 align(16) = undefined;
 
 /// A copy of a checked row with canonical JSON.
 fn rewriteJson(row: Row, types: []const Type) layout.Error![]const u8 {
-    var size = fixedBytes(types.len);
+    var size = Size.of(types.len);
     for (types, 0..) |kind, i| if (isVariable(kind) and !row.isNull(i)) {
-        size += if (kind == .json) (try json.canonical(row.tail(i))).len else row.tail(i).len;
+        size.add(kind, if (kind == .json) (try json.canonical(row.tail(i))).len else row.tail(i).len);
     };
-    const length = padded(size);
-    if (length > layout.row_bytes_max) return error.RowTooLong;
+    const length = try size.end();
     var writer = Writer.begin(@intFromPtr(&rewritten), types.len, length);
     for (types, 0..) |kind, i| {
         if (kind == .json and !row.isNull(i)) {
@@ -282,6 +290,26 @@ pub fn isUtf8(text: []const u8) bool {
     return true;
 }
 
+/// How long a row is to be, of which the values are known.
+pub const Size = struct {
+    bytes: usize,
+
+    pub inline fn of(columns: usize) Size {
+        return .{ .bytes = fixedBytes(columns) };
+    }
+
+    /// One value: so many bytes of it lie in the tail, if its kind has any there.
+    pub inline fn add(size: *Size, kind: Type, tail_bytes: usize) void {
+        if (isVariable(kind)) size.bytes += tail_bytes;
+    }
+
+    /// The padded length of the whole row.
+    pub inline fn end(size: Size) error{RowTooLong}!usize {
+        const length = padded(size.bytes);
+        return if (length > layout.row_bytes_max) error.RowTooLong else length;
+    }
+};
+
 /// Writes a canonical row column by column. `begin` clears what must be clear; the caller knows the size.
 pub const Writer = struct {
     row: Row,
@@ -313,6 +341,11 @@ pub const Writer = struct {
         writer.row.slot(column).* = value;
     }
 
+    /// −0.0 is 0.0 wherever a value is kept.
+    pub inline fn putFloat(writer: *Writer, column: usize, value: u64) void {
+        writer.putWord(column, if (value == slot_negative_zero) 0 else value);
+    }
+
     pub inline fn putTail(writer: *Writer, column: usize, value: []const u8) void {
         writer.row.slot(column).* = writer.tail_at | @as(u64, value.len) << 32;
         @memcpy(@as([*]u8, @ptrFromInt(writer.row.at + writer.tail_at)), value);
@@ -324,10 +357,7 @@ pub const Writer = struct {
         if (source.isNull(from)) return writer.putNull(column);
         switch (kind) {
             .text, .bytes, .uuid, .json => writer.putTail(column, source.tail(from)),
-            .float => {
-                const value = source.slot(from).*;
-                writer.putWord(column, if (value == slot_negative_zero) 0 else value);
-            },
+            .float => writer.putFloat(column, source.slot(from).*),
             else => writer.putWord(column, source.slot(from).*),
         }
     }

@@ -59,7 +59,7 @@ pub const Shape = struct {
         var hash: u64 = 0;
         for (shape.places) |place| {
             const kind = shape.table.layout.types[place];
-            hash = hashWith(hash, kind, plans.cellOf(kind, row, place)) orelse return null;
+            hash = hashWith(hash, kind, Cell.ofColumn(kind, row, place)) orelse return null;
         }
         return hash;
     }
@@ -240,10 +240,7 @@ fn chain(shape: *Shape, selection: *Selection, hash: u64) Error!void {
     while (one) |other| : (one = other.next) {
         if (other.hash.? == hash) alike += 1;
     }
-    if (alike >= layout.subscribed_alike_max) {
-        layout.control.fault_index = 1;
-        return error.LimitReached;
-    }
+    if (alike >= layout.subscribed_alike_max) return layout.reached(.alike);
     if (shape.places.len > 0 and shape.count >= shape.buckets.len) try grow(shape);
     const head = shape.bucket(hash);
     selection.next = head.*;

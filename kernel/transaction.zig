@@ -388,13 +388,7 @@ noinline fn sameValues(table: *const Table, new: Row, old: Row) bool {
     for (table.layout.types, table.layout.dropped, 0..) |kind, dropped, i| {
         if (dropped) continue;
         const other = if (i < old.columns()) old else table.layout.defaults;
-        if (new.isNull(i) != other.isNull(i)) return false;
-        if (new.isNull(i)) continue;
-        const equal = if (row_format.isVariable(kind))
-            std.mem.eql(u8, new.tail(i), other.tail(i))
-        else
-            new.slot(i).* == other.slot(i).*;
-        if (!equal) return false;
+        if (!row_format.sameValue(kind, new, other, i)) return false;
     }
     return true;
 }

@@ -87,8 +87,7 @@ pub fn define(number: u32, source: []const u8, anew: bool, owner: u32) Error!voi
     const first = table.view;
     if (!table.derived or (if (first) |one| !one.isOfRows() else table.rows > 0)) return error.InvalidRow;
     const full = if (owner == 0) views_len - private_len == layout.views_max else private_len == layout.private_views_max;
-    layout.control.fault_index = 0;
-    if (full) return error.LimitReached;
+    if (full) return layout.reached(.views);
     try flush();
     const view = try heap.create(View);
     view.* = .{ .table = table, .plan = null, .arena = .{}, .inputs = &.{}, .owner = owner };
@@ -100,7 +99,7 @@ pub fn define(number: u32, source: []const u8, anew: bool, owner: u32) Error!voi
     try read(view, source);
     layout.control.fault_index = 0;
     try fill(view, if (anew) no_limit else view.scannedMax());
-    if (owner != 0 and table.rows > layout.subscribed_view_rows_max) return tooLarge();
+    if (owner != 0 and table.rows > layout.subscribed_view_rows_max) return layout.reached(.followed_rows);
     views[views_len] = view;
     views_len += 1;
     if (owner != 0) private_len += 1;
@@ -138,10 +137,6 @@ fn read(view: *View, source: []const u8) Error!void {
 const kind_plan: u32 = 0;
 const kind_anew: u32 = 2;
 
-fn tooLarge() Error {
-    layout.control.fault_index = 4;
-    return error.LimitReached;
-}
 
 /// Their table goes away.
 pub fn forget(first: *View) void {
@@ -270,11 +265,8 @@ fn passesBy(view: *const View) bool {
 fn runWithin(view: *View, from: usize) Error!void {
     try run(view);
     if (view.owner == 0) return;
-    if (view.table.rows > layout.subscribed_view_rows_max) return tooLarge();
-    if (transaction.entries() - from > layout.subscribed_view_changes_max) {
-        layout.control.fault_index = 5;
-        return error.LimitReached;
-    }
+    if (view.table.rows > layout.subscribed_view_rows_max) return layout.reached(.followed_rows);
+    if (transaction.entries() - from > layout.subscribed_view_changes_max) return layout.reached(.followed_changes);
 }
 
 /// What nobody sees but those who follow it refuses no transaction: they are told, and it ends.
@@ -393,13 +385,7 @@ fn makeRow(plan: *const Plan, input: *const Table, at: u64, where: ?*Arena) Erro
 
 fn sameKey(table: *const Table, a: Row, b: Row) bool {
     for (table.key_types, table.key_positions) |kind, position| {
-        if (a.isNull(position) != b.isNull(position)) return false;
-        if (a.isNull(position)) continue;
-        const same = if (row_format.isVariable(kind))
-            std.mem.eql(u8, a.tail(position), b.tail(position))
-        else
-            a.slot(position).* == b.slot(position).*;
-        if (!same) return false;
+        if (!row_format.sameValue(kind, a, b, position)) return false;
     }
     return true;
 }
@@ -464,8 +450,8 @@ fn runAnew(view: *View) Error!void {
     }
     defer for (made) |*tree| tree.clear(true);
     loaded catch |err| {
-        if (err == error.LimitReached and layout.control.fault_index == 2) layout.control.fault_index = 3;
-        return err;
+        const scanned = layout.control.fault_index == @backingInt(layout.Limit.scanned_rows);
+        return if (err == error.LimitReached and scanned) layout.reached(.anew_rows) else err;
     };
     for (made, tables[0..count]) |*tree, table| try replaceRows(table, tree);
 }

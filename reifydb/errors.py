@@ -256,11 +256,10 @@ class ExpressionError(TransactionError):
         relation: str = "",
         line: int | None = None,
         column: int | None = None,
-        shown: str = "",
     ) -> None:
         where = f"line {line}, column {column}: " if line is not None else ""
         of = f"{relation}: " if relation else ""
-        super().__init__(f"{of}{where}{reason}{f' in {shown}' if shown else ''}")
+        super().__init__(f"{of}{where}{reason}")
         self.reason, self.relation, self.line, self.column = reason, relation, line, column
 
 

@@ -54,8 +54,9 @@ class Host(NamedTuple):
 def install_peers() -> None:
     """Installs Debian's packages of the peers, without starting their services."""
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    command = ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES]
-    subprocess.run(command, check=True, env=environment, stdout=sys.stderr)
+    install = ["install", "--yes", "--no-install-recommends", *PACKAGES]
+    for arguments in (["update"], install):  # a fresh machine has no lists of packages
+        subprocess.run(["apt-get", *arguments], check=True, env=environment, stdout=sys.stderr)
 
 
 # ------------------------------------------------------------------ ReifyDB

@@ -11,13 +11,12 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, overload
 
 from reifydb.config import ModuleLimits, Options
-from reifydb.database import guest_log
-from reifydb.database.batches import Call, Outcome, Replied, handles_of, lay, read
+from reifydb.database import framed_calls, guest_log, schema_changes, system_rows
+from reifydb.database.batches import Call, Outcome, Replied
 from reifydb.database.call_frames import CallFrame, Lone
 from reifydb.database.changes import Changes
 from reifydb.database.feed import EXPECTED, Feed
@@ -25,13 +24,13 @@ from reifydb.database.followed import Selects
 from reifydb.database.lifetime import open_databases
 from reifydb.database.modules import Module
 from reifydb.database.outcomes import Outcomes
-from reifydb.database.packed import check_packed, not_run, pieces
+from reifydb.database.packed import check_packed
+from reifydb.database.packed_calls import run_packed
 from reifydb.database.positions import Position
 from reifydb.database.queries import Queries, Terms
 from reifydb.database.registry import Registry
 from reifydb.database.rows import Rows, Values
 from reifydb.database.scans import scan_request
-from reifydb.database.schema import SchemaChange
 from reifydb.database.schema_turn import SchemaTurn
 from reifydb.database.sources import SelectSubject, Subject, TableSubject, is_select
 from reifydb.database.state import Row, State
@@ -53,32 +52,18 @@ from reifydb.durability.log import CommitLog
 from reifydb.durability.memory import MemoryLog
 from reifydb.engine.catalog import NAME, Table
 from reifydb.engine.deadlines import Watchdog
-from reifydb.engine.executor import (
-    CALL_ENDED,
-    DELTAS_WAIT,
-    LOG_WAITS,
-    ODD,
-    PROGRESS,
-    REDO_PRESSES,
-    Executor,
-)
+from reifydb.engine.executor import CALL_ENDED, DELTAS_WAIT, LOG_WAITS, PRESSING, Executor
 from reifydb.engine.kernel import (
     COMMITTED,
-    INPUT_BYTES_MAX,
-    LONE_ANSWER_AT,
-    NONE,
     OUTCOME,
     Kernel,
 )
 from reifydb.engine.rows import REFUSALS
 from reifydb.errors import (
     ClosedError,
-    DurabilityLostError,
     KernelError,
-    ModuleError,
     ReifyDBError,
     RequestError,
-    UnavailableError,
     VerifyError,
 )
 from reifydb.sandbox.workshop import Workshop, give_back
@@ -88,12 +73,6 @@ if TYPE_CHECKING:
 
 SEED_MASK = (1 << 62) - 1
 """Seeds count up from below this, and never reach what a signed word cannot hold."""
-
-PRESSING = REDO_PRESSES | LOG_WAITS | DELTAS_WAIT | CALL_ENDED
-"""What a single call has to see to before it returns."""
-
-TRANSITION = 0x7FFF_FFFF
-"""What `answer_lone` says from bit 32 on: the sign is above it."""
 
 _DEFAULT_LIMITS = ModuleLimits()
 _unpack_int_outcome = INT_OUTCOME.unpack_from
@@ -286,7 +265,7 @@ class Database:
         """
         handle = self._registry.find_wasm(transition)
         packed = handle.params.encode_many(calls)
-        return Outcomes(handle, self._run(handle, packed), self._executor.trap_reasons)
+        return Outcomes(handle, run_packed(self, handle, packed), self._executor.trap_reasons)
 
     def call_packed(self, transition: str, packed: bytes, /) -> bytes:
         """The same for arguments that are rows already, one after the other (docs/formats.md).
@@ -299,47 +278,8 @@ class Database:
         """
         handle = self._registry.find_wasm(transition)
         check_packed(packed)
-        parts = self._run(handle, packed)
+        parts = run_packed(self, handle, packed)
         return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _run(self, handle: WasmTransition, packed: bytes) -> list[bytes]:
-        """Runs packed calls in batches that fit the kernel's input.
-
-        What is refused before anything has run is raised. Later on (the disk has stalled, the
-        database was closed) the calls that did not run have outcomes that say so: those of the
-        calls that did must not be lost.
-        """
-        outcomes: list[bytes] = []
-        for piece in pieces(packed, INPUT_BYTES_MAX - len(handle.run_head)):
-            left = piece
-            try:
-                while left:
-                    left = self._run_piece(handle, left, outcomes)
-            except (UnavailableError, RequestError, DurabilityLostError):
-                if not outcomes:
-                    raise
-                outcomes.append(not_run(left))
-        return outcomes
-
-    def _run_piece(self, handle: WasmTransition, piece: bytes, outcomes: list[bytes]) -> bytes:
-        """Runs packed calls until all are done or the log is behind; those that are left."""
-        if not handle.query:
-            self._admit()
-        self._turns.prepare()
-        with self._turns.lock:
-            self._turns.settle()
-            self._check_open()
-            handle.check()
-            batch = handle.run_head + piece
-            try:
-                parts, consumed = self._executor.run(batch, self._now_us(), self._next_seed())
-            finally:  # Ctrl-C leaves the slices before it committed
-                self._after_commit()
-                self._gather_log_lines()
-            outcomes += parts
-            self._registry.renew_store()
-        self._pass_on_log_lines()
-        return batch[consumed:]
 
     def read_calls(self, frame: bytes) -> CallFrame | None:
         """Has the kernel read a frame of calls in msgpack (docs/wire.md). For the gateway: it does
@@ -349,20 +289,7 @@ class Database:
             The calls, to be run by `run_calls`; None when there is anything about them that the
             kernel does not read: then they are read one by one.
         """
-        lock = self._turns.lock
-        if len(frame) > INPUT_BYTES_MAX or not lock.acquire(blocking=False):
-            return None
-        try:
-            if self._refusal is not None or self._executor.failed is not None:
-                return None
-            kernel = self._kernel
-            kernel.input[: len(frame)] = frame
-            length = kernel.call["read_calls"](len(frame))
-            if not length:
-                return None
-            return CallFrame(frame, bytes(kernel.output[:length]), self._registry.numbered)
-        finally:
-            lock.release()
+        return framed_calls.read_calls(self, frame)
 
     def answer_lone(
         self, frame: bytes, number: int, may: Callable[[str, str], bool] | None
@@ -382,49 +309,7 @@ class Database:
         Raises:
             KernelError: The kernel itself failed.
         """
-        turns, executor, kernel = self._turns, self._executor, self._kernel
-        length = len(frame)
-        if turns.waiting or not turns.known.stack or length > INPUT_BYTES_MAX:
-            return None
-        if not turns.lock.acquire(blocking=False):
-            return None
-        try:
-            if turns.holder is not None or self._refusal is not None or executor.failed is not None:
-                return None
-            if not self._schema_turn.is_still(number):
-                return None
-            kernel.input[:length] = frame
-            if may is not None:
-                handle = self._registry.numbered.get(kernel.call["read_lone"](length) & NONE)
-                if handle is None or not may("call", handle.name):
-                    return None
-                kernel.input[:length] = frame
-            flags = 0
-            try:
-                self._seed = seed = self._seed + 1
-                flags = executor.run_one(length, self._clock(), seed, frame=True)
-                if flags & PROGRESS == ODD:
-                    self._seed = seed - 1
-                    return None
-                lone = self._lone(self._registry.numbered[flags >> 32 & TRANSITION], flags)
-            finally:  # Ctrl-C comes when the kernel has committed, not instead
-                if flags & PRESSING or self._feed.state is not EXPECTED:
-                    self._after_one(flags)
-        finally:
-            turns.lock.release()
-        if self._log_lines:
-            self._pass_on_log_lines()
-        return lone
-
-    def _lone(self, handle: WasmTransition, flags: int) -> Lone:
-        """What lies in the kernel's output."""
-        output = self._kernel.output
-        length = flags >> 16 & 0xFFFF
-        if length:
-            message = bytes(output[LONE_ANSWER_AT : LONE_ANSWER_AT + length])
-            return Lone(handle, self._kernel.lsn_cell.value, message, b"")
-        _, _, lsn, payload, _ = OUTCOME.unpack_from(output)
-        return Lone(handle, lsn, b"", bytes(output[: OUTCOME_BYTES + payload]))
+        return framed_calls.answer_lone(self, frame, number, may)
 
     def run_calls(
         self, entries: Sequence[Call | CallFrame]
@@ -439,26 +324,7 @@ class Database:
         Raises:
             BusyError, ClosedError, KernelError: Nothing has run.
         """
-        self._turns.prepare()
-        with self._turns.lock:
-            self._turns.settle()
-            self._check_open()
-            for handle in handles_of(entries):
-                handle.check()
-            batch, count = lay(entries)
-            try:
-                parts, _ = self._executor.run(batch, self._now_us(), self._next_seed())
-            finally:  # Ctrl-C leaves the slices before it committed
-                self._after_commit()
-                self._gather_log_lines()
-            outcomes = parts[0] if len(parts) == 1 else b"".join(parts)
-            found = read(entries[:count], outcomes, self._kernel)
-            if self._executor.renewed:
-                self._executor.renewed = False
-                self._registry.renew_store()
-        if self._log_lines:
-            self._pass_on_log_lines()
-        return found, outcomes
+        return framed_calls.run_calls(self, entries)
 
     def _call_python(
         self, handle: PythonTransition, args: Sequence[object], named: Mapping[str, object]
@@ -662,32 +528,7 @@ class Database:
             UnknownNameError: There is no table, column or index of a name.
             DuplicateKeyError: Rows that are there contradict a unique index.
         """
-        from reifydb.database.row_changes import is_change
-
-        if isinstance(sql, str) and is_change(sql):
-            with Transaction(self) as tx:
-                return tx.execute(sql, params)
-        if params:
-            raise RequestError("a change of the schema has no parameters")
-        from reifydb.sql import parse_statements
-
-        statements = parse_statements(sql)
-        with self._schema_turn.changing(), Transaction(self) as tx, self._turns.lock:
-            tx._check()
-            before, lsn = self._state.catalog, self._kernel.lsn_cell.value
-            change = SchemaChange(self._state, self._views, self._registry.bound)
-            self._subscriptions.before_schema(change.names(statements))
-            try:
-                for statement in statements:
-                    change.apply(statement)
-                tx._commit()
-            except BaseException:
-                if self._kernel.lsn_cell.value == lsn:  # Ctrl-C may come after the commit
-                    self._state.catalog = before
-                raise
-            finally:
-                self._subscriptions.follow_schema(self._state.catalog)
-        return 0
+        return schema_changes.execute(self, sql, params)
 
     def install(
         self,
@@ -710,15 +551,8 @@ class Database:
         Raises:
             ModuleError: It is refused; `problems` lists every reason, and nothing has changed.
         """
-        wasm = _read_module(source)
         limits = limits or _DEFAULT_LIMITS
-        compiled = self._workshop.compiled(wasm, limits, name)
-        with self._schema_turn.changing(), Transaction(self) as tx, self._turns.lock:
-            tx._check()
-            module = self._registry.install(compiled, wasm, limits, with_schema=apply_schema)
-            tx._commit()
-            self._registry.renew_store()
-        return module
+        return schema_changes.install(self, source, name, limits, with_schema=apply_schema)
 
     def plan(
         self,
@@ -734,16 +568,8 @@ class Database:
             ModuleError: It is no module, or beyond its limits. What does not fit this database is
                 in the plan.
         """
-        from reifydb.database.plans import plan
-
-        compiled = self._workshop.compiled(_read_module(source), limits or _DEFAULT_LIMITS, name)
-        self._turns.prepare()
-        with self._turns.lock:
-            self._turns.settle()
-            self._check_open()
-            old = self._registry.installed.get(compiled.name)
-            module = None if old is None else old.module
-            return plan(compiled, self._state.catalog, module, schema=apply_schema)
+        limits = limits or _DEFAULT_LIMITS
+        return schema_changes.plan_install(self, source, name, limits, with_schema=apply_schema)
 
     def remove(self, module: str) -> None:
         """Removes a module. Its tables and their rows stay.
@@ -751,40 +577,17 @@ class Database:
         Raises:
             UnknownNameError: It is not installed.
         """
-        with self._schema_turn.changing(), Transaction(self) as tx, self._turns.lock:
-            tx._check()
-            self._registry.remove(module)
-            tx._commit()
-            self._registry.renew_store()
+        schema_changes.remove(self, module)
 
     def write_system(self, table: Table, row: Row) -> None:
         """Upserts a row of a table of the system's, which is made when it is not there yet. For
         what serves this database: tokens and the like.
         """
-        self._change_system(lambda: self._state.write_system(self._system_table(table), row))
+        system_rows.write_system(self, table, row)
 
     def delete_system(self, table: Table, key: object) -> None:
         """Deletes a row of such a table."""
-        self._change_system(lambda: self._state.delete_system(self._system_table(table), key))
-
-    def _change_system(self, change: Callable[[], None]) -> None:
-        with Transaction(self) as tx, self._turns.lock:
-            tx._check()
-            before, lsn = self._state.catalog, self._kernel.lsn_cell.value
-            try:
-                change()
-                tx._commit()
-            except BaseException:
-                if self._kernel.lsn_cell.value == lsn:
-                    self._state.catalog = before
-                raise
-
-    def _system_table(self, table: Table) -> Table:
-        known = self._state.catalog.handles.get(table.name)
-        if known is None:
-            table = replace(table, number=self._state.catalog.next_number)
-            self._state.create_table(table)
-        return table if known is None else known.table
+        system_rows.delete_system(self, table, key)
 
     @property
     def modules(self) -> dict[str, Module]:
@@ -972,13 +775,3 @@ class Database:
             except IndexError:  # another thread was faster
                 return
             guest_log.pass_on(data, self._transitions, self._log_listener)
-
-
-def _read_module(source: str | os.PathLike[str] | bytes) -> bytes:
-    if isinstance(source, bytes | bytearray | memoryview):
-        return bytes(source)
-    try:
-        with open(source, "rb") as file:
-            return file.read()
-    except (OSError, TypeError, ValueError) as error:
-        raise ModuleError(f"the module cannot be read: {error}") from None

@@ -18,8 +18,6 @@ from reifydb.views.plan import Encoded
 EXPRESSION_FAILED, LIMIT_REACHED = -16, -11
 """The kernel's codes."""
 
-SCANNED = 2
-"""In `fault_index`, which limit it was: of rows looked at."""
 
 _REASONS = {
     1: "division by zero",
@@ -28,7 +26,6 @@ _REASONS = {
     4: "texts are too long",
     5: "a float is not finite",
 }
-_SHOWN_MAX = 60
 
 
 class Fault(NamedTuple):
@@ -63,14 +60,36 @@ def expression_error(
     return ExpressionError(reason, relation=relation, line=line, column=column)
 
 
-def scanned_error(what: str) -> LimitError:
-    """The error for a query or a view that had to look at too many rows."""
-    return LimitError(
-        f"{what} looked at more than {config.query_scanned_max:,} rows",
-        limit="query_scanned_max",
-        value=config.query_scanned_max,
-        hint="an index on the columns by which tables are joined helps",
-    )
+def limit_error(control: Control | Fault, what: str) -> LimitError | None:
+    """The error for a query or a view that reached a limit which the kernel named; None: it named
+    none.
+
+    Args:
+        what: What looks at rows: `the query`.
+    """
+    match control.fault_index:
+        case 1:
+            return LimitError(
+                f"the query's answer has more than {config.query_rows_max:,} rows",
+                limit="query_rows_max",
+                value=config.query_rows_max,
+                hint="ask for fewer: where …, limit …",
+            )
+        case 2:
+            return LimitError(
+                f"{what} looked at more than {config.query_scanned_max:,} rows",
+                limit="query_scanned_max",
+                value=config.query_scanned_max,
+                hint="an index on the columns by which tables are joined helps",
+            )
+        case 3:
+            return LimitError(
+                "there would be too many views, those beside others included",
+                limit="views_max",
+                value=config.views_max,
+                hint="drop views that nobody reads",
+            )
+    return None
 
 
 def query_refusal(code: int, control: Control | Fault, encoded: Encoded, sql: str) -> ReifyDBError:
@@ -79,15 +98,9 @@ def query_refusal(code: int, control: Control | Fault, encoded: Encoded, sql: st
         if isinstance(control, Control) and control.fault_table != NONE:
             return ExpressionError(_REASONS.get(control.fault_column, "an expression failed"))
         return expression_error(control, encoded, sql)
-    if code == LIMIT_REACHED and control.fault_index == 1:
-        return LimitError(
-            f"the query's answer has more than {config.query_rows_max:,} rows",
-            limit="query_rows_max",
-            value=config.query_rows_max,
-            hint="ask for fewer: where …, limit …",
-        )
     if code == LIMIT_REACHED:
-        return scanned_error("the query")
+        found = limit_error(control, "the query")
+        return KernelError("the kernel reached a limit for a query") if found is None else found
     if code == -8:
         return TransactionLimitError(
             "a value that is sorted or grouped by, or looked for, is too long",

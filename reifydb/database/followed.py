@@ -331,13 +331,13 @@ def _refusal(fault: Fault, sql: str, encoded: dict[int, Encoded]) -> ReifyDBErro
 
 def _limit(fault: Fault) -> ReifyDBError:
     match fault.fault_index:
-        case 1:
-            said, limit = "too many selects are alike", "subscribed_alike_max"
         case 2:
             said, limit = "the select looked at too many rows", "subscribed_view_scanned_max"
         case 4:
-            said, limit = "the select has too many rows", "subscribed_view_rows_max"
+            said, limit = "too many selects are alike", "subscribed_alike_max"
         case 5:
+            said, limit = "the select has too many rows", "subscribed_view_rows_max"
+        case 6:
             said, limit = "a commit changes too many rows of the select", _CHANGES
         case _:
             return RequestError("the select cannot be followed now: too much is")

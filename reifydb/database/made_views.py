@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from reifydb.database.expressions import (
     EXPRESSION_FAILED,
     LIMIT_REACHED,
-    SCANNED,
     expression_error,
-    scanned_error,
+    limit_error,
 )
 from reifydb.database.refusals import refusal
 from reifydb.engine.kernel import Control
@@ -43,8 +42,10 @@ def part_refusal(
     """The error for a part of a view that could not be made or brought up to date."""
     if code == EXPRESSION_FAILED:
         return expression_error(control, encoded, sql, f"view {name}")
-    if code == LIMIT_REACHED and control.fault_index == SCANNED:
-        return scanned_error(f"view {name}: its joins")
+    if code == LIMIT_REACHED:
+        found = limit_error(control, f"view {name}: its joins")
+        if found is not None:
+            return found
     return refusal(code, control, catalog, name, None)
 
 

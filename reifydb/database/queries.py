@@ -346,8 +346,8 @@ class Queries:
                     state.put(part.source)
                     code = call["define_view"](number, len(part.source))
                     if code < 0:
-                        empty = part.encoded or encoded
-                        raise query_refusal(code, self._kernel.control, empty, prepared.sql)
+                        failed = part.encoded or encoded
+                        raise query_refusal(code, self._kernel.control, failed, prepared.sql)
             if not self._free:
                 self._drop(next(sql for sql, one in self._kept.items() if one.number is not None))
             self._define(self._free[-1], encoded, prepared.sql)

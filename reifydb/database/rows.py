@@ -13,8 +13,11 @@ Row = dict[str, object]
 Values = Mapping[str, object] | Sequence[object]
 """Values of a query's parameters: by name, or in their order."""
 
-SHOWN_MAX = 20
-"""Rows that are printed of an answer, and characters of a value."""
+ROWS_SHOWN_MAX = 20
+"""Rows that are printed of an answer."""
+
+CHARACTERS_SHOWN_MAX = 60
+"""Characters that are printed of a value."""
 
 
 class Rows(Sequence[Row]):
@@ -89,7 +92,7 @@ class Rows(Sequence[Row]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        shown = [[_short(value) for value in values] for values in self._values[:SHOWN_MAX]]
+        shown = [[_short(value) for value in values] for values in self._values[:ROWS_SHOWN_MAX]]
         columns = (
             list(zip(self._names, *shown, strict=True)) if shown else [(n,) for n in self._names]
         )
@@ -106,4 +109,6 @@ class Rows(Sequence[Row]):
 def _short(value: object) -> str:
     text = "null" if value is None else str(value)
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return text if len(text) <= 3 * SHOWN_MAX else text[: 3 * SHOWN_MAX - 1] + "…"
+    if len(text) <= CHARACTERS_SHOWN_MAX:
+        return text
+    return text[: CHARACTERS_SHOWN_MAX - 1] + "…"

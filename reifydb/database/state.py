@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reifydb.config import checks_max, indexes_max, tables_max
-from reifydb.database.expressions import EXPRESSION_FAILED, LIMIT_REACHED, SCANNED
+from reifydb.database.expressions import EXPRESSION_FAILED, LIMIT_REACHED
 from reifydb.database.made_views import Made, view_refusal
 from reifydb.database.refusals import refusal
 from reifydb.database.scans import Scan
@@ -250,8 +250,8 @@ class State:
         to date for it.
         """
         control = self.kernel.control
-        scanned = code == LIMIT_REACHED and control.fault_index == SCANNED
-        if scanned or code == EXPRESSION_FAILED:
+        limited = code == LIMIT_REACHED and control.fault_index != 0
+        if limited or code == EXPRESSION_FAILED:
             fault = self.catalog.by_number.get(control.fault_table)
             if fault is not None and fault.table.derived:
                 return view_refusal(code, control, self.catalog, self.made_views)

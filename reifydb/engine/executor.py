@@ -36,6 +36,9 @@ _OPERATION_READ = 1
 # What `run_one` answers (kernel/main.zig, `execute_one`).
 PROGRESS, REDO_WAITS, REDO_PRESSES, LOG_WAITS, CALL_ENDED = 0xFF, 1 << 8, 1 << 9, 1 << 10, 1 << 11
 DELTAS_WAIT = 1 << 12
+PRESSING = REDO_PRESSES | LOG_WAITS | DELTAS_WAIT | CALL_ENDED
+"""What a single call has to see to before it returns."""
+
 ODD = 5
 """Progress of `answer_lone`, when nothing has happened."""
 

@@ -158,11 +158,13 @@ class Service:
         if not session.durable and session.owes_nothing:
             peer.send(lone.message)
             return
-        said = session.answer_lone(lone.message, lone.lsn, self.db.durable_lsn)
+        durable_lsn = self.db.durable_lsn
+        said = session.answer_lone(lone.message, lone.lsn, durable_lsn)
         if said is not None:
             peer.send(said)
         if session.waits_for is not None:
             self._owing.add(peer)
+            self._look_again(durable_lsn)
         elif self._owing:
             self._owing.discard(peer)
 
@@ -212,9 +214,20 @@ class Service:
 
     def _from_the_logs_thread(self) -> None:
         try:
+            if not self._owing and not self.feeds.due:
+                self.db._log.check()  # that all is lost is told in any case
+                return  # whoever begins to wait looks once more: `_look_again`
+        except ReifyDBError:
+            pass
+        try:
             self._loop.call_soon_threadsafe(self._after_flush)
         except RuntimeError:  # the loop is closed
             return
+
+    def _look_again(self, durable_lsn: int) -> None:
+        """More may have become durable just before somebody began to wait for it."""
+        if self.db.durable_lsn != durable_lsn and (self._owing or self.feeds.due):
+            self._loop.call_soon(self._after_flush)
 
     def _after_flush(self) -> None:
         self._speaking.update(dict.fromkeys(self._owing))
@@ -254,6 +267,7 @@ class Service:
                 self._owing.add(peer)
             else:
                 self._owing.discard(peer)
+        self._look_again(durable_lsn)
         now = self._loop.time()
         self.admission.saw(now, now - woken_s)
 

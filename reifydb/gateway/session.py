@@ -262,6 +262,11 @@ class Session:
         """Whether nothing is ready to be said, and nothing waits."""
         return not (self._held or self._ready)
 
+    @property
+    def owes_answers(self) -> bool:
+        """Whether a request has not been answered, or its answer waits for the disk."""
+        return self.in_flight > 0 or bool(self._held)
+
     def answer_lone(self, message: bytes, lsn: int, durable_lsn: int) -> Data | None:
         """`answer_calls` and `frame` in one, for a call that was never in flight: it was answered
         as it came.

@@ -27,6 +27,9 @@ SERVER_NAME = "reifydb"
 HELLO_S = 5.0
 """A connection that must say who it is has so long."""
 
+ANSWER_S = 1.0
+"""So long a malformed frame waits for the answers to what came before it."""
+
 LOOK_S = 0.005
 """How often a connection that has too much to send is looked at."""
 
@@ -96,6 +99,7 @@ class Connection:
         except UnauthenticatedError as error:
             await self._refuse(error, CLOSE_UNAUTHENTICATED)
         except RequestError as error:
+            await self._answer_the_rest()
             await self._refuse(error, CLOSE_MALFORMED)
         finally:
             service.forget(self)
@@ -218,6 +222,15 @@ class Connection:
         self._ending = self._server.service._loop.create_task(
             self._refuse(error, CLOSE_UNAUTHENTICATED)
         )
+
+    async def _answer_the_rest(self) -> None:
+        """What has come before a malformed frame runs, so whoever asked is told; but the
+        connection does not stay open for a disk that is behind.
+        """
+        session, loop = self.session, asyncio.get_running_loop()
+        until_s = loop.time() + ANSWER_S
+        while session.owes_answers and not self._socket.closed and loop.time() < until_s:
+            await asyncio.sleep(LOOK_S)
 
     async def close(self, code: int, reason: str) -> None:
         """Closes it, and says why."""

@@ -142,6 +142,7 @@ def run(command: list[str], standard_input: bytes, limits: ModuleLimits) -> Ende
         status = process.wait()
     finally:
         timer.cancel()
+        timer.join()  # or its thread is still there when the next one starts
         if process.poll() is None:
             process.kill()
             process.wait()

@@ -7,7 +7,7 @@ they compute the same, wherever they stand. No parser here, and nothing that nee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -208,6 +208,14 @@ def conjuncts(expression: Expression | None) -> tuple[Expression, ...]:
     if isinstance(expression, Operation) and expression.op == "and":
         return tuple(part for arg in expression.args for part in conjuncts(arg))
     return (expression,)
+
+
+def together(conditions: Iterable[Expression]) -> Expression | None:
+    """One condition that is true when all are; None of none."""
+    found = tuple(conditions)
+    if len(found) <= 1:
+        return found[0] if found else None
+    return Operation("and", found, BOOL, any(c.nullable for c in found), at=found[0].at)
 
 
 def sources(expression: Expression) -> frozenset[int]:

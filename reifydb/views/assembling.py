@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reifydb.engine.catalog import Type, Value
-from reifydb.sql.expressions import Constant, Expression, Kind, Parameter, rewrite
-from reifydb.sql.query import Aggregate, Input, OrderBy, Output, Query, Select, SetQuery
+from reifydb.sql.expressions import Constant, Expression, Kind, Parameter
+from reifydb.sql.query import Query
+from reifydb.sql.rewriting import rewrite_query
 
 _TEXTS = frozenset({Type.TEXT, Type.JSON})
 _TAILS = _TEXTS | {Type.BYTES, Type.UUID}
@@ -44,43 +45,4 @@ def with_values(query: Query, kinds: Sequence[Kind], packed: bytes) -> Query:
             return Constant(values[node.index], node.kind, node.at)
         return None
 
-    return replace(_Rewriting(change).query(query), parameters=(), parameter_names=())
-
-
-class _Rewriting:
-    def __init__(self, change: object) -> None:
-        self._change = change
-
-    def one(self, expression: Expression) -> Expression:
-        return rewrite(expression, self._change)  # type: ignore[arg-type]
-
-    def maybe(self, expression: Expression | None) -> Expression | None:
-        return None if expression is None else self.one(expression)
-
-    def orders(self, orders: tuple[OrderBy, ...]) -> tuple[OrderBy, ...]:
-        return tuple(replace(one, value=self.one(one.value)) for one in orders)
-
-    def input(self, one: Input) -> Input:
-        relation = one.relation
-        if isinstance(relation, Select | SetQuery):
-            relation = self.query(relation)
-        return replace(one, relation=relation, on=self.maybe(one.on))
-
-    def aggregate(self, one: Aggregate) -> Aggregate:
-        args = tuple(map(self.one, one.args))
-        return replace(one, args=args, filter=self.maybe(one.filter), order=self.orders(one.order))
-
-    def query(self, query: Query) -> Query:
-        if isinstance(query, SetQuery):
-            left, right = self.query(query.left), self.query(query.right)
-            return replace(query, left=left, right=right, order=self.orders(query.order))
-        return replace(
-            query,
-            inputs=tuple(map(self.input, query.inputs)),
-            outputs=tuple(Output(one.name, self.one(one.value)) for one in query.outputs),
-            where=self.maybe(query.where),
-            groups=tuple(map(self.one, query.groups)),
-            aggregates=tuple(map(self.aggregate, query.aggregates)),
-            having=self.maybe(query.having),
-            order=self.orders(query.order),
-        )
+    return replace(rewrite_query(query, change), parameters=(), parameter_names=())

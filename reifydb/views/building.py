@@ -25,7 +25,6 @@ from reifydb.sql.expressions import (
     Constant,
     Expression,
     GroupRef,
-    Kind,
     Operation,
     column_kind,
     sources,
@@ -50,7 +49,6 @@ class Part:
     Attributes:
         source: What `define_view` is given; None: a table that another part writes.
         encoded: The plan in it, for messages.
-        needs: Numbers of the tables that it is made of.
     """
 
     table: Table
@@ -158,13 +156,10 @@ class _Builder:
         inputs = [
             one
             if isinstance(one.relation, Table)
-            else replace(one, relation=self._beside(one.relation))
+            else replace(one, relation=self.query(one.relation, None))
             for one in query.inputs
         ]
         return replace(query, inputs=tuple(inputs))
-
-    def _beside(self, query: Query) -> Table:
-        return self.query(query, None)
 
     # ------------------------------------------------------------ queries put together
 
@@ -199,18 +194,11 @@ class _Builder:
         """One table for the rows of all sides; the key says of which, and which row there."""
         sides = [self.query(side, None) for side in _sides(query)]
         columns = query.columns
-        number = self.take_number()
-        table = Table(
-            name or f"{BESIDE}{number}",
-            columns,
-            (len(columns), len(columns) + 1),
-            number=number,
-            derived=True,
-            hidden=(
-                Column("side", Type.INT, nullable=False),
-                Column("row", Type.BYTES, nullable=False),
-            ),
-        )
+        hidden = [
+            Column("side", Type.INT, nullable=False),
+            Column("row", Type.BYTES, nullable=False),
+        ]
+        table = self._table(name, columns, (len(columns), len(columns) + 1), hidden)
         for i, side in enumerate(sides):
             select = _all_of(side)
             which = Output("", Constant(i, INT))
@@ -252,21 +240,31 @@ class _Builder:
         if query.order:
             key.insert(0, len(columns) + len(behind))
             behind.append(Column("order", Type.BYTES, nullable=False))
+        return self._add(self._table(name, columns, key, behind), plan)
+
+    def _table(
+        self,
+        name: str | None,
+        columns: Sequence[Column],
+        key: Sequence[int],
+        hidden: Sequence[Column] = (),
+    ) -> Table:
+        """A table of the next number. Without a name it is one beside."""
         number = self.take_number()
-        table = Table(
+        return Table(
             name or _beside(number),
-            columns,
+            tuple(columns),
             tuple(key),
             number=number,
             derived=True,
-            hidden=tuple(behind),
+            hidden=tuple(hidden),
         )
-        self._add(table, plan)
-        return table
 
-    def _add(self, table: Table, plan: Plan) -> None:
+    def _add(self, table: Table, plan: Plan) -> Table:
+        """The table as a part that is made by a plan."""
         encoded = encode(plan)
         self.parts.append(Part(table, bytes(8) + encoded.data, encoded))
+        return table
 
     # ------------------------------------------------------------ groups
 
@@ -291,38 +289,21 @@ class _Builder:
         behind += [
             Column(f"state_{i}", kind, nullable=False) for i, kind in enumerate(_states(plan))
         ]
-        number = self.take_number()
-        table = Table(
-            name or _beside(number),
-            tuple(columns),
-            tuple(key),
-            number=number,
-            derived=True,
-            hidden=tuple(behind),
-        )
-        self._add(table, plan)
-        return table
+        return self._add(self._table(name, columns, key, behind), plan)
 
     def _with_values(self, query: Select, one: AggregatePlan) -> AggregatePlan:
         """With a table for the values, where they must be known one by one."""
         if not one.distinct and one.function not in ("least", "greatest"):
             return one
-        number = self.take_number()
         columns = [
             group.kind.column(f"group_{i}", nullable=group.nullable)
             for i, group in enumerate(query.groups)
         ]
         value = one.kind.column("value", nullable=False)
         times = Column("times", Type.INT, nullable=False)
-        table = Table(
-            _beside(number),
-            (*columns, value, times),
-            tuple(range(len(columns) + 1)),
-            number=number,
-            derived=True,
-        )
+        table = self._table(None, (*columns, value, times), range(len(columns) + 1))
         self.parts.append(Part(table))
-        return replace(one, values=number)
+        return replace(one, values=table.number)
 
 
 def _states(plan: Plan) -> Iterator[Type]:
@@ -516,6 +497,3 @@ def _ordered(below: Table, query: Select) -> Select:
             for one, value in zip(query.order, values, strict=True)
         ),
     )
-
-
-__all__ = ["BESIDE", "Kind", "Part", "build"]

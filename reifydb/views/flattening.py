@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from reifydb.sql.expressions import BOOL, ColumnRef, Expression, Operation, rewrite
-from reifydb.sql.query import Aggregate, Input, OrderBy, Output, Query, Select
+from reifydb.sql.expressions import ColumnRef, Expression, together
+from reifydb.sql.query import Input, Query, Select
+from reifydb.sql.rewriting import rewrite_select
 
 
 def flatten(select: Select) -> Select:
@@ -21,8 +21,7 @@ def flatten(select: Select) -> Select:
         if isinstance(relation, Select):
             relation = flatten(relation)
         if isinstance(relation, Select) and is_plain(relation) and not outer_join:
-            start = len(inputs)
-            inner = _moved(relation, start)
+            inner = _moved(relation, len(inputs))
             for i, part in enumerate(inner.inputs):
                 if part.on is not None:
                     where.append(part.on)
@@ -33,10 +32,7 @@ def flatten(select: Select) -> Select:
         else:
             meanings.append(len(inputs))
             join = one.join if one.join == "left" else ("inner" if inputs else "first")
-            inputs.append(replace(one, relation=relation, join=join))
-        if one.on is not None and inputs[-1].join != "left":
-            where.append(one.on)
-            inputs[-1] = replace(inputs[-1], on=None)
+            inputs.append(replace(one, relation=relation, on=None, join=join))
 
     def change(node: Expression) -> Expression | None:
         if not isinstance(node, ColumnRef):
@@ -46,23 +42,16 @@ def flatten(select: Select) -> Select:
             return replace(node, source=meaning)
         return replace(meaning.outputs[node.place].value, at=node.at)
 
-    outer = {id(one.on) for one in select.inputs if one.on is not None}
-    own = [c for c in where if id(c) in outer]
-    others = [c for c in where if id(c) not in outer]
-    changed = [rewrite(c, change) for c in own]
-    if select.where is not None:
-        changed.append(rewrite(select.where, change))
-    return _rewritten(
-        replace(
-            select,
-            inputs=tuple(
-                replace(one, on=None if one.on is None else rewrite(one.on, change))
-                for one in inputs
-            ),
-            where=_all((*others, *changed)),
-        ),
-        change,
-    )
+    changed = rewrite_select(select, change)
+    for one, meaning in zip(changed.inputs, meanings, strict=True):
+        if one.join == "left":
+            assert isinstance(meaning, int)
+            inputs[meaning] = replace(inputs[meaning], on=one.on)
+        elif one.on is not None:
+            where.append(one.on)
+    if changed.where is not None:
+        where.append(changed.where)
+    return replace(changed, inputs=tuple(inputs), where=together(where))
 
 
 def is_plain(query: Query) -> bool:
@@ -77,13 +66,6 @@ def is_plain(query: Query) -> bool:
     )
 
 
-def _all(conditions: tuple[Expression, ...]) -> Expression | None:
-    if len(conditions) <= 1:
-        return conditions[0] if conditions else None
-    nullable = any(c.nullable for c in conditions)
-    return Operation("and", conditions, BOOL, nullable, at=conditions[0].at)
-
-
 def _moved(select: Select, start: int) -> Select:
     """With its inputs counted from `start`."""
 
@@ -92,39 +74,4 @@ def _moved(select: Select, start: int) -> Select:
             return replace(node, source=node.source + start)
         return None
 
-    moved = _rewritten(select, change)
-    return replace(
-        moved,
-        inputs=tuple(
-            replace(one, on=None if one.on is None else rewrite(one.on, change))
-            for one in select.inputs
-        ),
-        where=None if select.where is None else rewrite(select.where, change),
-    )
-
-
-def _rewritten(select: Select, change: Callable[[Expression], Expression | None]) -> Select:
-    """What is computed of rows, rewritten; `where` and inputs are left."""
-
-    def new(expression: Expression) -> Expression:
-        return rewrite(expression, change)
-
-    def aggregate(one: Aggregate) -> Aggregate:
-        return replace(
-            one,
-            args=tuple(map(new, one.args)),
-            filter=None if one.filter is None else new(one.filter),
-            order=tuple(replace(o, value=new(o.value)) for o in one.order),
-        )
-
-    if select.grouped:  # outputs, having and order look at groups and aggregates alone
-        return replace(
-            select,
-            groups=tuple(map(new, select.groups)),
-            aggregates=tuple(map(aggregate, select.aggregates)),
-        )
-    return replace(
-        select,
-        outputs=tuple(Output(o.name, new(o.value)) for o in select.outputs),
-        order=tuple(OrderBy(new(o.value), o.descending, o.nulls_first) for o in select.order),
-    )
+    return rewrite_select(select, change)

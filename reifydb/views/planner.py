@@ -7,23 +7,22 @@ whose first columns are equal to something that is known by then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from reifydb.engine.catalog import Table, Type
 from reifydb.errors import SqlError
 from reifydb.sql.expressions import (
-    BOOL,
     AggregateRef,
     ColumnRef,
     Constant,
     Expression,
     GroupRef,
     Kind,
-    Operation,
     conjuncts,
     rewrite,
     sources,
+    together,
 )
 from reifydb.sql.query import Aggregate, OrderBy, Select
 from reifydb.views.access import Comparison, Path, best_path, comparisons
@@ -42,14 +41,6 @@ from reifydb.views.plan import (
 
 INPUTS_MAX = 16
 """Tables of one select, as in kernel/plan.zig."""
-
-
-def together(conditions: Iterable[Expression]) -> Expression | None:
-    """One condition that is true when all are; None of none."""
-    found = tuple(conditions)
-    if len(found) <= 1:
-        return found[0] if found else None
-    return Operation("and", found, BOOL, any(c.nullable for c in found), at=found[0].at)
 
 
 class Planner:
@@ -376,6 +367,3 @@ def _function(aggregate: Aggregate, kind: Kind) -> tuple[str, int]:
         case "bool_or":
             return "some", 0
     raise SqlError(f"{aggregate.function} is not supported yet")
-
-
-__all__ = ["Comparison", "Planner", "group_row", "over_group", "together"]

@@ -92,7 +92,8 @@ class MsgpackCodec:
         except RequestError:
             raise
         except Exception as error:  # whatever an unpacker may raise, it is the frame's fault
-            raise RequestError(f"not msgpack: {type(error).__name__}: {error}") from None
+            reason = str(error) or type(error).__name__
+            raise RequestError(f"not msgpack: {reason}") from None
 
     def encode(self, messages: Sequence[Any]) -> bytes:
         """See `Codec`."""

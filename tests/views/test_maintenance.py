@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import reifydb
-from reifydb import Database, ExpressionError, SqlError
+from reifydb import Database, ExpressionError, SqlError, config
 
 TABLES = """
 create table a (id int primary key, x int not null, t text);
@@ -151,3 +151,17 @@ def test_a_view_is_made_anew_beside_an_index_of_a_column_that_came_later(tmp_pat
             tx.insert("b", {"id": 2, "aid": 2, "y": 5})
         assert [row["y"] for row in db.scan("v")] == [3, 5]
         db.verify()
+
+
+def test_too_many_views_are_refused_by_that_name(db: Database) -> None:
+    for i in range(config.views_max):
+        db.execute(f"create view v{i} as select id from a")
+    with pytest.raises(reifydb.LimitError) as refused:
+        db.execute("create view one_more as select id from a")
+    assert (refused.value.limit, refused.value.value) == ("views_max", config.views_max)
+    with pytest.raises(reifydb.LimitError) as refused:
+        db.query("select n from (select count(*) as n from a group by x) as g")
+    assert refused.value.limit == "views_max"
+    db.execute("drop view v0")
+    db.execute("create view one_more as select id from a")
+    db.verify()

@@ -377,6 +377,28 @@ async def test_committed_does_not_wait_for_the_disk(protocol: str, tmp_path: Pat
         assert await socket.next() == ["ok", 1, 101, 4]
 
 
+@both
+async def test_what_becomes_durable_just_before_somebody_waits_for_it(
+    protocol: str, tmp_path: Path
+) -> None:
+    class Late(set[Any]):
+        """Who waits for the disk; it has become durable before anybody is in."""
+
+        def add(self, peer: Any) -> None:
+            client.db.flush()
+            super().add(peer)
+
+    lazy = {"flush_interval_ms": 60_000.0, "durability_lag_ms_max": 60_000.0}
+    async with (
+        bank(str(tmp_path / "db"), **lazy) as client,
+        connected(client, protocol) as socket,
+    ):
+        client.server.service._owing = Late()
+        for n in range(5):
+            answer = await socket.ask("call", n, "bank.deposit", [1, 1])
+            assert client.db.durable_lsn >= answer[3]
+
+
 # ------------------------------------------------------------------ errors
 
 

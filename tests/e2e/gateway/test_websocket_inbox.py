@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -121,3 +122,17 @@ async def test_a_call_that_comes_alone_is_answered_as_it_comes() -> None:
         transport.write(masked(call) + masked(call))
         assert await values(socket, 2) == [104, 105]
         assert len(alone) == 3
+
+
+@pytest.mark.parametrize("ack", ["committed", "durable"])
+async def test_what_came_before_a_malformed_frame_is_answered(ack: str, tmp_path: Path) -> None:
+    async with bank(str(tmp_path / "db")) as client, connected(client, MSGPACK) as socket:
+        await socket.send(["hello", {"ack": ack}])
+        assert (await socket.next())[0] == "hello"
+        transport = socket.raw._response.connection.transport  # type: ignore[union-attr]
+        assert transport is not None
+        transport.write(masked(deposits(3)) + masked(b"\xc1") + masked(deposits(5)))
+        assert await values(socket, 1) == [103]
+        assert (await socket.next())[0] == "error"
+        assert await socket.closed() == 1002
+        assert client.db.get("account", 1)["balance"] == 103  # type: ignore[index]

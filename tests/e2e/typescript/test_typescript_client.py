@@ -180,6 +180,7 @@ def standing(folder: Path, bank: Path) -> Iterator[Ground]:
         yield ground
     finally:
         asyncio.run_coroutine_threadsafe(ground.close(), loop).result(30)
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

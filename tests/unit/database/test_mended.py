@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import reifydb
-from reifydb.database import database as database_module
 from reifydb.database import feed
+from reifydb.database import packed_calls as packed_calls_module
 from reifydb.engine import kernel as kernel_module
 from reifydb.sandbox.compiler import CompiledGuest
 from reifydb.sandbox.workshop import Workshop
@@ -104,7 +104,7 @@ def test_outcomes_of_calls_that_ran_survive_a_later_refusal(
     db = open_with(zig_guest("misbehave"))
     handle = db._registry.find_wasm("misbehave.honest")
     packed = handle.params.encode_many([(i, i) for i in range(100)])
-    monkeypatch.setattr(database_module, "INPUT_BYTES_MAX", len(packed) // 2 + 8)
+    monkeypatch.setattr(packed_calls_module, "INPUT_BYTES_MAX", len(packed) // 2 + 8)
     admitted = 0
 
     def admit() -> None:

@@ -1,0 +1,56 @@
+"""Queries with other expressions in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from reifydb.engine.catalog import Table
+from reifydb.sql.expressions import Expression, rewrite
+from reifydb.sql.query import Aggregate, OrderBy, Output, Query, Select, SetQuery
+
+Change = Callable[[Expression], Expression | None]
+"""What stands for a node instead; None: nothing else, and the nodes below it are asked."""
+
+
+def rewrite_select(select: Select, change: Change) -> Select:
+    """A select with other expressions, queries in its `from` as they are. O(nodes)."""
+
+    def new(expression: Expression) -> Expression:
+        return rewrite(expression, change)
+
+    def maybe(expression: Expression | None) -> Expression | None:
+        return None if expression is None else rewrite(expression, change)
+
+    def aggregate(one: Aggregate) -> Aggregate:
+        order = _orders(one.order, change)
+        return replace(one, args=tuple(map(new, one.args)), filter=maybe(one.filter), order=order)
+
+    return replace(
+        select,
+        inputs=tuple(replace(one, on=maybe(one.on)) for one in select.inputs),
+        outputs=tuple(Output(one.name, new(one.value)) for one in select.outputs),
+        where=maybe(select.where),
+        groups=tuple(map(new, select.groups)),
+        aggregates=tuple(map(aggregate, select.aggregates)),
+        having=maybe(select.having),
+        order=_orders(select.order, change),
+    )
+
+
+def rewrite_query(query: Query, change: Change) -> Query:
+    """A query with other expressions, in queries in it as well. O(nodes)."""
+    if isinstance(query, SetQuery):
+        left, right = rewrite_query(query.left, change), rewrite_query(query.right, change)
+        return replace(query, left=left, right=right, order=_orders(query.order, change))
+    inputs = tuple(
+        one
+        if isinstance(one.relation, Table)
+        else replace(one, relation=rewrite_query(one.relation, change))
+        for one in query.inputs
+    )
+    return rewrite_select(replace(query, inputs=inputs), change)
+
+
+def _orders(orders: tuple[OrderBy, ...], change: Change) -> tuple[OrderBy, ...]:
+    return tuple(replace(one, value=rewrite(one.value, change)) for one in orders)
