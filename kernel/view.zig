@@ -56,6 +56,12 @@ pub const View = struct {
         return if (view.owner != 0) layout.subscribed_view_scanned_max else layout.query_scanned_max;
     }
 
+    /// Columns that others may look at: what is kept of groups stands behind them.
+    fn shownColumns(view: *const View) usize {
+        const plan = view.plan orelse return changes.all_columns;
+        return if (plan.grouped) plan.final.?.outputs() else changes.all_columns;
+    }
+
     fn isOfRows(view: *const View) bool {
         return if (view.plan) |plan| !plan.grouped else false;
     }
@@ -222,7 +228,7 @@ pub fn flush() Error!void {
 }
 
 fn bring(waiting: []const transaction.Undo, touched: *arenas.List(*Table)) Error!void {
-    try changes.collect(&arena, waiting, touched);
+    try changes.collect(&arena, waiting, changes.all_columns, touched);
     if (touched.items.len == 0) return;
     for (views[0..views_len]) |view| {
         const concerned = for (view.inputs) |input| {
@@ -239,7 +245,7 @@ fn bring(waiting: []const transaction.Undo, touched: *arenas.List(*Table)) Error
             continue;
         };
         view.rows_out += transaction.entries() - from;
-        if (view.table.feeds > 0) try changes.collect(&arena, transaction.since(from), touched);
+        if (view.table.feeds > 0) try changes.collect(&arena, transaction.since(from), view.shownColumns(), touched);
     }
 }
 

@@ -148,7 +148,7 @@ HINTS = {
     "instr": "position(… in …)",
     "len": "length(…)",
     "to_char": "extract(…) and || make texts of timestamps; cast(… as text) of numbers",
-    "exists": "join the table",
+    "exists": "exists (select …)",
     "string_agg": "aggregates are count, sum, avg, min, max, bool_and, bool_or",
     "array_agg": "aggregates are count, sum, avg, min, max, bool_and, bool_or",
     "stddev": "aggregates are count, sum, avg, min, max, bool_and, bool_or",

@@ -30,8 +30,10 @@ from reifydb.sql.expressions import (
     sources,
 )
 from reifydb.sql.query import Aggregate, Input, OrderBy, Output, Query, Select, SetQuery
+from reifydb.sql.rewriting import groups_alone, over_group
 from reifydb.views.access import comparisons, stored
 from reifydb.views.flattening import flatten
+from reifydb.views.layering import layered
 from reifydb.views.plan import AggregatePlan, Encoded, Plan, encode
 from reifydb.views.planner import Planner
 
@@ -139,14 +141,14 @@ class _Builder:
         """The parts of a select; the table of the last. Without a name it is one beside."""
         if query.limit is not None or query.offset is not None:
             return self._first_rows(query, name)
-        query = self.with_tables(replace(query, order=()))  # a table has its key's order
+        query = self.with_layers(replace(query, order=()))  # a table has its key's order
         if query.distinct:
             if query.grouped:
                 inner = self.select(replace(query, distinct=False), None)
                 query = replace(_all_of(inner), distinct=True)
             query = _as_groups(query)
         if query.having is not None:
-            inner = self.select(_groups_alone(query), None)
+            inner = self.select(groups_alone(query), None)
             return self._rows(_above(query, inner), name)
         return self._groups(query, name) if query.grouped else self._rows(query, name)
 
@@ -160,6 +162,10 @@ class _Builder:
             for one in query.inputs
         ]
         return replace(query, inputs=tuple(inputs))
+
+    def with_layers(self, query: Select) -> Select:
+        """As `with_tables`; and no join of it looks at rows of left joins."""
+        return self.with_tables(layered(flatten(query)))
 
     # ------------------------------------------------------------ queries put together
 
@@ -215,7 +221,7 @@ class _Builder:
             raise SqlError("a view with offset needs limit")
         if count + skip > top_rows_max:
             raise SqlError(f"top_rows_max is {top_rows_max:,}: a view shows no more first rows")
-        inner = self.with_tables(replace(query, limit=None, offset=None))
+        inner = self.with_layers(replace(query, limit=None, offset=None))
         if query.grouped or query.distinct:
             plain = replace(inner, order=(), outputs=(*inner.outputs, *_order_outputs(inner)))
             if query.distinct:
@@ -444,25 +450,8 @@ def _as_groups(query: Select) -> Select:
     return replace(query, distinct=False, grouped=True, groups=groups, outputs=outputs, order=())
 
 
-def _groups_alone(query: Select) -> Select:
-    """Groups and aggregates, unfiltered, under names of their own."""
-    outputs = [
-        Output(f"g{i}", GroupRef(i, group.kind, group.nullable))
-        for i, group in enumerate(query.groups)
-    ]
-    outputs += [
-        Output(f"a{i}", AggregateRef(i, one.kind, one.nullable))
-        for i, one in enumerate(query.aggregates)
-    ]
-    if not outputs:
-        outputs.append(Output("g", Constant(0, INT)))
-    return replace(query, having=None, outputs=tuple(outputs))
-
-
 def _above(query: Select, inner: Table) -> Select:
     """The outputs and the condition of a select over its groups."""
-    from reifydb.views.planner import over_group
-
     count = len(query.groups)
     return Select(
         inputs=(_input(inner),),

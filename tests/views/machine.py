@@ -34,7 +34,8 @@ from tests.views.mirror import Mirror, Refused
 from tests.views.shapes import NAMES, Relation, Shapes, Spec
 from tests.views.tables import INDEXES, bases
 
-OPTIONS = reifydb.Options(outbox_commits_max=8, reserve_bytes=4096)
+OPTIONS = reifydb.Options(outbox_commits_max=8, reserve_bytes=4096, durability_stall_ms_max=60_000)
+"""A stall of a minute: a busy machine is no mistake of the views."""
 VIEWS_MAX = 8
 ROWS_MAX = 300
 """A view with more rows is dropped: joins of joins of it would take all the time."""
@@ -158,13 +159,6 @@ class Machine:
         self.log.append(f"db.execute({sql!r})  # {spec.theirs}")
         try:
             self.db.execute(sql)
-        except SqlError as error:
-            self.figures["refused views"] += 1
-            self.figures[f"refused: {str(error).splitlines()[0][-60:]}"] += 1
-            if not any(word in str(error) for word in ("left", "cannot join")):
-                raise
-            self.mirror.drop(spec.name)
-            return
         except ExpressionError:
             if possible is not None:
                 raise
@@ -177,6 +171,8 @@ class Machine:
         self.selects[spec.name] = Listener(self.db, spec.ours, fragile=spec.fragile)
         self.figures["views"] += 1
         self.figures[f"shape {spec.shape}"] += 1
+        if spec.subquery:
+            self.figures[f"subquery {spec.subquery}"] += 1
 
     def _subscribers(self) -> list[Listener]:
         return [*self.listeners.values(), *self.selects.values(), *self.filters]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from tests.views.expressions import ORDERED, Expr, Expressions
 from tests.views.kinds import BOOL, DECIMAL2, DECIMAL3, FLOAT, INT, JSON, Kind
+from tests.views.subquery_shapes import with_subquery
 from tests.views.tables import LINKS
 
 NAMES = (
@@ -55,6 +56,7 @@ class Spec:
         ties: Which rows are the first is decided by their key: for `db.query` that is open.
         fragile: Its expressions fail for some rows.
         total: It has a row even when there is nothing.
+        subquery: The form of a subquery in it, if it has one.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Spec:
     ordered: bool = False
     fragile: bool = False
     total: bool = False
+    subquery: str = ""
 
     @property
     def relation(self) -> Relation:
@@ -75,19 +78,31 @@ class Spec:
 
 
 @dataclass
-class _Select:
-    """Two selects, being put together."""
+class Select:
+    """Two selects, being put together.
+
+    Attributes:
+        also: What its subqueries read.
+    """
 
     sources_ours: str
     sources_theirs: str
     inputs: list[tuple[str, Relation]]
     leaves: list[Expr]
     where: Expr | None = None
+    also: list[Relation] = field(default_factory=list)
 
 
-def _reads(select: _Select) -> tuple[str, ...]:
-    found = [r.reads if r.ours else (r.name,) for _, r in select.inputs]
+def _reads(select: Select) -> tuple[str, ...]:
+    relations = [*(r for _, r in select.inputs), *select.also]
+    found = [r.reads if r.ours else (r.name,) for r in relations]
     return tuple(dict.fromkeys(name for names in found for name in names))
+
+
+def _either(rng: random.Random, a: Expr, b: Expr) -> Expr:
+    """Both conditions, or one of them."""
+    word = rng.choice(("and", "and", "or"))
+    return Expr(f"({a.ours} {word} {b.ours})", f"({a.theirs} {word} {b.theirs})", BOOL)
 
 
 class Shapes:
@@ -117,9 +132,17 @@ class Shapes:
         if shape == "set":
             return self._set(name, pool)
         many = shape in ("join", "joined_groups") or rng.random() < 0.2
-        select = self._from(pool, rng.choice((2, 2, 2, 3, 3, 4)) if many else 1)
+        select = self.joined(pool, rng.choice((2, 2, 2, 3, 3, 4)) if many else 1)
+        form = ""
+        if rng.random() < 0.3:
+            form, select.where = with_subquery(self, pool, select)
         if rng.random() < 0.5:
-            select.where = Expressions(rng, select.leaves).condition()
+            said = Expressions(rng, select.leaves).condition()
+            select.where = said if select.where is None else _either(rng, select.where, said)
+        return replace(self._over(name, shape, select), subquery=form)
+
+    def _over(self, name: str, shape: str, select: Select) -> Spec:
+        """A view of what a select joins."""
         if shape in ("rows", "join", "distinct"):
             return self._finish(name, shape, select, self._plain(select), shape == "distinct")
         outputs, tail, total = self._grouped(select, having=shape == "having")
@@ -127,14 +150,15 @@ class Shapes:
 
     # ------------------------------------------------------------ from
 
-    def _from(self, pool: Sequence[Relation], count: int) -> _Select:
+    def joined(self, pool: Sequence[Relation], count: int, names_from: int = 0) -> Select:
+        """Relations that are joined, called by their number from `names_from` on."""
         rng = self.rng
         inputs: list[tuple[str, Relation]] = []
         leaves: list[Expr] = []
         ours = theirs = ""
         for i in range(count):
             relation = rng.choice(pool)
-            alias = rng.choice(("order", "t", "select", "key_0")) + f"_{i}"
+            alias = rng.choice(("order", "t", "select", "key_0")) + f"_{names_from + i}"
             on = ""
             if inputs:
                 relation, on = self._link(pool, inputs, alias, relation)
@@ -149,7 +173,7 @@ class Shapes:
                 Expr(f'"{alias}"."{column}"', f'"{alias}"."{column}"', kind)
                 for column, kind in relation.columns
             ]
-        return _Select(ours, theirs, inputs, leaves)
+        return Select(ours, theirs, inputs, leaves)
 
     def _link(
         self,
@@ -185,7 +209,7 @@ class Shapes:
 
     # ------------------------------------------------------------ outputs
 
-    def _plain(self, select: _Select) -> list[Expr]:
+    def _plain(self, select: Select) -> list[Expr]:
         rng = self.rng
         expressions = Expressions(rng, select.leaves)
         if rng.random() < 0.1:
@@ -203,9 +227,7 @@ class Shapes:
             ]
         return outputs
 
-    def _grouped(
-        self, select: _Select, *, having: bool
-    ) -> tuple[list[Expr], tuple[str, str], bool]:
+    def _grouped(self, select: Select, *, having: bool) -> tuple[list[Expr], tuple[str, str], bool]:
         rng = self.rng
         expressions = Expressions(rng, select.leaves)
         count = rng.choice((0, 1, 1, 1, 2, 2, 3))
@@ -214,7 +236,7 @@ class Shapes:
             one = rng.choice(select.leaves) if rng.random() < 0.6 else expressions.any()
             if one not in groups:
                 groups.append(one)
-        aggregates = [self._aggregate(expressions) for _ in range(rng.randrange(1, 5))]
+        aggregates = [self.aggregate(expressions) for _ in range(rng.randrange(1, 5))]
         leaves = [*groups, *aggregates]
         outputs = [one for one in leaves if rng.random() < 0.8] or [leaves[-1]]
         if rng.random() < 0.4:
@@ -230,7 +252,8 @@ class Shapes:
             ours, theirs = f"{ours} having {said.ours}", f"{theirs} having {said.theirs}"
         return outputs, (ours, theirs), not groups and not having
 
-    def _aggregate(self, expressions: Expressions) -> Expr:
+    def aggregate(self, expressions: Expressions) -> Expr:
+        """An aggregate of what there is."""
         rng = self.rng
         name = rng.choice(("*", "count", "sum", "sum", "avg", "min", "max", "min", "max", "every"))
         kind, result = INT, INT
@@ -271,7 +294,7 @@ class Shapes:
     def _set(self, name: str, pool: Sequence[Relation]) -> Spec:
         """Two queries put together."""
         rng = self.rng
-        sides = [self._from(pool, 1), self._from(pool, rng.choice((1, 1, 2)))]
+        sides = [self.joined(pool, 1), self.joined(pool, rng.choice((1, 1, 2)))]
         shared = [k for k in ORDERED if all(any(e.kind == k for e in s.leaves) for s in sides)]
         kinds = [rng.choice(shared or [INT]) for _ in range(rng.randrange(1, 4))]
         names = rng.sample(NAMES, len(kinds))
@@ -314,7 +337,7 @@ class Shapes:
         self,
         name: str,
         shape: str,
-        select: _Select,
+        select: Select,
         outputs: list[Expr],
         distinct: bool = False,
         tail: tuple[str, str] = ("", ""),
@@ -375,7 +398,7 @@ class Shapes:
         """The first rows, where the order leaves open which: their primary key decides."""
         rng = self.rng
         relation = rng.choice([one for one in bases if one.key])
-        select = self._from([relation], 1)
+        select = self.joined([relation], 1)
         grouped = rng.random() < 0.4
         if grouped:
             group = rng.choice([leaf for leaf in select.leaves if leaf.kind in ORDERED])
