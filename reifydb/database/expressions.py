@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from reifydb import config
 from reifydb.engine.kernel import NONE, Control, Fault
 from reifydb.errors import (
@@ -24,6 +26,19 @@ _REASONS = {
     4: "texts are too long",
     5: "a float is not finite",
 }
+
+
+class Fault(NamedTuple):
+    """What the kernel says of something that failed for those who follow it, by the names of the
+    control block.
+    """
+
+    code: int
+    fault_table: int
+    fault_column: int
+    fault_index: int
+    fault_row: int
+    memory_limit: int
 
 
 def expression_error(
@@ -74,7 +89,7 @@ def limit_error(control: Control | Fault, what: str) -> LimitError | None:
                 value=config.views_max,
                 hint="drop views that nobody reads",
             )
-        case 4:
+        case 8:
             return LimitError(
                 f"{what} has a group with more than {config.aggregate_items_max:,} values in an "
                 "array or a text",
@@ -88,7 +103,7 @@ def limit_error(control: Control | Fault, what: str) -> LimitError | None:
 def query_refusal(code: int, control: Control | Fault, encoded: Encoded, sql: str) -> ReifyDBError:
     """The error for a query that the kernel did not run to its end."""
     if code == EXPRESSION_FAILED:
-        if control.fault_table != NONE:
+        if isinstance(control, Control) and control.fault_table != NONE:
             return ExpressionError(_REASONS.get(control.fault_column, "an expression failed"))
         return expression_error(control, encoded, sql)
     if code == LIMIT_REACHED:

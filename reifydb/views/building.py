@@ -91,10 +91,10 @@ def build(name: str, query: Query, number: int) -> list[Part]:
             f"the view needs {widest} columns, with what is kept to bring it up to date: "
             f"columns_max is {columns_max}"
         )
-    return [replace(part, table=_named_apart(part.table)) for part in builder.parts]
+    return [replace(part, table=named_apart(part.table)) for part in builder.parts]
 
 
-def _named_apart(table: Table) -> Table:
+def named_apart(table: Table) -> Table:
     """The table with names of its hidden columns that none of those has which are shown."""
     taken = {column.name for column in table.columns}
     hidden = []
@@ -216,7 +216,7 @@ class _Builder:
         for i, side in enumerate(sides):
             select = _all_of(side)
             which = Output("", Constant(i, INT))
-            order = tuple(OrderBy(ref) for ref in _primary_key(side, 0))
+            order = tuple(OrderBy(ref) for ref in primary_key(side, 0))
             select = replace(select, outputs=(*select.outputs, which), order=order)
             self._add(table, replace(Planner(select).view(), stable=True))
         return table
@@ -246,20 +246,11 @@ class _Builder:
     # ------------------------------------------------------------ rows
 
     def _rows(self, query: Select, name: str | None) -> Table:
-        planner = Planner(query)
-        columns = [_column(output) for output in query.outputs]
-        hidden: list[Expression] = []
-        key: list[int] = []
-        for wanted in _row_key(planner):
-            place = next((i for i, o in enumerate(query.outputs) if o.value == wanted), None)
-            if place is None:
-                place = len(columns) + len(hidden)
-                hidden.append(wanted)
-            key.append(place)
+        columns, hidden, key = shown(query, _row_key(Planner(query)))
         outputs = (*query.outputs, *(Output("", value) for value in hidden))
         plan = Planner(replace(query, outputs=outputs)).view()
         plan = replace(plan, stable=len(query.inputs) == 1 and not query.order)
-        behind = [_hidden(value, i) for i, value in enumerate(hidden)]
+        behind = [hidden_column(value, i) for i, value in enumerate(hidden)]
         if query.order:
             key.insert(0, len(columns) + len(behind))
             behind.append(Column("order", Type.BYTES, nullable=False))
@@ -308,7 +299,7 @@ class _Builder:
         plan = Planner(replace(query, outputs=(*query.outputs, *hidden))).view()
         aggregates = [self._with_values(query, one) for one in plan.aggregates]
         plan = replace(plan, aggregates=tuple(aggregates))
-        behind = [_hidden(output.value, i) for i, output in enumerate(hidden)]
+        behind = [hidden_column(output.value, i) for i, output in enumerate(hidden)]
         behind += [replace(one, name=f"state_{i}") for i, one in enumerate(_states(plan))]
         return self._add(self._table(name, columns, key, behind), plan)
 
@@ -341,6 +332,22 @@ def _states(plan: Plan) -> Iterator[Column]:
             yield one.kind.column("")
 
 
+def shown(
+    query: Select, wanted: Sequence[Expression]
+) -> tuple[tuple[Column, ...], list[Expression], list[int]]:
+    """The columns of a select; what of a key is not among them; and where the key's parts stand."""
+    columns = tuple(_column(output) for output in query.outputs)
+    hidden: list[Expression] = []
+    key: list[int] = []
+    for one in wanted:
+        place = next((i for i, o in enumerate(query.outputs) if o.value == one), None)
+        if place is None:
+            place = len(columns) + len(hidden)
+            hidden.append(one)
+        key.append(place)
+    return columns, hidden, key
+
+
 def _beside(number: int) -> str:
     return f"{BESIDE}{number}"
 
@@ -354,7 +361,8 @@ def _column(output: Output) -> Column:
     return output.value.kind.column(output.name, nullable=output.value.nullable)
 
 
-def _hidden(value: Expression, i: int) -> Column:
+def hidden_column(value: Expression, i: int) -> Column:
+    """A part of a key that is not shown."""
     return value.kind.column(f"key_{i}", nullable=value.nullable)
 
 
@@ -397,7 +405,7 @@ def _row_key(planner: Planner) -> list[ColumnRef]:
     return [
         replace(ref, nullable=ref.nullable or i in planner.outer)
         for i in left
-        for ref in _primary_key(planner.tables[i], i)
+        for ref in primary_key(planner.tables[i], i)
     ]
 
 
@@ -407,10 +415,11 @@ def _follows(planner: Planner, i: int, others: frozenset[int]) -> bool:
     said = planner.on[i] if i in planner.outer else planner.where
     found = comparisons(said, i, lambda value: sources(value) <= others)
     given = {one.place for one in found if one.op == "eq"}
-    return {ref.place for ref in _primary_key(table, i)} <= given
+    return {ref.place for ref in primary_key(table, i)} <= given
 
 
-def _primary_key(table: Table, source: int) -> list[ColumnRef]:
+def primary_key(table: Table, source: int) -> list[ColumnRef]:
+    """The columns of a table's key, as an input of a select."""
     kept = stored(table)
     nullable = table.derived
     return [
