@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from reifydb import config
 from reifydb.engine.kernel import NONE, Control, Fault
 from reifydb.errors import (
@@ -26,19 +24,6 @@ _REASONS = {
     4: "texts are too long",
     5: "a float is not finite",
 }
-
-
-class Fault(NamedTuple):
-    """What the kernel says of something that failed for those who follow it, by the names of the
-    control block.
-    """
-
-    code: int
-    fault_table: int
-    fault_column: int
-    fault_index: int
-    fault_row: int
-    memory_limit: int
 
 
 def expression_error(

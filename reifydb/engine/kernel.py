@@ -100,12 +100,13 @@ OFFSETS = {name: struct.calcsize(CONTROL.format[: 1 + i]) for i, name in enumera
 
 
 class Fault(NamedTuple):
-    """What the payload of an outcome says of a commit that was refused (kernel/closing.zig); fields
+    """What the kernel says of something that it refused (kernel/closing.zig); fields
     are called as in `Control`.
 
     Attributes:
         memory_limit: The database's.
         row: The row that is in the way; empty: it is not one.
+        code: What was answered, where it is not told beside.
     """
 
     fault_table: int
@@ -113,7 +114,8 @@ class Fault(NamedTuple):
     fault_row: int
     fault_index: int
     memory_limit: int
-    row: bytes
+    row: bytes = b""
+    code: int = 0
 
 
 _FAULT = struct.Struct("<IIII")
