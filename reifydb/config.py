@@ -212,6 +212,9 @@ views_max = 256
 top_rows_max = 100_000
 """Rows that a view with a limit skips and shows."""
 
+recompute_rows_max = 1 << 20
+"""What `max_rows` of a view that is made anew after each change may be. 0.1 s a transaction."""
+
 subscribed_shapes_max = 256
 """Different selects of one table with a filter that are followed at a time, whatever their values:
 each costs every commit that changes its table 0.1 µs for each row."""

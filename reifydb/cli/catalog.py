@@ -92,7 +92,9 @@ def table_of(described: Mapping[str, Any]) -> Table:
         indexes=indexes,
         derived=view is not None,
         hidden=hidden,
-        view=None if view is None else View(view["sql"], tuple((t, ()) for t in view["tables"]), 0),
+        view=None
+        if view is None
+        else View(view["sql"], tuple((t, ()) for t in view["tables"]), 0, view.get("max_rows", 0)),
         checks=tuple(Check(check["name"], check["sql"]) for check in described.get("checks", ())),
     )
 

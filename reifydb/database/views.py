@@ -56,12 +56,13 @@ class Views:
         for name in named:
             if name not in catalog.user_names:
                 raise SqlError(f"table {name} is the system's: no view can be made of it")
-        parts = build(statement.name, query, catalog.next_number)
+        parts = build(statement.name, query, catalog.next_number, statement.max_rows)
         reads = tuple(
             (name, tuple(column.name for column in table.columns)) for name, table in named.items()
         )
-        view = View(statement.sql, reads, len({part.table.number for part in parts}))
-        self._make(parts, text)
+        count = len({part.table.number for part in parts})
+        view = View(statement.sql, reads, count, statement.max_rows)
+        self._make(parts, text, statement.max_rows)
         self._state.describe(replace(parts[-1].table, view=view))
 
     def drop(self, table: Table) -> None:
@@ -89,9 +90,9 @@ class Views:
             view = table.view
             assert view is not None
             query = read_query(view.sql, self._as_it_was(view), None, unique_names=True)
-            parts = build(table.name, query, table.number - view.parts + 1)
+            parts = build(table.name, query, table.number - view.parts + 1, view.max_rows)
             parts[-1] = replace(parts[-1], table=replace(parts[-1].table, view=view))
-            self._make(parts, view.sql)
+            self._make(parts, view.sql, view.max_rows)
             self._state.catalog = self._state.catalog.with_table(parts[-1].table)
 
     def _as_it_was(self, view: View) -> Callable[[str], Table | None]:
@@ -118,12 +119,12 @@ class Views:
 
         return tables
 
-    def _make(self, parts: list[Part], sql: str) -> None:
+    def _make(self, parts: list[Part], sql: str, max_rows: int) -> None:
         state = self._state
         encoded: dict[int, Encoded] = {}
         indexes: set[tuple[int, int]] = set()
         there: set[int] = set()
-        name = parts[-1].table.name
+        made = Made(parts[-1].table.name, sql, encoded, frozenset(), max_rows)
         for part in parts:
             table = part.table
             if table.number not in there:
@@ -137,11 +138,11 @@ class Views:
                 code = state.kernel.call["define_view"](table.number, len(part.source))
                 if code < 0:
                     control = state.kernel.control
-                    raise part_refusal(code, control, state.catalog, name, sql, part.encoded)
+                    raise part_refusal(code, control, state.catalog, made, part.encoded)
             if part is not parts[-1]:
                 state.catalog = state.catalog.with_table(table)
         number = parts[-1].table.number
-        self._state.made_views[number] = Made(name, sql, encoded, frozenset(indexes))
+        self._state.made_views[number] = replace(made, indexes=frozenset(indexes))
 
     # ------------------------------------------------------------ errors
 

@@ -123,11 +123,13 @@ class View:
         sql: Its query, as it was written.
         reads: The tables and views that it names, each with the columns that it had then.
         parts: So many tables it takes, with numbers up to its own.
+        max_rows: It is made anew after each change, looking at so many rows; 0: brought up to date.
     """
 
     sql: str
     reads: tuple[tuple[str, tuple[str, ...]], ...]
     parts: int
+    max_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ def table_to_json(table: Table) -> str:
     if table.view is not None:
         view = table.view
         facts = {"format": FORMAT, "name": table.name, "number": table.number}
-        facts["view"] = {"sql": view.sql, "reads": view.reads, "parts": view.parts}
+        kept = {"sql": view.sql, "reads": view.reads, "parts": view.parts}
+        facts["view"] = kept | ({"max_rows": view.max_rows} if view.max_rows else {})
     if table.dropped:
         facts["dropped"] = [list(pair) for pair in table.dropped]
     if table.checks:
@@ -98,7 +99,7 @@ def _view_from_json(facts: dict[str, Any]) -> Table:
     reads = tuple((_name(name), tuple(map(_name, columns))) for name, columns in view["reads"])
     if not isinstance(view["sql"], str):
         raise TypeError("a view's query is a text")
-    kept = View(view["sql"], reads, _integer(view["parts"]))
+    kept = View(view["sql"], reads, _integer(view["parts"]), _integer(view.get("max_rows", 0)))
     return Table(_name(facts["name"]), (), (), number=_integer(facts["number"]), view=kept)
 
 

@@ -184,6 +184,8 @@ class TableShape:
         if table.view is not None:
             made_of = [name for name, _ in table.view.reads]
             found["view"] = {"sql": table.view.sql, "tables": made_of}
+            if table.view.max_rows:
+                found["view"]["max_rows"] = table.view.max_rows
         return found
 
 

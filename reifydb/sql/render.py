@@ -15,7 +15,9 @@ _POSTGRES = Dialect.get_or_raise("postgres")
 def render(table: Table) -> str:
     """See `reifydb.sql.create_table.render_create_table`."""
     if table.view is not None:
-        return f"create view {quoted(table.name)} as {table.view.sql}"
+        most = table.view.max_rows
+        how = f" with (maintenance = 'recompute', max_rows = {most})" if most else ""
+        return f"create view {quoted(table.name)}{how} as {table.view.sql}"
     lines = [_column(table, position) for position in range(len(table.columns))]
     if len(table.key) > 1:
         lines.append(f"primary key ({', '.join(quoted(c.name) for c in table.key_columns)})")

@@ -8,7 +8,7 @@
     alter table NAME drop [column] COLUMN
     alter table NAME rename to NAME
     drop table [if exists] NAME
-    create view [if not exists] NAME as QUERY
+    create view [if not exists] NAME [with (maintenance = 'recompute', max_rows = N)] as QUERY
     drop view [if exists] NAME
 
 What they name need not exist as far as this module knows: that is for the database to say.
@@ -101,12 +101,14 @@ class CreateView:
     Attributes:
         sql: The text of its query.
         before: As much white space as text stands before it, so that errors point into the script.
+        max_rows: It is made anew after each change, looking at so many rows; 0: brought up to date.
     """
 
     name: str
     sql: str
     before: str = ""
     if_not_exists: bool = False
+    max_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
