@@ -143,7 +143,6 @@ fn read(view: *View, source: []const u8) Error!void {
 const kind_plan: u32 = 0;
 const kind_anew: u32 = 2;
 
-
 /// Their table goes away.
 pub fn forget(first: *View) void {
     var left: ?*View = first;
