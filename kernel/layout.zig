@@ -30,6 +30,7 @@ pub const json_nesting_max = 64;
 pub const json_number_digits_max = 1000;
 pub const indexes_max = 32;
 pub const checks_max = 32;
+pub const foreign_keys_max = 32;
 pub const views_max = 256;
 pub const queries_max = 256;
 /// Selects that are followed: of one table with a filter alone; the same with values; with the same values in what is
@@ -51,6 +52,8 @@ pub const top_rows_max = 100_000;
 /// Rows of one query's answer that are kept, and rows that are looked at for it.
 pub const query_rows_max = 1 << 20;
 pub const query_scanned_max = 1 << 24;
+/// Values of one group in an array or a text that an aggregate makes.
+pub const aggregate_items_max = 10_000;
 pub const program_instructions_max = 65_535;
 pub const program_registers_max = 1024;
 /// Texts that programs make while they look at one row.
@@ -96,6 +99,8 @@ pub const Code = enum(i32) {
     exhausted = -14,
     check_failed = -15,
     expression_failed = -16,
+    assertion_failed = -17,
+    foreign_key_broken = -18,
 };
 
 /// Which limit `limit_reached` is about, where more than one could be: `fault_index` says it.
@@ -110,6 +115,8 @@ pub const Limit = enum(u32) {
     followed_changes = 6,
     /// Rows that are looked at to make a view anew.
     anew_rows = 7,
+    /// Values of one group that an aggregate makes an array or a text of.
+    aggregate_items = 8,
 };
 
 /// Says which limit it was.
@@ -136,6 +143,8 @@ pub const Error = error{
     Exhausted,
     CheckFailed,
     ExpressionFailed,
+    AssertionFailed,
+    ForeignKeyBroken,
 };
 
 pub fn codeOf(err: Error) i32 {
@@ -156,6 +165,8 @@ pub fn codeOf(err: Error) i32 {
         error.Exhausted => .exhausted,
         error.CheckFailed => .check_failed,
         error.ExpressionFailed => .expression_failed,
+        error.AssertionFailed => .assertion_failed,
+        error.ForeignKeyBroken => .foreign_key_broken,
     };
     return @backingInt(code);
 }

@@ -7,6 +7,7 @@ const row_format = @import("row.zig");
 const table_format = @import("table.zig");
 const tree = @import("tree.zig");
 const views = @import("view.zig");
+const foreign_keys = @import("foreign_key.zig");
 const selections = @import("selection.zig");
 const transaction = @import("transaction.zig");
 const Table = table_format.Table;
@@ -21,7 +22,9 @@ pub fn verify(out: []u8) usize {
         var bytes: u64 = 0;
         if (verifyTable(table, &bytes)) |problem| return say(out, problem, table.number);
         least += bytes;
+        if (!foreign_keys.areKept(table)) return say(out, "a row references one that is not there", table.number);
     };
+    if (views.unwanted()) |table| return say(out, "a view that must be empty has a row", table.number);
     least += selections.heap_bytes;
     const other = views.verify() catch return say(out, "a view cannot be made anew", 0);
     if (other) |number| return say(out, "a view is not what its tables say", number);

@@ -69,6 +69,8 @@ pub const View = struct {
 
 var views: [layout.views_max + layout.private_views_max]*View = undefined;
 var views_len: usize = 0;
+/// How many of them must be empty.
+var asserted: usize = 0;
 /// So many of them have an owner.
 var private_len: usize = 0;
 
@@ -108,6 +110,7 @@ pub fn define(number: u32, source: []const u8, anew: bool, owner: u32) Error!voi
     if (owner != 0 and table.rows > layout.subscribed_view_rows_max) return layout.reached(.followed_rows);
     views[views_len] = view;
     views_len += 1;
+    asserted += @intFromBool(table.must_be_empty);
     if (owner != 0) private_len += 1;
     if (first) |one| {
         view.next = one.next;
@@ -156,6 +159,7 @@ fn forgetOne(view: *View) void {
     const at = std.mem.indexOfScalar(*View, views[0..views_len], view).?;
     std.mem.copyForwards(*View, views[at..], views[at + 1 .. views_len]);
     views_len -= 1;
+    asserted -= @intFromBool(view.table.must_be_empty);
     if (view.owner != 0) private_len -= 1;
     for (view.inputs) |input| input.feeds -= 1;
     if (view.plan) |plan| plans.release(plan);
@@ -246,6 +250,16 @@ fn bring(waiting: []const transaction.Undo, touched: *arenas.List(*Table)) Error
         view.rows_out += transaction.entries() - from;
         if (view.table.feeds > 0) try changes.collect(&arena, transaction.since(from), view.shownColumns(), touched);
     }
+}
+
+/// A view that must be empty and is not, once all are up to date.
+pub fn unwanted() ?*Table {
+    if (asserted == 0) return null;
+    for (views[0..views_len]) |view| {
+        const table = view.table;
+        if (table.must_be_empty and table.rows > 0 and table_format.get(table.number) == table) return table;
+    }
+    return null;
 }
 
 /// Whether what changed was not in a view of one input, and is not: what most views say to most changes, told without

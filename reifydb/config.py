@@ -42,6 +42,9 @@ table_numbers_max = 1 << 20
 checks_max = 32
 """Check constraints of a table: each write computes all of them."""
 
+foreign_keys_max = 32
+"""Foreign keys of a table: each commit compares changed rows with all of them."""
+
 indexes_max = 32
 """Secondary indexes of a table: each write looks at all of them."""
 
@@ -211,6 +214,10 @@ views_max = 256
 
 top_rows_max = 100_000
 """Rows that a view with a limit skips and shows."""
+
+aggregate_items_max = 10_000
+"""Values of one group in an array or a text that an aggregate makes. Making one takes up to 5 ms,
+each time that its group changes."""
 
 recompute_rows_max = 1 << 20
 """What `max_rows` of a view that is made anew after each change may be. 0.1 s a transaction."""

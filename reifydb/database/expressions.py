@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from reifydb import config
-from reifydb.engine.kernel import NONE, Control
+from reifydb.engine.kernel import NONE, Control, Fault
 from reifydb.errors import (
     ExpressionError,
     KernelError,
@@ -26,19 +24,6 @@ _REASONS = {
     4: "texts are too long",
     5: "a float is not finite",
 }
-
-
-class Fault(NamedTuple):
-    """What the kernel says of something that failed for those who follow it, by the names of the
-    control block.
-    """
-
-    code: int
-    fault_table: int
-    fault_column: int
-    fault_index: int
-    fault_row: int
-    memory_limit: int
 
 
 def expression_error(
@@ -65,7 +50,7 @@ def limit_error(control: Control | Fault, what: str) -> LimitError | None:
     none.
 
     Args:
-        what: What looks at rows: `the query`.
+        what: What reached it: `the query`.
     """
     match control.fault_index:
         case 1:
@@ -77,7 +62,7 @@ def limit_error(control: Control | Fault, what: str) -> LimitError | None:
             )
         case 2:
             return LimitError(
-                f"{what} looked at more than {config.query_scanned_max:,} rows",
+                f"{what}: its joins looked at more than {config.query_scanned_max:,} rows",
                 limit="query_scanned_max",
                 value=config.query_scanned_max,
                 hint="an index on the columns by which tables are joined helps",
@@ -88,6 +73,14 @@ def limit_error(control: Control | Fault, what: str) -> LimitError | None:
                 limit="views_max",
                 value=config.views_max,
                 hint="drop views that nobody reads",
+            )
+        case 8:
+            return LimitError(
+                f"{what} has a group with more than {config.aggregate_items_max:,} values in an "
+                "array or a text",
+                limit="aggregate_items_max",
+                value=config.aggregate_items_max,
+                hint="fewer rows in a group, or fewer that count: filter (where …)",
             )
     return None
 

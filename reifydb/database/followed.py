@@ -21,13 +21,13 @@ from reifydb.config import (
 from reifydb.database.expressions import (
     EXPRESSION_FAILED,
     LIMIT_REACHED,
-    Fault,
     expression_error,
     query_refusal,
 )
 from reifydb.database.queries import NO_LIMIT, Queries, Terms
 from reifydb.database.tables import SYSTEM_PREFIX, TableHandle
 from reifydb.engine.descriptors import table_descriptor
+from reifydb.engine.kernel import Fault
 from reifydb.errors import LimitError, ReifyDBError, RequestError, SqlError
 
 if TYPE_CHECKING:
@@ -292,18 +292,19 @@ class Selects:
     def _fault(self, code: int, table: int = 0) -> Fault:
         control = self._kernel.control
         return Fault(
-            code,
             table,
             control.fault_column,
-            control.fault_index,
             control.fault_row,
+            control.fault_index,
             control.memory_limit,
+            code=code,
         )
 
     def fault_of(self, body: bytes) -> Fault:
         """What a stream's last chunk says."""
         code, table, column, index, row = _FAULT.unpack(body)
-        return Fault(code, table, column, index, row, self._kernel.control.memory_limit)
+        memory_limit = self._kernel.control.memory_limit
+        return Fault(table, column, row, index, memory_limit, code=code)
 
     def present_fault(self, followed: Followed, code: int) -> Fault:
         """What the kernel has just refused for a select."""

@@ -13,7 +13,7 @@ from reifydb.database.expressions import (
     limit_error,
 )
 from reifydb.database.refusals import refusal
-from reifydb.engine.kernel import Control
+from reifydb.engine.kernel import Control, Fault
 from reifydb.errors import LimitError, ReifyDBError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Made:
 
 
 def part_refusal(
-    code: int, control: Control, catalog: Catalog, made: Made, encoded: Encoded | None
+    code: int, control: Control | Fault, catalog: Catalog, made: Made, encoded: Encoded | None
 ) -> ReifyDBError:
     """The error for a part of a view that could not be made or brought up to date."""
     name, sql = made.name, made.sql
@@ -57,14 +57,14 @@ def part_refusal(
             hint="drop it, and create it with a larger max_rows",
         )
     if code == LIMIT_REACHED:
-        found = limit_error(control, f"view {name}: its joins")
+        found = limit_error(control, f"view {name}")
         if found is not None:
             return found
     return refusal(code, control, catalog, name, None)
 
 
 def view_refusal(
-    code: int, control: Control, catalog: Catalog, made: Mapping[int, Made]
+    code: int, control: Control | Fault, catalog: Catalog, made: Mapping[int, Made]
 ) -> ReifyDBError:
     """The error for what the kernel refused as views were brought up to date."""
     number = control.fault_table

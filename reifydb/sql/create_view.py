@@ -1,4 +1,4 @@
-"""`create view NAME [with (…)] as select …`: the text of the query is kept as it is."""
+"""`create {view | assertion} NAME [with (…)] as select …`: the text of the query is kept as is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlglot.tokenizer_core import TokenType
 
 from reifydb.config import recompute_rows_max
 from reifydb.sql.reader import Reader
+from reifydb.sql.source import ASSERTION
 from reifydb.sql.statements import CreateView
 
 _SETTINGS = "with (maintenance = 'recompute', max_rows = 10000)"
@@ -19,20 +20,24 @@ class ViewDefinition(Reader):
 
     def read(self, tree: exp.Create) -> CreateView:
         """The statement; its query is read when it is known what tables there are."""
-        hint = "create view name as select …"
+        assertion = bool(tree.meta.get(ASSERTION))
+        word, article = ("assertion", "an") if assertion else ("view", "a")
         if tree.args.get("replace"):
-            self.refuse("create or replace view is not supported", hint="drop view, create view")
+            hint = f"drop {word}, create {word}"
+            self.refuse(f"create or replace {word} is not supported", hint=hint)
         max_rows = self._max_rows(tree)
-        self.only(tree, "create view", "this", "kind", "exists", "expression", "properties")
+        self.only(tree, f"create {word}", "this", "kind", "exists", "expression", "properties")
         if isinstance(tree.this, exp.Schema):
-            self.refuse("a view's columns are named in its select", hint="select … as name")
+            message = f"{article} {word}'s columns are named in its select"
+            self.refuse(message, hint="select … as name")
         name = self.table_name(tree.this)
         if not isinstance(tree.args.get("expression"), exp.Query):
-            self.refuse("a view is a select", hint=hint)
+            hint = f"create {word} name as select …"
+            self.refuse(f"{article} {word} is a select", hint=hint)
         start, end = self._query()
         before = re.sub(r"[^\n]", " ", self.source.sql[:start])
-        sql = self.source.sql[start:end]
-        return CreateView(name, sql, before, bool(tree.args.get("exists")), max_rows)
+        sql, if_not_exists = self.source.sql[start:end], bool(tree.args.get("exists"))
+        return CreateView(name, sql, before, if_not_exists, assertion, max_rows)
 
     def _max_rows(self, tree: exp.Create) -> int:
         """What `with (maintenance = 'recompute', max_rows = N)` says; 0 without it."""

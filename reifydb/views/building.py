@@ -34,14 +34,20 @@ from reifydb.sql.rewriting import groups_alone, over_group
 from reifydb.views.access import comparisons, stored
 from reifydb.views.flattening import flatten
 from reifydb.views.layering import layered
-from reifydb.views.plan import AggregatePlan, Encoded, Plan, encode
+from reifydb.views.plan import ORDERED, AggregatePlan, Encoded, Plan, encode
 from reifydb.views.planner import Planner
 
 BESIDE = "reifydb_view_"
 """Names of tables that a view needs beside its own begin so."""
 
-_SUMS = frozenset({"sum_word", "average_int", "average_decimal", "every", "some"})
-_FLOATS = frozenset({"sum_float", "average_float"})
+_INT, _BYTES = Column("", Type.INT, nullable=False), Column("", Type.BYTES, nullable=False)
+_STATES = {
+    **dict.fromkeys(("sum_word", "average_int", "average_decimal", "every", "some"), (_INT,) * 2),
+    **dict.fromkeys(("sum_float", "average_float"), (_BYTES,)),
+    "variance_word": (_INT,) * 5,
+    "variance_float": (_BYTES,) * 2,
+}
+"""What is kept of an aggregate, besides how many values count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +57,15 @@ class Part:
     Attributes:
         source: What `define_view` is given; None: a table that another part writes.
         encoded: The plan in it, for messages.
+        plan: The same, to be explained.
+        max_rows: Of one that is made anew after each change; 0: it is brought up to date.
     """
 
     table: Table
     source: bytes | None = None
     encoded: Encoded | None = None
+    plan: Plan | None = None
+    max_rows: int = 0
 
 
 def build(name: str, query: Query, number: int, max_rows: int = 0) -> list[Part]:
@@ -275,8 +285,9 @@ class _Builder:
     def _add(self, table: Table, plan: Plan, *, anew: bool = False) -> Table:
         """The table as a part that is made by a plan; `anew`: by `_plan`."""
         encoded = encode(plan)
-        head = struct.pack("<IIQ", 2, 0, self.max_rows) if anew and self.max_rows else bytes(8)
-        self.parts.append(Part(table, head + encoded.data, encoded))
+        most = self.max_rows if anew else 0
+        head = struct.pack("<IIQ", 2, 0, most) if most else bytes(8)
+        self.parts.append(Part(table, head + encoded.data, encoded, plan, most))
         return table
 
     # ------------------------------------------------------------ groups
@@ -299,36 +310,36 @@ class _Builder:
         aggregates = [self._with_values(query, one) for one in plan.aggregates]
         plan = replace(plan, aggregates=tuple(aggregates))
         behind = [hidden_column(output.value, i) for i, output in enumerate(hidden)]
-        behind += [
-            Column(f"state_{i}", kind, nullable=False) for i, kind in enumerate(_states(plan))
-        ]
+        behind += [replace(one, name=f"state_{i}") for i, one in enumerate(_states(plan))]
         return self._add(self._table(name, columns, key, behind), plan, anew=True)
 
     def _with_values(self, query: Select, one: AggregatePlan) -> AggregatePlan:
         """With a table for the values, where they must be known one by one."""
-        if not one.distinct and one.function not in ("least", "greatest"):
+        if not one.distinct and one.function not in ORDERED:
             return one
+        assert one.argument is not None
         columns = [
             group.kind.column(f"group_{i}", nullable=group.nullable)
             for i, group in enumerate(query.groups)
         ]
-        value = one.kind.column("value", nullable=False)
+        if one.order:
+            columns.append(Column("order", Type.BYTES, nullable=False))
+        columns.append(one.kind.column("value", nullable=one.function == "array"))
         times = Column("times", Type.INT, nullable=False)
-        table = self._table(None, (*columns, value, times), range(len(columns) + 1))
+        table = self._table(None, (*columns, times), range(len(columns)))
         self.parts.append(Part(table))
         return replace(one, values=table.number)
 
 
-def _states(plan: Plan) -> Iterator[Type]:
+def _states(plan: Plan) -> Iterator[Column]:
     """What must be known of a group, as kernel/group_rows.zig keeps it."""
-    yield Type.INT
+    yield _INT
     for one in plan.aggregates:
-        yield Type.INT
-        if one.function in _SUMS:
-            yield Type.INT
-            yield Type.INT
-        elif one.function in _FLOATS:
-            yield Type.BYTES
+        yield _INT
+        yield from _STATES.get(one.function, ())
+        if one.function in ("continuous", "discrete"):  # where it was last
+            yield _INT
+            yield one.kind.column("")
 
 
 def shown(

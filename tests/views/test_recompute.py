@@ -126,6 +126,13 @@ def test_its_sql_is_what_makes_it(db: reifydb.Database) -> None:
     agree(db)
 
 
+def test_explain_says_that_it_is_made_anew(db: reifydb.Database) -> None:
+    for asked in ("explain view pairs", f"explain create view other {ANEW} as {PAIRS}"):
+        [line] = db.query(asked).tuples
+        assert line[1:2] == ("made anew",)
+        assert "60 rows" in line[3]
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
