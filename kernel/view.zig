@@ -146,15 +146,16 @@ fn fill(view: *View, most: u64) Error!void {
     defer arena.reset();
     view.table.last_lsn = layout.control.lsn;
     const plan = view.plan orelse return fillTop(view);
+    const progress = layout.Progress.begin(plan.inputs[plan.drivers[0].input].rows);
     if (plan.grouped) {
         var sink = group_rows.Sink.init(view.table, plan, &arena, .loading);
-        var join: joins.Join(group_rows.Sink) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most };
+        var join: joins.Join(group_rows.Sink) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most, .progress = progress };
         if (plan.global) try sink.addGlobal();
         _ = try join.all(&plan.drivers[0]);
         try sink.finish();
     } else {
         var sink: Loader = .{ .table = view.table, .plan = plan };
-        var join: joins.Join(Loader) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most };
+        var join: joins.Join(Loader) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most, .progress = progress };
         _ = try join.all(&plan.drivers[0]);
     }
 }
