@@ -48,7 +48,7 @@ def part_refusal(
     if code == EXPRESSION_FAILED:
         return expression_error(control, encoded, sql, f"view {name}")
     if code == LIMIT_REACHED:
-        found = limit_error(control, f"view {name}: its joins")
+        found = limit_error(control, f"view {name}")
         if found is not None:
             return found
     return refusal(code, control, catalog, name, None)

@@ -38,6 +38,7 @@ def execute(db: Database, sql: str, params: Values | None, progress: Listener | 
         tx._check()
         before, lsn = db._state.catalog, db._kernel.lsn_cell.value
         change = SchemaChange(db._state, db._views, db._registry.bound)
+        db._subscriptions.before_schema(change.names(statements))
         try:
             with db._state.reporter.told(progress):
                 for statement in statements:

@@ -50,6 +50,7 @@ RUNS_NO_GUEST = (
     "define_binding define_transition create_table alter_table drop_table drop_index savepoint "
     "release abandon retry open hash_state end watch last_lsn walk_open walk_close "
     "evaluate define_query forget_query query_page end_query define_checks view_counters "
+    "define_shape forget_shape open_selection close_selection walk_selection discard_private_view "
     "table_hash discard_temporary read_calls reply_to_calls read_lone"
 ).split()
 """Short calls: they keep the GIL. `replay`, `create_index` and the like are long, `execute`,
@@ -101,12 +102,13 @@ OFFSETS = {name: struct.calcsize(CONTROL.format[: 1 + i]) for i, name in enumera
 
 
 class Fault(NamedTuple):
-    """What the payload of an outcome says of a commit that was refused (kernel/closing.zig); fields
+    """What the kernel says of something that it refused (kernel/closing.zig); fields
     are called as in `Control`.
 
     Attributes:
         memory_limit: The database's.
         row: The row that is in the way; empty: it is not one.
+        code: What was answered, where it is not told beside.
     """
 
     fault_table: int
@@ -114,7 +116,8 @@ class Fault(NamedTuple):
     fault_row: int
     fault_index: int
     memory_limit: int
-    row: bytes
+    row: bytes = b""
+    code: int = 0
 
 
 _FAULT = struct.Struct("<IIII")
