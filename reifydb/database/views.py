@@ -104,7 +104,8 @@ class Views:
                 indexes |= part.encoded.indexes
             if part.source is not None:
                 state.put(part.source)
-                code = state.kernel.call["define_view"](table.number, len(part.source))
+                with state.reporter.doing(f"view {name}"):
+                    code = state.kernel.call["define_view"](table.number, len(part.source))
                 if code < 0:
                     control = state.kernel.control
                     raise part_refusal(code, control, state.catalog, made, part.encoded)
