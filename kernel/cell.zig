@@ -1,6 +1,7 @@
 //! A value while a program runs (docs/formats.md, "Program"), and the ways in which a program fails.
 
 const std = @import("std");
+const layout = @import("layout.zig");
 const row_format = @import("row.zig");
 const Row = row_format.Row;
 const Type = row_format.Type;
@@ -74,6 +75,13 @@ pub fn codeOf(failure: Failure) u8 {
         error.TextTooLong => 4,
         error.NotFinite => 5,
     };
+}
+
+/// The error for a failure that is of no instruction: of an aggregate.
+pub fn failed(failure: Failure) layout.Error {
+    layout.fault(layout.none_u32, codeOf(failure), layout.none_u32);
+    layout.control.fault_index = layout.none_u32;
+    return error.ExpressionFailed;
 }
 
 test "minus zero is zero" {

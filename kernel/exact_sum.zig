@@ -5,7 +5,9 @@
 
 const std = @import("std");
 
-const limbs = 34; // 2,098 bits of doubles, and 78 for their number and the sign
+pub const limbs = 34; // 2,098 bits of doubles, and 78 for their number and the sign
+/// The unit of a sum is two to this.
+pub const unit = -1074;
 
 pub const bytes_max = 4 + 8 * limbs;
 
@@ -15,54 +17,27 @@ pub const Sum = struct {
 
     /// Adds a finite double, or takes it away.
     pub fn add(sum: *Sum, number: f64, adding: bool) void {
-        const bits: u64 = @bitCast(number);
-        const exponent: u32 = @intCast(bits >> 52 & 0x7ff);
-        var mantissa: u64 = bits & 0xf_ffff_ffff_ffff;
-        if (mantissa == 0 and exponent == 0) return;
-        if (exponent != 0) mantissa |= 1 << 52;
-        const shift = if (exponent == 0) 0 else exponent - 1;
-        const at = shift / 64;
-        const wide = @as(u128, mantissa) << @intCast(shift % 64);
-        const low: u64 = @truncate(wide);
-        const high: u64 = @truncate(wide >> 64);
-        if ((bits >> 63 == 0) == adding) sum.plus(at, low, high) else sum.minus(at, low, high);
+        sum.addTimes(number, 1, adding);
     }
 
-    fn plus(sum: *Sum, at: usize, low: u64, high: u64) void {
-        var carry: u1 = 0;
-        sum.words[at], carry = @addWithOverflow(sum.words[at], low);
-        var i = at + 1;
-        var more = high;
-        while (i < limbs and (more != 0 or carry != 0)) : (i += 1) {
-            const first = @addWithOverflow(sum.words[i], more);
-            const second = @addWithOverflow(first[0], carry);
-            sum.words[i] = second[0];
-            carry = first[1] | second[1];
-            more = 0;
-        }
-    }
-
-    fn minus(sum: *Sum, at: usize, low: u64, high: u64) void {
-        var borrow: u1 = 0;
-        sum.words[at], borrow = @subWithOverflow(sum.words[at], low);
-        var i = at + 1;
-        var more = high;
-        while (i < limbs and (more != 0 or borrow != 0)) : (i += 1) {
-            const first = @subWithOverflow(sum.words[i], more);
-            const second = @subWithOverflow(first[0], borrow);
-            sum.words[i] = second[0];
-            borrow = first[1] | second[1];
-            more = 0;
-        }
+    /// The same, so many times. All that is in the sum together is less than 2^77 doubles.
+    pub fn addTimes(sum: *Sum, number: f64, times: u64, adding: bool) void {
+        const parts = Parts.of(number) orelse return;
+        const wide = @as(u192, @as(u128, parts.mantissa) * times) << @intCast(parts.shift % 64);
+        const at = parts.shift / 64;
+        if (parts.negative != adding) plus(&sum.words, at, @bitCast(wide)) else minus(&sum.words, at, @bitCast(wide));
     }
 
     fn isNegative(sum: *const Sum) bool {
         return sum.words[limbs - 1] >> 63 != 0;
     }
 
-    fn magnitude(sum: *const Sum) [limbs]u64 {
+    pub fn magnitude(sum: *const Sum) [limbs]u64 {
+        return if (sum.isNegative()) sum.negated() else sum.words;
+    }
+
+    fn negated(sum: *const Sum) [limbs]u64 {
         var made = sum.words;
-        if (!sum.isNegative()) return made;
         var carry: u1 = 1;
         for (&made) |*word| word.*, carry = @addWithOverflow(~word.*, carry);
         return made;
@@ -89,7 +64,7 @@ pub const Sum = struct {
     }
 
     /// `rest`: how what lies below the words compares with half of their unit; `more`: there is some.
-    fn nearest(words: [limbs]u64, negative: bool, rest: std.math.Order, more: bool) ?f64 {
+    pub fn nearest(words: [limbs]u64, negative: bool, rest: std.math.Order, more: bool) ?f64 {
         var top: usize = limbs;
         while (top > 0 and words[top - 1] == 0) top -= 1;
         const bits = if (top == 0) 0 else 64 * top - @clz(words[top - 1]); // of the number
@@ -126,33 +101,103 @@ pub const Sum = struct {
         return bit % 64 != 0 and words[bit / 64] & ((@as(u64, 1) << @intCast(bit % 64)) - 1) != 0;
     }
 
-    /// The words between the first and the last that are not 0, behind their place and the sign.
+    /// Its words, as `writeWords` does.
     pub fn write(sum: *const Sum, out: *[bytes_max]u8) []const u8 {
         const words = sum.magnitude();
-        var first: usize = 0;
-        var end: usize = limbs;
-        while (end > 0 and words[end - 1] == 0) end -= 1;
-        while (first < end and words[first] == 0) first += 1;
-        std.mem.writeInt(u16, out[0..2], @intCast(first), .little);
-        std.mem.writeInt(u16, out[2..4], @intFromBool(sum.isNegative()), .little);
-        for (words[first..end], 0..) |word, i| std.mem.writeInt(u64, out[4 + 8 * i ..][0..8], word, .little);
-        return out[0 .. 4 + 8 * (end - first)];
+        return writeWords(&words, sum.isNegative(), out);
     }
 
     /// What `write` wrote.
     pub fn read(bytes: []const u8) Sum {
         var sum: Sum = .{};
-        if (bytes.len < 4) return sum;
-        const first = std.mem.readInt(u16, bytes[0..2], .little);
-        const negative = std.mem.readInt(u16, bytes[2..4], .little) != 0;
-        for (0..(bytes.len - 4) / 8) |i| sum.words[first + i] = std.mem.readInt(u64, bytes[4 + 8 * i ..][0..8], .little);
-        if (negative) {
-            var carry: u1 = 1;
-            for (&sum.words) |*word| word.*, carry = @addWithOverflow(~word.*, carry);
-        }
+        if (readWords(&sum.words, bytes)) sum.words = sum.negated();
         return sum;
     }
 };
+
+/// The sum of the squares of doubles, in the same way: its unit is the square of that of a sum, and it has room for as many
+/// of them. It is never below zero.
+pub const Squares = struct {
+    words: [square_limbs]u64 = @splat(0),
+
+    pub fn add(squares: *Squares, number: f64, adding: bool) void {
+        const parts = Parts.of(number) orelse return;
+        const shift = 2 * parts.shift;
+        const wide = @as(u192, @as(u128, parts.mantissa) * parts.mantissa) << @intCast(shift % 64);
+        if (adding) plus(&squares.words, shift / 64, @bitCast(wide)) else minus(&squares.words, shift / 64, @bitCast(wide));
+    }
+
+    pub fn write(squares: *const Squares, out: *[square_bytes_max]u8) []const u8 {
+        return writeWords(&squares.words, false, out);
+    }
+
+    pub fn read(bytes: []const u8) Squares {
+        var squares: Squares = .{};
+        _ = readWords(&squares.words, bytes);
+        return squares;
+    }
+};
+
+pub const square_limbs = 67; // 4,196 bits of squares, and 92 for their number
+pub const square_bytes_max = 4 + 8 * square_limbs;
+
+/// A double that is not zero: `mantissa` times the unit, `shift` bits further up.
+const Parts = struct {
+    mantissa: u64,
+    shift: u32,
+    negative: bool,
+
+    fn of(number: f64) ?Parts {
+        const bits: u64 = @bitCast(number);
+        const exponent: u32 = @intCast(bits >> 52 & 0x7ff);
+        var mantissa: u64 = bits & 0xf_ffff_ffff_ffff;
+        if (mantissa == 0 and exponent == 0) return null;
+        if (exponent != 0) mantissa |= 1 << 52;
+        return .{ .mantissa = mantissa, .shift = if (exponent == 0) 0 else exponent - 1, .negative = bits >> 63 != 0 };
+    }
+};
+
+fn plus(words: []u64, at: usize, parts: [3]u64) void {
+    var carry: u1 = 0;
+    var i = at;
+    while (i < words.len and (i < at + parts.len or carry != 0)) : (i += 1) {
+        const first = @addWithOverflow(words[i], if (i < at + parts.len) parts[i - at] else 0);
+        const second = @addWithOverflow(first[0], carry);
+        words[i] = second[0];
+        carry = first[1] | second[1];
+    }
+}
+
+fn minus(words: []u64, at: usize, parts: [3]u64) void {
+    var borrow: u1 = 0;
+    var i = at;
+    while (i < words.len and (i < at + parts.len or borrow != 0)) : (i += 1) {
+        const first = @subWithOverflow(words[i], if (i < at + parts.len) parts[i - at] else 0);
+        const second = @subWithOverflow(first[0], borrow);
+        words[i] = second[0];
+        borrow = first[1] | second[1];
+    }
+}
+
+/// The words between the first and the last that are not 0, behind their place and the sign.
+fn writeWords(words: []const u64, negative: bool, out: []u8) []const u8 {
+    var first: usize = 0;
+    var end: usize = words.len;
+    while (end > 0 and words[end - 1] == 0) end -= 1;
+    while (first < end and words[first] == 0) first += 1;
+    std.mem.writeInt(u16, out[0..2], @intCast(first), .little);
+    std.mem.writeInt(u16, out[2..4], @intFromBool(negative), .little);
+    for (words[first..end], 0..) |word, i| std.mem.writeInt(u64, out[4 + 8 * i ..][0..8], word, .little);
+    return out[0 .. 4 + 8 * (end - first)];
+}
+
+/// What `writeWords` wrote, into words that are 0; whether it is negative.
+fn readWords(words: []u64, bytes: []const u8) bool {
+    if (bytes.len < 4) return false;
+    const first = std.mem.readInt(u16, bytes[0..2], .little);
+    for (0..(bytes.len - 4) / 8) |i| words[first + i] = std.mem.readInt(u64, bytes[4 + 8 * i ..][0..8], .little);
+    return std.mem.readInt(u16, bytes[2..4], .little) != 0;
+}
 
 fn expectSum(expected: f64, values: []const f64) !void {
     var sum: Sum = .{};

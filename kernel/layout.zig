@@ -30,13 +30,30 @@ pub const json_nesting_max = 64;
 pub const json_number_digits_max = 1000;
 pub const indexes_max = 32;
 pub const checks_max = 32;
+pub const foreign_keys_max = 32;
 pub const views_max = 256;
 pub const queries_max = 256;
+/// Selects that are followed: of one table with a filter alone; the same with values; with the same values in what is
+/// compared by `=`; others, which take tables of their own, those beside included.
+pub const subscribed_shapes_max = 256;
+pub const subscribed_selections_max = 65_536;
+pub const subscribed_alike_max = 1000;
+pub const subscribed_parameters_bytes_max = 4096;
+pub const private_views_max = 2048;
+/// Their tables have the last numbers there are.
+pub const private_tables_max = 2048;
+pub const private_tables_first = table_numbers_max - private_tables_max;
+/// Of each of those: rows looked at when it is made or brought up to date, rows that a commit changes, and its rows.
+pub const subscribed_view_scanned_max = 1 << 20;
+pub const subscribed_view_changes_max = 65_536;
+pub const subscribed_view_rows_max = 1 << 20;
 /// Rows that a view with a limit skips and shows.
 pub const top_rows_max = 100_000;
 /// Rows of one query's answer that are kept, and rows that are looked at for it.
 pub const query_rows_max = 1 << 20;
 pub const query_scanned_max = 1 << 24;
+/// Values of one group in an array or a text that an aggregate makes.
+pub const aggregate_items_max = 10_000;
 pub const program_instructions_max = 65_535;
 pub const program_registers_max = 1024;
 /// Texts that programs make while they look at one row.
@@ -82,10 +99,25 @@ pub const Code = enum(i32) {
     exhausted = -14,
     check_failed = -15,
     expression_failed = -16,
+    assertion_failed = -17,
+    foreign_key_broken = -18,
 };
 
 /// Which limit `limit_reached` is about, where more than one could be: `fault_index` says it.
-pub const Limit = enum(u32) { other = 0, answer_rows = 1, scanned_rows = 2, views = 3 };
+pub const Limit = enum(u32) {
+    other = 0,
+    answer_rows = 1,
+    scanned_rows = 2,
+    views = 3,
+    /// Selections of the same values; rows of what is kept for those who follow it, and changes of one commit in it.
+    alike = 4,
+    followed_rows = 5,
+    followed_changes = 6,
+    /// Rows that are looked at to make a view anew.
+    anew_rows = 7,
+    /// Values of one group that an aggregate makes an array or a text of.
+    aggregate_items = 8,
+};
 
 /// Says which limit it was.
 pub fn reached(limit: Limit) Error {
@@ -111,6 +143,8 @@ pub const Error = error{
     Exhausted,
     CheckFailed,
     ExpressionFailed,
+    AssertionFailed,
+    ForeignKeyBroken,
 };
 
 pub fn codeOf(err: Error) i32 {
@@ -131,6 +165,8 @@ pub fn codeOf(err: Error) i32 {
         error.Exhausted => .exhausted,
         error.CheckFailed => .check_failed,
         error.ExpressionFailed => .expression_failed,
+        error.AssertionFailed => .assertion_failed,
+        error.ForeignKeyBroken => .foreign_key_broken,
     };
     return @backingInt(code);
 }

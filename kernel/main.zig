@@ -14,6 +14,7 @@ const transaction = @import("transaction.zig");
 const cursor = @import("cursor.zig");
 const indexes = @import("index.zig");
 const delta = @import("delta.zig");
+const selections = @import("selection.zig");
 const redo = @import("redo.zig");
 const registry = @import("registry.zig");
 const batch = @import("batch.zig");
@@ -21,6 +22,8 @@ const calls = @import("calls.zig");
 const verification = @import("verify.zig");
 const guest = @import("guest.zig");
 const views = @import("view.zig");
+const closing = @import("closing.zig");
+const foreign_keys = @import("foreign_key.zig");
 const queries = @import("query.zig");
 const evaluate = @import("evaluate.zig");
 
@@ -121,16 +124,30 @@ export fn begin(time: i64, query: u32) i32 {
     return 0;
 }
 
-/// 0, or a code: then nothing has been committed, and the transaction is still open.
+/// 0, or a code: then nothing has been committed, the transaction is still open, and an outcome in the output says more.
 export fn commit() i32 {
     control.operation = .write;
     defer control.operation = .none;
-    views.flush() catch |err| return layout.codeOf(err);
+    closing.check() catch |err| {
+        batch.tellHost(err);
+        return layout.codeOf(err);
+    };
     control.operation = .commit;
     redo.cause = .{};
     _ = transaction.commit();
     cursor.closeAll();
     batch.host_open = false;
+    return 0;
+}
+
+/// Whether it could commit, as `commit` says it; nothing of it is undone or done.
+export fn check_commit() i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    closing.check() catch |err| {
+        batch.tellHost(err);
+        return layout.codeOf(err);
+    };
     return 0;
 }
 
@@ -302,7 +319,15 @@ export fn discard_temporary(number: u32) void {
     if (table.derived) discard(table);
 }
 
+/// Takes a part of what was followed away. A code: the open transaction has written, and may have to undo what it wrote there.
+export fn discard_private_view(number: u32) i32 {
+    if (transaction.changed()) return layout.codeOf(error.LimitReached);
+    discard_temporary(number);
+    return 0;
+}
+
 fn discard(table: *table_format.Table) void {
+    delta.closeAll(table);
     table_format.unhook(table);
     table_format.destroy(table);
 }
@@ -347,12 +372,41 @@ export fn define_checks(number: u32, length: u64) i32 {
     return 0;
 }
 
+/// The input: a table's foreign keys, all of them (`foreign_key.define`). Outside of a transaction it has none so far: it is
+/// being recovered. O(rows). A refusal for a row leaves an outcome in the output.
+export fn define_foreign_keys(number: u32, length: u64) i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    defineForeignKeys(number, length) catch |err| {
+        batch.tellHost(err);
+        return layout.codeOf(err);
+    };
+    return 0;
+}
+
+fn defineForeignKeys(number: u32, length: u64) layout.Error!void {
+    const source = try given(length);
+    if (batch.host_open) return transaction.defineKeys(number, source);
+    const table = table_format.get(number) orelse return error.NoRelation;
+    foreign_keys.free(try foreign_keys.define(table, source));
+}
+
 /// The input: the plan of a view, whose table is there and empty. O(rows of its inputs).
 export fn define_view(number: u32, length: u64) i32 {
     control.operation = .write;
     defer control.operation = .none;
     const source = given(length) catch |err| return layout.codeOf(err);
-    views.define(number, source, !batch.host_open) catch |err| return layout.codeOf(err);
+    views.define(number, source, !batch.host_open, 0) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+/// The same for a part of what somebody follows who has no view of it (`View.owner`); not while a transaction is open.
+export fn define_private_view(number: u32, length: u64, owner: u32) i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    if (batch.host_open) return layout.codeOf(error.NoRelation);
+    const source = given(length) catch |err| return layout.codeOf(err);
+    views.define(number, source, false, owner) catch |err| return layout.codeOf(err);
     return 0;
 }
 
@@ -446,7 +500,37 @@ export fn table_hash(number: u32) i32 {
 /// Begins to read a table a little at a time. The walk's number, or a code.
 export fn walk_open(number: u32) i32 {
     const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
-    return @intCast(delta.open(table) catch |err| return layout.codeOf(err));
+    if (views.isBroken(table)) return layout.codeOf(error.NoRelation);
+    return @intCast(delta.open(table, null) catch |err| return layout.codeOf(err));
+}
+
+/// The input: a select of one table that may be followed with values (selection.zig).
+export fn define_shape(number: u32, length: u64) i32 {
+    const source = given(length) catch |err| return layout.codeOf(err);
+    selections.define(number, source) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+export fn forget_shape(number: u32) void {
+    selections.forget(number);
+}
+
+/// From now on each commit that changes what such a select shows leaves a chunk. The input: the row of its values.
+export fn open_selection(number: u32, shape: u32, length: u64) i32 {
+    control.fault_index = 0;
+    const values = given(length) catch |err| return layout.codeOf(err);
+    selections.open(number, shape, values) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+export fn close_selection(number: u32) void {
+    selections.close(number);
+}
+
+/// `walk_open` for a selection.
+export fn walk_selection(number: u32) i32 {
+    const selection = selections.find(number) orelse return layout.codeOf(error.NoRelation);
+    return @intCast(delta.open(selection.shape.table, selection) catch |err| return layout.codeOf(err));
 }
 
 /// Reads about so many bytes on, as a chunk. 1: that was the end; 0, or a code.
@@ -512,6 +596,10 @@ test {
     _ = @import("tree.zig");
     _ = @import("arena.zig");
     _ = @import("exact_sum.zig");
+    _ = @import("exact_ratio.zig");
+    _ = @import("variance.zig");
+    _ = @import("percentile.zig");
+    _ = @import("listing.zig");
     _ = @import("groups.zig");
     _ = @import("tests.zig");
 }

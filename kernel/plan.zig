@@ -12,6 +12,7 @@ const table_format = @import("table.zig");
 const indexes = @import("index.zig");
 const programs = @import("program.zig");
 const evaluation = @import("evaluate.zig");
+const percentile = @import("percentile.zig");
 const Arena = @import("arena.zig").Arena;
 const Row = row_format.Row;
 const Type = row_format.Type;
@@ -173,7 +174,24 @@ pub const Function = enum(u32) {
     greatest = 8,
     every = 9,
     some = 10,
+    variance_word = 11,
+    variance_float = 12,
+    /// A percentile, between two values or one of them.
+    continuous = 13,
+    discrete = 14,
+    /// Of values in an order: the first, all as an array, all as a text.
+    first = 15,
+    array = 16,
+    joined = 17,
     _,
+
+    /// Its values are known one by one, in their order.
+    pub fn isOrdered(function: Function) bool {
+        return switch (function) {
+            .least, .greatest, .continuous, .discrete, .first, .array, .joined => true,
+            else => false,
+        };
+    }
 };
 
 pub const Aggregate = struct {
@@ -185,13 +203,40 @@ pub const Aggregate = struct {
     filter: u32,
     kind: Type, // of the argument
     result: Type,
-    /// Of an average of decimals: so many more digits behind the point.
+    /// Of decimals: of what lies between them so many more digits behind the point, else their own.
     scale: u32,
+    /// Of a percentile its fraction (percentile.zig), of a variance which one (variance.zig).
+    detail: u64,
+    /// An output of the row program that is the same for all rows: what stands between texts; none.
+    separator: u32,
+    /// What its values are ordered by before they are by themselves.
+    order: []Order,
     /// For a view: the table that keeps which values there are, and how often.
     values: ?*Table,
 };
 
-pub const Sort = struct { descending: bool, nulls_first: bool };
+pub const Sort = struct {
+    descending: bool,
+    nulls_first: bool,
+
+    fn read(in: *In) Error!Sort {
+        const said = try in.word();
+        return .{ .descending = said & 1 != 0, .nulls_first = said & 2 != 0 };
+    }
+
+    /// Puts bytes behind others in whose order the values of one kind are wanted.
+    pub fn encode(sort: Sort, kind: Type, cell: Cell, start: usize, out: *key.Buffer) Error!usize {
+        const end = key.encodeCell(kind, cell, true, start, out) catch return error.KeyTooLong;
+        if (sort.descending) for (out[start..end]) |*byte| {
+            byte.* = ~byte.*;
+        };
+        if (cell.is_null != 0) out[start] = if (sort.nulls_first) 0 else 0xff;
+        return end;
+    }
+};
+
+/// An output of the row program, as a part of an order.
+pub const Order = struct { output: u32, sort: Sort };
 
 pub const Plan = struct {
     inputs: []*Table,
@@ -302,10 +347,7 @@ pub fn make(arena: *Arena, source: []const u8) Error!*Plan {
     plan.groups = try in.atMost(layout.columns_max);
     try readAggregates(plan, arena, &in);
     plan.sorts = try arena.slice(Sort, try in.atMost(layout.columns_max));
-    for (plan.sorts) |*sort| {
-        const said = try in.word();
-        sort.* = .{ .descending = said & 1 != 0, .nulls_first = said & 2 != 0 };
-    }
+    for (plan.sorts) |*sort| sort.* = try .read(&in);
     plan.outers = try readSteps(plan, arena, &in);
     plan.drivers = try arena.slice(Driver, try in.atMost(inputs_max));
     for (plan.drivers) |*driver| try readDriver(plan, driver, arena, &in);
@@ -325,10 +367,15 @@ fn readAggregates(plan: *Plan, arena: *Arena, in: *In) Error!void {
             .kind = @fromBackingInt(@intCast(try in.atMost(255))),
             .result = @fromBackingInt(@intCast(try in.atMost(255))),
             .scale = try in.atMost(18),
+            .detail = @as(u64, try in.word()) | @as(u64, try in.word()) << 32,
+            .separator = try in.word(),
             .values = null,
+            .order = &.{},
         };
         const values = try in.word();
         if (values != none) one.values = table_format.get(values) orelse return error.NoRelation;
+        one.order = try arena.slice(Order, try in.atMost(layout.columns_max));
+        for (one.order) |*order| order.* = .{ .output = try in.word(), .sort = try .read(in) };
     }
     plan.group_types = try arena.slice(Type, plan.groups + plan.aggregates.len);
     if (plan.row.outputs() < plan.groups) return error.InvalidRow;
@@ -365,8 +412,13 @@ fn check(plan: *const Plan) Error!void {
     if (plan.grouped != (plan.final != null)) return error.InvalidRow;
     if (plan.last().outputs() < plan.sorts.len) return error.InvalidRow;
     for (plan.aggregates) |one| {
-        for ([_]u32{ one.argument, one.filter }) |output| {
+        for ([_]u32{ one.argument, one.filter, one.separator }) |output| {
             if (output != none and output >= plan.row.outputs()) return error.InvalidRow;
+        }
+        for (one.order) |order| if (order.output >= plan.row.outputs()) return error.InvalidRow;
+        if (one.function.isOrdered() and one.argument == none) return error.InvalidRow;
+        if (one.function == .continuous or one.function == .discrete) {
+            if (one.detail > percentile.whole) return error.InvalidRow;
         }
     }
 }
@@ -453,13 +505,7 @@ pub fn orderOf(plan: *const Plan, out: *key.Buffer) Error![]const u8 {
     const last = plan.last();
     var at: usize = 0;
     for (last.program.outputs[plan.columns()..], plan.sorts) |output, sort| {
-        const cell = last.cells[output.register];
-        const start = at;
-        at = key.encodeCell(output.type, cell, true, at, out) catch return error.KeyTooLong;
-        if (sort.descending) for (out[start..at]) |*byte| {
-            byte.* = ~byte.*;
-        };
-        if (cell.is_null != 0) out[start] = if (sort.nulls_first) 0 else 0xff;
+        at = try sort.encode(output.type, last.cells[output.register], at, out);
     }
     return out[0..at];
 }

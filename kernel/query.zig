@@ -169,7 +169,13 @@ const Grouping = struct {
     seen: arenas.Strings = .{},
     buffer: key.Buffer = undefined,
 
-    const Group = struct { cells: []Cell, accumulators: []groups.Accumulator, rows: i64 };
+    const Group = struct {
+        cells: []Cell,
+        accumulators: []groups.Accumulator,
+        /// For each aggregate, where its values must be known in their order.
+        items: []arenas.List(groups.Item),
+        rows: i64,
+    };
 
     pub fn take(grouping: *Grouping, rows: []const Row) Error!bool {
         const plan = grouping.plan;
@@ -182,6 +188,7 @@ const Grouping = struct {
             if (aggregate.distinct and !try grouping.isNew(number, i, aggregate, value)) continue;
             switch (aggregate.function) {
                 .least, .greatest => try accumulator.consider(&arena, aggregate, value),
+                .continuous, .discrete, .first, .array, .joined => try grouping.keep(&group.items[i], aggregate, value),
                 else => accumulator.add(aggregate, value, 1),
             }
         }
@@ -196,15 +203,34 @@ const Grouping = struct {
         const accumulators = try arena.slice(groups.Accumulator, plan.aggregates.len);
         for (accumulators, plan.aggregates) |*one, *aggregate| one.* = try groups.Accumulator.init(&arena, aggregate);
         const cells = try groups.groupCells(plan, &arena);
-        try grouping.list.add(&arena, .{ .cells = cells, .accumulators = accumulators, .rows = 0 });
+        const items = try arena.slice(arenas.List(groups.Item), plan.aggregates.len);
+        for (items) |*one| one.* = .{};
+        try grouping.list.add(&arena, .{ .cells = cells, .accumulators = accumulators, .items = items, .rows = 0 });
         return found.number;
+    }
+
+    /// Keeps a value with its place in the order; where only the first is wanted, the first so far.
+    fn keep(grouping: *Grouping, items: *arenas.List(groups.Item), aggregate: *const plans.Aggregate, value: Cell) Error!void {
+        var at: usize = 0;
+        if (try groups.orderOf(grouping.plan, aggregate)) |order| {
+            at = key.encodeCell(.bytes, order, false, at, &grouping.buffer) catch return error.KeyTooLong;
+        }
+        at = key.encodeCell(aggregate.kind, value, true, at, &grouping.buffer) catch return error.KeyTooLong;
+        const order = grouping.buffer[0..at];
+        if (aggregate.function == .first and items.items.len > 0) {
+            if (std.mem.order(u8, order, items.items[0].order) != .lt) return;
+            items.items.len = 0;
+        }
+        var kept = value;
+        if (row_format.isVariable(aggregate.kind)) kept = if (value.is_null != 0) .none else .ofTail(try arena.copy(value.tail()));
+        try items.add(&arena, .{ .order = try arena.copy(order), .cell = kept });
     }
 
     fn isNew(grouping: *Grouping, group: usize, number: usize, aggregate: *const plans.Aggregate, value: Cell) Error!bool {
         var at: usize = 12;
         std.mem.writeInt(u64, grouping.buffer[0..8], group, .little);
         std.mem.writeInt(u32, grouping.buffer[8..12], @intCast(number), .little);
-        at = key.encodeCell(aggregate.kind, value, false, at, &grouping.buffer) catch return error.KeyTooLong;
+        at = key.encodeCell(aggregate.kind, value, true, at, &grouping.buffer) catch return error.KeyTooLong;
         return (try grouping.seen.put(&arena, grouping.buffer[0..at])).new;
     }
 
@@ -214,13 +240,43 @@ const Grouping = struct {
             const at = scratch.mark();
             defer scratch.release(at);
             const results = try arena.slice(Cell, plan.aggregates.len);
-            for (results, plan.aggregates, group.accumulators) |*result, *aggregate, *accumulator| {
-                result.* = try accumulator.result(aggregate);
+            for (results, plan.aggregates, group.accumulators, group.items) |*result, *aggregate, *accumulator, items| {
+                const kept = aggregate.function.isOrdered() and aggregate.function != .least and aggregate.function != .greatest;
+                result.* = if (kept) try grouping.resultOf(aggregate, items.items) else try accumulator.result(aggregate);
             }
             const row = [1]Row{try groups.groupRow(plan, &arena, group.cells, results)};
             if (plan.having) |having| if (!try having.holds(&row)) continue;
             try plan.final.?.run(&row);
             if (collector.left == 0 or !try collector.keep()) return;
         }
+    }
+
+    fn resultOf(grouping: *Grouping, aggregate: *const plans.Aggregate, items: []groups.Item) Error!Cell {
+        if (items.len == 0) return .none;
+        if (aggregate.function == .first) return items[0].cell;
+        std.sort.block(groups.Item, items, {}, isBefore);
+        if (aggregate.function == .array or aggregate.function == .joined) {
+            var walk: Items = .{ .items = items };
+            return groups.listed(grouping.plan, aggregate, &walk);
+        }
+        const place = groups.placeOf(aggregate, @intCast(items.len));
+        const index: usize = @intCast(place.index);
+        const next = if (place.part == 0) index else index + 1;
+        return groups.between(aggregate, items[index].cell, items[next].cell, place.part);
+    }
+
+    const Items = struct {
+        items: []const groups.Item,
+        at: usize = 0,
+
+        pub fn next(walk: *Items) Error!?Cell {
+            if (walk.at == walk.items.len) return null;
+            defer walk.at += 1;
+            return walk.items[walk.at].cell;
+        }
+    };
+
+    fn isBefore(_: void, a: groups.Item, b: groups.Item) bool {
+        return std.mem.order(u8, a.order, b.order) == .lt;
     }
 };

@@ -35,6 +35,11 @@ pub inline fn release(to: usize) void {
     used = to;
 }
 
+/// What has been taken since a mark.
+pub inline fn since(from: usize) []const u8 {
+    return region[from..used];
+}
+
 /// Whether `bytes` end where the next bytes will be taken.
 pub fn isLast(bytes: []const u8) bool {
     return @intFromPtr(bytes.ptr) >= @intFromPtr(&region) and @intFromPtr(bytes.ptr) + bytes.len == @intFromPtr(&region) + used;

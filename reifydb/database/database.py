@@ -20,6 +20,7 @@ from reifydb.database.batches import Call, Outcome, Replied
 from reifydb.database.call_frames import CallFrame, Lone
 from reifydb.database.changes import Changes
 from reifydb.database.feed import EXPECTED, Feed
+from reifydb.database.followed import Selects
 from reifydb.database.lifetime import open_databases
 from reifydb.database.modules import Module
 from reifydb.database.outcomes import Outcomes
@@ -31,6 +32,7 @@ from reifydb.database.registry import Registry
 from reifydb.database.rows import Rows, Values
 from reifydb.database.scans import scan_request
 from reifydb.database.schema_turn import SchemaTurn
+from reifydb.database.sources import SelectSubject, Subject, TableSubject, is_select
 from reifydb.database.state import Row, State
 from reifydb.database.subscriptions import Subscriptions
 from reifydb.database.table_memory import TableMemory
@@ -68,6 +70,7 @@ from reifydb.sandbox.workshop import Workshop, give_back
 
 if TYPE_CHECKING:
     from reifydb.database.plans import Plan
+    from reifydb.database.schema_plan import SchemaPlan
 
 SEED_MASK = (1 << 62) - 1
 """Seeds count up from below this, and never reach what a signed word cannot hold."""
@@ -121,12 +124,13 @@ class Database:
         self._watchdog.attach(self._kernel)
         self._executor = Executor(self._kernel, self._watchdog, slice_ms=options.slice_ms)
         self._feed = Feed(self._kernel, self._executor, log, self._turns)
-        self._subscriptions = Subscriptions(self._kernel, log, options)
         self._executor.on_yield, self._executor.behind = self._between_slices, log.behind
         self._state = State(self._kernel)
         self._registry = Registry(workshop, self._state, self._executor, self._watchdog, options)
         self._transitions = self._registry.transitions
         self._queries, self._views = Queries(self._state), Views(self._state)
+        selects = Selects(self._state, self._queries)
+        self._subscriptions = Subscriptions(self._kernel, log, options, selects)
         open_databases.add(self)
 
     # ------------------------------------------------------------------ opening
@@ -473,24 +477,40 @@ class Database:
             self._check_open()
             return self._queries.run_on_terms(sql, params, terms)
 
-    def subscribe(self, table: str, *, since: Position | None = None) -> Changes:
-        """Listens to a table: a snapshot of it, then what each commit changes in it.
+    def subscribe(
+        self, what: str, params: Values | None = None, *, since: Position | None = None
+    ) -> Changes:
+        """Listens to a table, a view or a select: a snapshot of it, then what each commit changes.
 
             with db.subscribe("account") as changes:
                 for change in changes: ...
+            with db.subscribe("select id from account where branch = :branch", {"branch": "n"}) as …
 
         Writers never wait for a subscriber, nor for its snapshot, which is read a page at a time.
+        A select of one table with a filter costs commits that do not concern it next to nothing;
+        any other is kept up to date as a view is (docs/views.md, "Following a select").
 
         Args:
-            table: Its name.
+            what: A name, or the text of a `select`.
+            params: Values for the parameters of a select.
             since: A position that this subscriber had before: no snapshot comes when what has
                 changed since is still known (`delta_retention_commits_max`, `…_bytes_max`).
 
         Raises:
             UnknownNameError: There is no such table.
-            RequestError: There is no such position yet.
+            SqlError: The select cannot be parsed, or cannot be followed.
+            RequestError: There is no such position yet, or the parameters are not the select's.
+            ExpressionError, LimitError: The select cannot be computed, or takes too much.
         """
-        return Changes(self, table, since)
+        return Changes(self, lambda: self._subject(what, params), since)
+
+    def _subject(self, what: str, params: Values | None) -> Subject:
+        """In a turn."""
+        if is_select(what):
+            return SelectSubject(self, what, params, None)
+        if params:
+            raise RequestError("a table has no parameters", hint="select … from … where … = :name")
+        return TableSubject(self, self._state.catalog.get(what))
 
     # ------------------------------------------------------------------ schema and modules
 
@@ -510,6 +530,15 @@ class Database:
             DuplicateKeyError: Rows that are there contradict a unique index.
         """
         return schema_changes.execute(self, sql, params)
+
+    def plan_schema(self, sql: str) -> SchemaPlan:
+        """What `execute` of this script would change, and everything that stands in the way: it is
+        done and undone again, so it takes as long, and nothing runs meanwhile.
+
+        Raises:
+            SqlError: It cannot be parsed.
+        """
+        return schema_changes.plan_execute(self, sql)
 
     def install(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reifydb import config
-from reifydb.engine.kernel import NONE, Control
+from reifydb.engine.kernel import NONE, Control, Fault
 from reifydb.errors import (
     ExpressionError,
     KernelError,
@@ -27,7 +27,7 @@ _REASONS = {
 
 
 def expression_error(
-    control: Control, encoded: Encoded | None, sql: str, relation: str = ""
+    control: Control | Fault, encoded: Encoded | None, sql: str, relation: str = ""
 ) -> ExpressionError:
     """The error for what the kernel saw in `fault_…`.
 
@@ -45,12 +45,12 @@ def expression_error(
     return ExpressionError(reason, relation=relation, line=line, column=column)
 
 
-def limit_error(control: Control, what: str) -> LimitError | None:
+def limit_error(control: Control | Fault, what: str) -> LimitError | None:
     """The error for a query or a view that reached a limit which the kernel named; None: it named
     none.
 
     Args:
-        what: What looks at rows: `the query`.
+        what: What reached it: `the query`.
     """
     match control.fault_index:
         case 1:
@@ -62,7 +62,7 @@ def limit_error(control: Control, what: str) -> LimitError | None:
             )
         case 2:
             return LimitError(
-                f"{what} looked at more than {config.query_scanned_max:,} rows",
+                f"{what}: its joins looked at more than {config.query_scanned_max:,} rows",
                 limit="query_scanned_max",
                 value=config.query_scanned_max,
                 hint="an index on the columns by which tables are joined helps",
@@ -74,13 +74,21 @@ def limit_error(control: Control, what: str) -> LimitError | None:
                 value=config.views_max,
                 hint="drop views that nobody reads",
             )
+        case 8:
+            return LimitError(
+                f"{what} has a group with more than {config.aggregate_items_max:,} values in an "
+                "array or a text",
+                limit="aggregate_items_max",
+                value=config.aggregate_items_max,
+                hint="fewer rows in a group, or fewer that count: filter (where …)",
+            )
     return None
 
 
-def query_refusal(code: int, control: Control, encoded: Encoded, sql: str) -> ReifyDBError:
+def query_refusal(code: int, control: Control | Fault, encoded: Encoded, sql: str) -> ReifyDBError:
     """The error for a query that the kernel did not run to its end."""
     if code == EXPRESSION_FAILED:
-        if control.fault_table != NONE:
+        if isinstance(control, Control) and control.fault_table != NONE:
             return ExpressionError(_REASONS.get(control.fault_column, "an expression failed"))
         return expression_error(control, encoded, sql)
     if code == LIMIT_REACHED:

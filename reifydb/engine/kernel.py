@@ -50,6 +50,7 @@ RUNS_NO_GUEST = (
     "define_binding define_transition create_table alter_table drop_table drop_index savepoint "
     "release abandon retry open hash_state end watch last_lsn walk_open walk_close "
     "evaluate define_query forget_query query_page end_query define_checks view_counters "
+    "define_shape forget_shape open_selection close_selection walk_selection discard_private_view "
     "table_hash discard_temporary read_calls reply_to_calls read_lone"
 ).split()
 """Short calls: they keep the GIL. `replay`, `create_index` and the like are long, `execute`,
@@ -96,6 +97,34 @@ class Control(NamedTuple):
 
 CONTROL = struct.Struct("<QIIQQQqQQQQIIIIIIQQQQQQQQQQQQQQQQ")
 OFFSETS = {name: struct.calcsize(CONTROL.format[: 1 + i]) for i, name in enumerate(Control._fields)}
+
+
+class Fault(NamedTuple):
+    """What the kernel says of something that it refused (kernel/closing.zig); fields
+    are called as in `Control`.
+
+    Attributes:
+        memory_limit: The database's.
+        row: The row that is in the way; empty: it is not one.
+        code: What was answered, where it is not told beside.
+    """
+
+    fault_table: int
+    fault_column: int
+    fault_row: int
+    fault_index: int
+    memory_limit: int
+    row: bytes = b""
+    code: int = 0
+
+
+_FAULT = struct.Struct("<IIII")
+
+
+def fault_of(payload: bytes, memory_limit: int) -> Fault:
+    """A payload as what it says."""
+    table, column, row, index = _FAULT.unpack_from(payload)
+    return Fault(table, column, row, index, memory_limit, payload[_FAULT.size :])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Calls of functions and aggregates: from their nodes to operations, by the catalogue."""
+"""Calls of functions: from their nodes to operations, by the catalogue."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from sqlglot import exp
 
 from reifydb.engine.catalog import DECIMAL_PRECISION_MAX, Type
 from reifydb.errors import did_you_mean
-from reifydb.sql.aggregates import AGGREGATES, aggregate_kind
+from reifydb.sql.aggregate_calls import aggregate
+from reifydb.sql.aggregates import AGGREGATES
 from reifydb.sql.expressions import (
-    BOOL,
     BYTES,
     FLOAT,
     INT,
     TEXT,
     TIMESTAMP,
-    AggregateRef,
     Case,
     Constant,
     Expression,
@@ -27,7 +26,6 @@ from reifydb.sql.expressions import (
 )
 from reifydb.sql.functions import BY_NAME, HINTS, KINDS, TRUNC_UNITS, Function
 from reifydb.sql.kinds import cast, is_number
-from reifydb.sql.query import Aggregate
 
 if TYPE_CHECKING:
     from reifydb.sql.expression_reader import ExpressionReader
@@ -234,57 +232,3 @@ def position(reader: ExpressionReader, node: exp.StrPosition, _: Kind | None) ->
     """`position(text in text)`."""
     reader.only(node, "position", "this", "substr")
     return _plain(reader, BY_NAME["strpos"], [node.this, node.args["substr"]])
-
-
-# ------------------------------------------------------------------ aggregates
-
-
-def filtered(reader: ExpressionReader, node: exp.Filter, _: Kind | None) -> Expression:
-    """`aggregate(…) filter (where …)`."""
-    inner, where = node.this, node.args.get("expression")
-    name = str(inner.this).lower() if isinstance(inner, exp.Anonymous) else ""
-    if name not in AGGREGATES or not isinstance(where, exp.Where):
-        reader.refuse("filter stands behind an aggregate", reader.source.start(node, reader.at))
-    return aggregate(reader, inner, where.this)
-
-
-def aggregate(reader: ExpressionReader, node: exp.Anonymous, where: Any) -> Expression:
-    """`count(*)`, `sum(distinct x)`: goes to the aggregates of the select."""
-    at, name = reader.source.start(node, reader.at), str(node.this).lower()
-    collected = reader.aggregates
-    if collected is None:
-        reader.refuse(f"{name} cannot stand in {reader.clause}", at, hint=reader.aggregate_hint)
-    reader.only(node, name, "this", "expressions")
-    reader.aggregates = None
-    clause, reader.clause = reader.clause, f"{name}(…)"
-    hint, reader.aggregate_hint = reader.aggregate_hint, "aggregate in a query in from first"
-    try:
-        found = _aggregate(reader, name, list(node.expressions), where, at)
-    finally:
-        reader.aggregates, reader.clause, reader.aggregate_hint = collected, clause, hint
-    if found not in collected:
-        collected.append(found)
-    return AggregateRef(collected.index(found), found.kind, found.nullable, at)
-
-
-def _aggregate(
-    reader: ExpressionReader, name: str, nodes: list[Any], where: Any, at: int
-) -> Aggregate:
-    filter_ = None if where is None else reader.condition(where, "filter")
-    function, distinct = AGGREGATES[name], False
-    if len(nodes) == 1 and isinstance(nodes[0], exp.Distinct):
-        reader.only(nodes[0], "distinct", "expressions")
-        distinct, nodes = True, list(nodes[0].expressions)
-    if len(nodes) != 1:
-        reader.refuse(f"{name} takes one argument", at)
-    if isinstance(nodes[0], exp.Star):
-        reader.only(nodes[0], "*")
-        if function != "count" or distinct:
-            reader.refuse("only count takes *", at)
-        return Aggregate("count", (), INT, False, False, filter_)
-    arg = reader.read(nodes[0], BOOL if function.startswith("bool") else None)
-    kind = aggregate_kind(function, arg.kind)
-    if kind is None:
-        reader.refuse(f"there is no {name} of {arg.kind.sql}", arg.at)
-    distinct = distinct and function not in ("min", "max", "bool_and", "bool_or")
-    return Aggregate(function, (arg,), kind, function != "count", distinct, filter_)

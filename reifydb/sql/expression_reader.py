@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from sqlglot import exp
 
 from reifydb.engine.values import INT_MIN
-from reifydb.sql import calls, constants, forms
+from reifydb.sql import aggregate_calls, calls, constants, forms
 from reifydb.sql.expressions import (
     BOOL,
     FLOAT,
@@ -442,5 +442,6 @@ _READERS: dict[type, Callable[[ExpressionReader, Any, Kind | None], Expression]]
     exp.Trim: calls.trim,
     exp.Substring: calls.substring,
     exp.StrPosition: calls.position,
-    exp.Filter: calls.filtered,
+    exp.Filter: aggregate_calls.filtered,
+    exp.WithinGroup: aggregate_calls.within_group,
 }

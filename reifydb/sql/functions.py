@@ -149,9 +149,12 @@ HINTS = {
     "len": "length(…)",
     "to_char": "extract(…) and || make texts of timestamps; cast(… as text) of numbers",
     "exists": "exists (select …)",
-    "string_agg": "aggregates are count, sum, avg, min, max, bool_and, bool_or",
-    "array_agg": "aggregates are count, sum, avg, min, max, bool_and, bool_or",
-    "stddev": "aggregates are count, sum, avg, min, max, bool_and, bool_or",
+    "first": "arg_min(x, by): of the row in which by is least",
+    "last": "arg_max(x, by): of the row in which by is greatest",
+    "group_concat": "string_agg(x, ',')",
+    "json_agg": "array_agg(x)",
+    "jsonb_agg": "array_agg(x)",
+    "mode": "count the values in a query in from, and take arg_max(value, count)",
     "row_number": "order by … limit …, or number the rows where they are read",
 }
 """Functions that there are elsewhere, and what to write instead."""

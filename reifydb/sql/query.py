@@ -45,9 +45,12 @@ class Aggregate:
     """A value of all rows of a group.
 
     Attributes:
-        function: A name of `aggregates.AGGREGATES`; `count` without arguments counts rows.
+        function: One that `aggregates.AGGREGATES` leads to; `count` without arguments counts rows.
+        args: Of `string_agg` the text and what stands between, a constant or a parameter.
         filter: Only rows for which it is true take part.
-        order: The order in which the rows come, for those to which it matters.
+        order: The order in which the values come, for those to which it matters; equal ones by
+            themselves.
+        fraction: Of a percentile, in units of 10^-18.
     """
 
     function: str
@@ -57,6 +60,7 @@ class Aggregate:
     distinct: bool = False
     filter: Expression | None = None
     order: tuple[OrderBy, ...] = ()
+    fraction: int = 0
 
 
 @dataclass(frozen=True, slots=True)

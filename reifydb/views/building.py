@@ -34,14 +34,20 @@ from reifydb.sql.rewriting import groups_alone, over_group
 from reifydb.views.access import comparisons, stored
 from reifydb.views.flattening import flatten
 from reifydb.views.layering import layered
-from reifydb.views.plan import AggregatePlan, Encoded, Plan, encode
+from reifydb.views.plan import ORDERED, AggregatePlan, Encoded, Plan, encode
 from reifydb.views.planner import Planner
 
 BESIDE = "reifydb_view_"
 """Names of tables that a view needs beside its own begin so."""
 
-_SUMS = frozenset({"sum_word", "average_int", "average_decimal", "every", "some"})
-_FLOATS = frozenset({"sum_float", "average_float"})
+_INT, _BYTES = Column("", Type.INT, nullable=False), Column("", Type.BYTES, nullable=False)
+_STATES = {
+    **dict.fromkeys(("sum_word", "average_int", "average_decimal", "every", "some"), (_INT,) * 2),
+    **dict.fromkeys(("sum_float", "average_float"), (_BYTES,)),
+    "variance_word": (_INT,) * 5,
+    "variance_float": (_BYTES,) * 2,
+}
+"""What is kept of an aggregate, besides how many values count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +57,13 @@ class Part:
     Attributes:
         source: What `define_view` is given; None: a table that another part writes.
         encoded: The plan in it, for messages.
+        plan: The same, to be explained.
     """
 
     table: Table
     source: bytes | None = None
     encoded: Encoded | None = None
+    plan: Plan | None = None
 
 
 def build(name: str, query: Query, number: int) -> list[Part]:
@@ -83,10 +91,10 @@ def build(name: str, query: Query, number: int) -> list[Part]:
             f"the view needs {widest} columns, with what is kept to bring it up to date: "
             f"columns_max is {columns_max}"
         )
-    return [replace(part, table=_named_apart(part.table)) for part in builder.parts]
+    return [replace(part, table=named_apart(part.table)) for part in builder.parts]
 
 
-def _named_apart(table: Table) -> Table:
+def named_apart(table: Table) -> Table:
     """The table with names of its hidden columns that none of those has which are shown."""
     taken = {column.name for column in table.columns}
     hidden = []
@@ -208,7 +216,7 @@ class _Builder:
         for i, side in enumerate(sides):
             select = _all_of(side)
             which = Output("", Constant(i, INT))
-            order = tuple(OrderBy(ref) for ref in _primary_key(side, 0))
+            order = tuple(OrderBy(ref) for ref in primary_key(side, 0))
             select = replace(select, outputs=(*select.outputs, which), order=order)
             self._add(table, replace(Planner(select).view(), stable=True))
         return table
@@ -238,20 +246,11 @@ class _Builder:
     # ------------------------------------------------------------ rows
 
     def _rows(self, query: Select, name: str | None) -> Table:
-        planner = Planner(query)
-        columns = [_column(output) for output in query.outputs]
-        hidden: list[Expression] = []
-        key: list[int] = []
-        for wanted in _row_key(planner):
-            place = next((i for i, o in enumerate(query.outputs) if o.value == wanted), None)
-            if place is None:
-                place = len(columns) + len(hidden)
-                hidden.append(wanted)
-            key.append(place)
+        columns, hidden, key = shown(query, _row_key(Planner(query)))
         outputs = (*query.outputs, *(Output("", value) for value in hidden))
         plan = Planner(replace(query, outputs=outputs)).view()
         plan = replace(plan, stable=len(query.inputs) == 1 and not query.order)
-        behind = [_hidden(value, i) for i, value in enumerate(hidden)]
+        behind = [hidden_column(value, i) for i, value in enumerate(hidden)]
         if query.order:
             key.insert(0, len(columns) + len(behind))
             behind.append(Column("order", Type.BYTES, nullable=False))
@@ -278,7 +277,7 @@ class _Builder:
     def _add(self, table: Table, plan: Plan) -> Table:
         """The table as a part that is made by a plan."""
         encoded = encode(plan)
-        self.parts.append(Part(table, bytes(8) + encoded.data, encoded))
+        self.parts.append(Part(table, bytes(8) + encoded.data, encoded, plan))
         return table
 
     # ------------------------------------------------------------ groups
@@ -300,37 +299,53 @@ class _Builder:
         plan = Planner(replace(query, outputs=(*query.outputs, *hidden))).view()
         aggregates = [self._with_values(query, one) for one in plan.aggregates]
         plan = replace(plan, aggregates=tuple(aggregates))
-        behind = [_hidden(output.value, i) for i, output in enumerate(hidden)]
-        behind += [
-            Column(f"state_{i}", kind, nullable=False) for i, kind in enumerate(_states(plan))
-        ]
+        behind = [hidden_column(output.value, i) for i, output in enumerate(hidden)]
+        behind += [replace(one, name=f"state_{i}") for i, one in enumerate(_states(plan))]
         return self._add(self._table(name, columns, key, behind), plan)
 
     def _with_values(self, query: Select, one: AggregatePlan) -> AggregatePlan:
         """With a table for the values, where they must be known one by one."""
-        if not one.distinct and one.function not in ("least", "greatest"):
+        if not one.distinct and one.function not in ORDERED:
             return one
+        assert one.argument is not None
         columns = [
             group.kind.column(f"group_{i}", nullable=group.nullable)
             for i, group in enumerate(query.groups)
         ]
-        value = one.kind.column("value", nullable=False)
+        if one.order:
+            columns.append(Column("order", Type.BYTES, nullable=False))
+        columns.append(one.kind.column("value", nullable=one.function == "array"))
         times = Column("times", Type.INT, nullable=False)
-        table = self._table(None, (*columns, value, times), range(len(columns) + 1))
+        table = self._table(None, (*columns, times), range(len(columns)))
         self.parts.append(Part(table))
         return replace(one, values=table.number)
 
 
-def _states(plan: Plan) -> Iterator[Type]:
+def _states(plan: Plan) -> Iterator[Column]:
     """What must be known of a group, as kernel/group_rows.zig keeps it."""
-    yield Type.INT
+    yield _INT
     for one in plan.aggregates:
-        yield Type.INT
-        if one.function in _SUMS:
-            yield Type.INT
-            yield Type.INT
-        elif one.function in _FLOATS:
-            yield Type.BYTES
+        yield _INT
+        yield from _STATES.get(one.function, ())
+        if one.function in ("continuous", "discrete"):  # where it was last
+            yield _INT
+            yield one.kind.column("")
+
+
+def shown(
+    query: Select, wanted: Sequence[Expression]
+) -> tuple[tuple[Column, ...], list[Expression], list[int]]:
+    """The columns of a select; what of a key is not among them; and where the key's parts stand."""
+    columns = tuple(_column(output) for output in query.outputs)
+    hidden: list[Expression] = []
+    key: list[int] = []
+    for one in wanted:
+        place = next((i for i, o in enumerate(query.outputs) if o.value == one), None)
+        if place is None:
+            place = len(columns) + len(hidden)
+            hidden.append(one)
+        key.append(place)
+    return columns, hidden, key
 
 
 def _beside(number: int) -> str:
@@ -346,7 +361,8 @@ def _column(output: Output) -> Column:
     return output.value.kind.column(output.name, nullable=output.value.nullable)
 
 
-def _hidden(value: Expression, i: int) -> Column:
+def hidden_column(value: Expression, i: int) -> Column:
+    """A part of a key that is not shown."""
     return value.kind.column(f"key_{i}", nullable=value.nullable)
 
 
@@ -389,7 +405,7 @@ def _row_key(planner: Planner) -> list[ColumnRef]:
     return [
         replace(ref, nullable=ref.nullable or i in planner.outer)
         for i in left
-        for ref in _primary_key(planner.tables[i], i)
+        for ref in primary_key(planner.tables[i], i)
     ]
 
 
@@ -399,10 +415,11 @@ def _follows(planner: Planner, i: int, others: frozenset[int]) -> bool:
     said = planner.on[i] if i in planner.outer else planner.where
     found = comparisons(said, i, lambda value: sources(value) <= others)
     given = {one.place for one in found if one.op == "eq"}
-    return {ref.place for ref in _primary_key(table, i)} <= given
+    return {ref.place for ref in primary_key(table, i)} <= given
 
 
-def _primary_key(table: Table, source: int) -> list[ColumnRef]:
+def primary_key(table: Table, source: int) -> list[ColumnRef]:
+    """The columns of a table's key, as an input of a select."""
     kept = stored(table)
     nullable = table.derived
     return [

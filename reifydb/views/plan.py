@@ -28,8 +28,18 @@ FUNCTIONS = {
     "greatest": 8,
     "every": 9,
     "some": 10,
+    "variance_word": 11,
+    "variance_float": 12,
+    "continuous": 13,
+    "discrete": 14,
+    "first": 15,
+    "array": 16,
+    "joined": 17,
 }
 """Aggregate functions as the kernel numbers them."""
+
+ORDERED = frozenset({"least", "greatest", "continuous", "discrete", "first", "array", "joined"})
+"""Those whose values must be known one by one, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +80,12 @@ class AggregatePlan:
         function: A name of `FUNCTIONS`.
         argument, filter: Positions among the outputs of the row program; None: none.
         kind: Of the argument.
-        scale: Of an average of decimals: so many more digits behind the point.
+        scale: Of decimals: of what lies between them so many more digits behind the point, else
+            their own.
         values: Number of the table that keeps which values there are, and how often; views only.
+        detail: Of a percentile its fraction, of a variance which one.
+        separator: Position of what stands between texts.
+        order: By what values are ordered: position, descending, nulls first.
     """
 
     function: str
@@ -82,6 +96,9 @@ class AggregatePlan:
     result: Kind
     scale: int = 0
     values: int | None = None
+    detail: int = 0
+    separator: int | None = None
+    order: tuple[tuple[int, bool, bool], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +189,9 @@ def encode(plan: Plan) -> Encoded:
         words += [FUNCTIONS[one.function], int(one.distinct)]
         words += [NONE if place is None else place for place in (one.argument, one.filter)]
         words += [one.kind.code, one.result.code, one.scale]
-        words.append(NONE if one.values is None else one.values)
+        words += [one.detail & 0xFFFFFFFF, one.detail >> 32]
+        words += [NONE if one is None else one for one in (one.separator, one.values)]
+        words += [len(one.order), *(w for place, d, n in one.order for w in (place, d | 2 * n))]
     words += [len(plan.sorts), *(d | 2 * n for d, n in plan.sorts)]
     words += made.steps(plan.outers)
     words.append(len(plan.drivers))

@@ -7,11 +7,12 @@ whose first columns are equal to something that is known by then.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from reifydb.engine.catalog import Table, Type
 from reifydb.errors import SqlError
+from reifydb.sql.aggregates import SPREADS
 from reifydb.sql.expressions import (
     ColumnRef,
     Constant,
@@ -23,7 +24,7 @@ from reifydb.sql.expressions import (
 )
 from reifydb.sql.query import Aggregate, OrderBy, Select
 from reifydb.sql.rewriting import over_group
-from reifydb.views.access import Path, best_path, comparisons
+from reifydb.views.access import Comparison, Path, best_path, comparisons
 from reifydb.views.flattening import INPUTS_MAX, flatten
 from reifydb.views.plan import (
     DESCENDING,
@@ -67,6 +68,17 @@ class Planner:
             return self._plan((Driver(0),))
         first = self._first()
         return self._plan((self._driver(first, self._way(first), sort=True),))
+
+    def selection(self) -> tuple[Plan, tuple[Comparison, ...]]:
+        """A plan of one table whose condition says everything, though an index may lead to rows;
+        and what of that is an equality with something known.
+        """
+        driver = self._driver(0, self._way(0), sort=False)
+        assert self._rest is None  # there are no left joins
+        driver = replace(driver, condition=together(self.where))
+        found = comparisons(self.where, 0, lambda value: not sources(value))
+        equal = {one.place: one for one in found if one.op == "eq"}
+        return self._plan((driver,)), tuple(equal.values())
 
     def view(self) -> Plan:
         """A plan that brings a view up to date whichever of its tables changes."""
@@ -281,16 +293,18 @@ def group_row(
     for one in aggregates:
         argument = one.args[0] if one.args else None
         kind = one.kind if argument is None else argument.kind
-        function, scale = _function(one, kind)
         plans.append(
             AggregatePlan(
-                function,
-                one.distinct and function not in ("least", "greatest"),
+                _function(one, kind),
+                one.distinct,
                 place(argument),
                 place(one.filter),
                 kind,
                 one.kind,
-                scale,
+                _scale(one, kind),
+                detail=SPREADS.get(one.function, one.fraction),
+                separator=place(one.args[1]) if len(one.args) > 1 else None,
+                order=_value_order(one, place),
             )
         )
     if not row:  # count(*) of everything: a program has at least one output
@@ -298,24 +312,56 @@ def group_row(
     return tuple(row), tuple(plans)
 
 
-def _function(aggregate: Aggregate, kind: Kind) -> tuple[str, int]:
-    """The kernel's function, and by how much an average of decimals is finer than what it is of."""
+def _function(aggregate: Aggregate, kind: Kind) -> str:
+    """The kernel's function for an aggregate of values of this kind."""
     is_float = kind.type is Type.FLOAT
     match aggregate.function:
         case "count":
-            return ("count" if aggregate.args else "count_rows"), 0
+            return "count" if aggregate.args else "count_rows"
         case "sum":
-            return ("sum_float" if is_float else "sum_word"), 0
+            return "sum_float" if is_float else "sum_word"
         case "avg" if kind.type is Type.DECIMAL:
-            return "average_decimal", aggregate.kind.scale - kind.scale
+            return "average_decimal"
         case "avg":
-            return ("average_float" if is_float else "average_int"), 0
-        case "min":
-            return "least", 0
-        case "max":
-            return "greatest", 0
-        case "bool_and" | "every":
-            return "every", 0
-        case "bool_or":
-            return "some", 0
-    raise SqlError(f"{aggregate.function} is not supported yet")
+            return "average_float" if is_float else "average_int"
+        case function if function in SPREADS:
+            return "variance_float" if is_float else "variance_word"
+    return _FUNCTIONS[aggregate.function]
+
+
+_FUNCTIONS = {
+    "min": "least",
+    "max": "greatest",
+    "bool_and": "every",
+    "bool_or": "some",
+    "percentile_cont": "continuous",
+    "percentile_disc": "discrete",
+    "arg_min": "first",
+    "arg_max": "first",
+    "array_agg": "array",
+    "string_agg": "joined",
+}
+
+
+def _scale(aggregate: Aggregate, kind: Kind) -> int:
+    """Of decimals: by how much what lies between them is finer than they are, else their digits
+    behind the point.
+    """
+    if aggregate.function in ("avg", "percentile_cont"):
+        return aggregate.kind.scale - kind.scale
+    return kind.scale
+
+
+def _value_order(
+    aggregate: Aggregate, place: Callable[[Expression | None], int | None]
+) -> tuple[tuple[int, bool, bool], ...]:
+    """What values are ordered by before they are by themselves, which needs no saying."""
+    order = list(aggregate.order)
+    if order and order[0] == OrderBy(aggregate.args[0]):
+        return ()
+    found = []
+    for one in order:
+        position = place(one.value)
+        assert position is not None
+        found.append((position, one.descending, one.nulls_first))
+    return tuple(found)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
-from tests.views import kinds
+from tests.views import aggregates, kinds
 from tests.views.kinds import Kind
 from tests.views.shapes import Spec
 from tests.views.tables import Base
@@ -172,63 +171,13 @@ def _functions(db: sqlite3.Connection) -> None:
             return choose(there) if there else None
 
         db.create_function(name, -1, chosen, deterministic=True)
-    for name, finish in _AGGREGATES.items():
-        db.create_aggregate(name, 1, _aggregate(finish))  # type: ignore[arg-type]
+    aggregates.register(db)
 
 
 def _day(at: int) -> int:
     import datetime
 
     return (kinds.EPOCH + datetime.timedelta(microseconds=at)).day
-
-
-def _sum_float(values: list[Any]) -> float:
-    return float(sum(map(Fraction, values), Fraction()))
-
-
-def _sum_int(values: list[Any]) -> int:
-    total = sum(values)
-    if not -(2**63) <= total < 2**63:
-        raise ValueError("out of range")
-    return int(total)
-
-
-def _average(values: list[Any]) -> float:
-    return float(sum(map(Fraction, values), Fraction()) / len(values))
-
-
-def _average_decimal(scale: int) -> Callable[[list[Any]], int]:
-    def average(values: list[Any]) -> int:
-        found = Fraction(sum(values) * 10 ** (6 - scale), len(values))
-        rounded = int(abs(found) + Fraction(1, 2))
-        return -rounded if found < 0 else rounded
-
-    return average
-
-
-_AGGREGATES: dict[str, Callable[[list[Any]], object]] = {
-    "sum_float_": _sum_float,
-    "sum_int_": _sum_int,
-    "avg_int_": _average,
-    "avg_float_": _average,
-    "avg_decimal2_": _average_decimal(2),
-    "avg_decimal3_": _average_decimal(3),
-}
-
-
-def _aggregate(finish_: Callable[[list[Any]], object]) -> type:
-    class Aggregate:
-        def __init__(self) -> None:
-            self.values: list[Any] = []
-
-        def step(self, value: Any) -> None:
-            if value is not None:
-                self.values.append(value)
-
-        def finalize(self) -> object:
-            return finish_(self.values) if self.values else None
-
-    return Aggregate
 
 
 __all__ = ["Kind", "Mirror", "Refused"]

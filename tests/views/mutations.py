@@ -197,8 +197,8 @@ MUTATIONS = (
     _kernel(
         "a float is added instead of taken back",
         "groups",
-        "add(@bitCast(value.value), times > 0)",
-        "add(@bitCast(value.value), true)",
+        "average_float => accumulator.floats.?.add(value.float(), times > 0)",
+        "average_float => accumulator.floats.?.add(value.float(), true)",
     ),
     _kernel(
         "an aggregate's filter is ignored",
@@ -214,7 +214,7 @@ MUTATIONS = (
     ),
     _kernel(
         "an average of decimals is cut",
-        "groups",
+        "percentile",
         "if (2 * rest < @abs(b)) return quotient;",
         "if (2 * rest < 100 * @abs(b)) return quotient;",
     ),
@@ -245,8 +245,8 @@ MUTATIONS = (
     _kernel(
         "a negative sum of floats is read as a positive one",
         "exact_sum",
-        "std.mem.writeInt(u16, out[2..4], @intFromBool(sum.isNegative()), .little);",
-        "std.mem.writeInt(u16, out[2..4], 0, .little);",
+        "return writeWords(&words, sum.isNegative(), out);",
+        "return writeWords(&words, false, out);",
     ),
     _kernel(
         "count(*) with a filter counts all",
@@ -256,10 +256,71 @@ MUTATIONS = (
     ),
     _kernel(
         "a null is kept as a zero",
-        "plan",
-        "if (cell.is_null != 0) return writer.putNull(i);",
-        "if (cell.is_null != 0 and kind == .int) return writer.putWord(i, 0);\n"
-        "    if (cell.is_null != 0) return writer.putNull(i);",
+        "cell",
+        "if (cell.is_null != 0) return writer.putNull(column);",
+        "if (cell.is_null != 0 and kind == .int) return writer.putWord(column, 0);\n"
+        "        if (cell.is_null != 0) return writer.putNull(column);",
+    ),
+    # ------------------------------------------------------------ variances, percentiles, lists
+    _kernel(
+        "squares of values that go are kept",
+        "groups",
+        "else accumulator.squares -= size * size;",
+        "else accumulator.squares += size * size;",
+    ),
+    _kernel(
+        "a variance of a sample is that of the population",
+        "variance",
+        "own * (if (wanted.population) own else own - 1)",
+        "own * own",
+    ),
+    _kernel(
+        "a percentile does not notice what comes before it",
+        "group_rows",
+        "accumulator.best) == .lt) accumulator.below += times;",
+        "accumulator.best) == .gt) accumulator.below += 0;",
+    ),
+    _kernel(
+        "a percentile goes back by values, not by rows",
+        "group_rows",
+        "below -= times;",
+        "below -= 1;",
+    ),
+    _kernel(
+        "a percentile never lies between two values",
+        "group_rows",
+        "if (place.part == 0 or place.index + 1 < below + times)",
+        "if (place.index + 1 <= below + times)",
+    ),
+    _kernel(
+        "a discrete percentile is one value too far",
+        "percentile",
+        "const before = (all * fraction + (whole - 1)) / whole;",
+        "const before = (all * fraction + whole) / whole;",
+    ),
+    _kernel(
+        "an array has no nulls",
+        "groups",
+        "    if (aggregate.function == .array) return cell;\n",
+        "",
+    ),
+    _kernel(
+        "arg_min takes rows without a by",
+        "groups",
+        "if (aggregate.function == .first) for",
+        "if (false) for",
+    ),
+    _kernel(
+        "a list has each value once",
+        "group_rows",
+        "items.left = if (items.once) 1 else",
+        "items.left = if (true) 1 else",
+    ),
+    _python(
+        "a list's values have no order but their own",
+        "views/planner",
+        "if order and order[0] == OrderBy(aggregate.args[0]):",
+        "if order:",
     ),
     # ------------------------------------------------------------ the first rows
     _kernel(

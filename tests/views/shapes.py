@@ -6,8 +6,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from tests.views.aggregates import Aggregates
 from tests.views.expressions import ORDERED, Expr, Expressions
-from tests.views.kinds import BOOL, DECIMAL2, DECIMAL3, FLOAT, INT, JSON, Kind
+from tests.views.kinds import BOOL, INT, JSON, Kind
 from tests.views.subquery_shapes import with_subquery
 from tests.views.tables import LINKS
 
@@ -238,7 +239,8 @@ class Shapes:
             one = rng.choice(select.leaves) if rng.random() < 0.6 else expressions.any()
             if one not in groups:
                 groups.append(one)
-        aggregates = [self.aggregate(expressions) for _ in range(rng.randrange(1, 5))]
+        drawn = Aggregates(rng, expressions)
+        aggregates = [drawn.any() for _ in range(rng.randrange(1, 5))]
         leaves = [*groups, *aggregates]
         outputs = [one for one in leaves if rng.random() < 0.8] or [leaves[-1]]
         if rng.random() < 0.4:
@@ -253,45 +255,6 @@ class Shapes:
             said = Expressions(rng, leaves).condition(1)
             ours, theirs = f"{ours} having {said.ours}", f"{theirs} having {said.theirs}"
         return outputs, (ours, theirs), not groups and not having
-
-    def aggregate(self, expressions: Expressions) -> Expr:
-        """An aggregate of what there is."""
-        rng = self.rng
-        name = rng.choice(("*", "count", "sum", "sum", "avg", "min", "max", "min", "max", "every"))
-        kind, result = INT, INT
-        if name == "*":
-            ours = theirs = "count(*)"
-        elif name == "every":
-            word = rng.choice(("bool_and", "bool_or", "every"))
-            arg = expressions.condition(1)
-            ours = f"{word}({arg.ours})"
-            theirs = f"{'max' if word == 'bool_or' else 'min'}({arg.theirs})"
-            result = BOOL
-        else:
-            numbers = [
-                kind for kind in expressions.kinds if kind in (INT, FLOAT, DECIMAL2, DECIMAL3)
-            ]
-            if name in ("sum", "avg"):
-                kind = rng.choice(numbers or [INT])
-            else:
-                kind = rng.choice([k for k in expressions.kinds if k in ORDERED] or [INT])
-            arg = expressions.of(kind, 1)
-            if arg.constant:
-                arg = expressions.leaf(kind)
-            result = INT if name == "count" else kind
-            function = name
-            if name == "avg":
-                function = f"avg_{kind.name}{kind.scale or ''}_"
-                result = Kind("decimal", 6) if kind.name == "decimal" else FLOAT
-            elif name == "sum" and kind == FLOAT:
-                function = "sum_float_"
-            once = "distinct " if rng.random() < 0.3 else ""
-            ours, theirs = f"{name}({once}{arg.ours})", f"{function}({once}{arg.theirs})"
-        if rng.random() < 0.25:
-            said = expressions.condition(1)
-            ours += f" filter (where {said.ours})"
-            theirs += f" filter (where {said.theirs})"
-        return Expr(ours, theirs, result)
 
     def _set(self, name: str, pool: Sequence[Relation]) -> Spec:
         """Two queries put together."""

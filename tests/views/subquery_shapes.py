@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from tests.views.aggregates import Aggregates
 from tests.views.expressions import ORDERED, Expr, Expressions
 from tests.views.kinds import BOOL, JSON, Kind
 
@@ -111,7 +112,7 @@ class SubqueryShapes:
         return Expr(*(f"({one} {word} ({text}))" for one, text in sides), BOOL)
 
     def _total_of(self, inner: Select) -> Expr:
-        return self.shapes.aggregate(Expressions(self.rng, inner.leaves))
+        return Aggregates(self.rng, Expressions(self.rng, inner.leaves)).any()
 
     # ------------------------------------------------------------ exists
 

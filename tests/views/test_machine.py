@@ -71,6 +71,7 @@ def test_memory_is_given_back() -> None:
                     run.create_view()
             while run.specs:
                 run.drop_view()
+            run.leave()
             run.empty()
             queries = run.db._queries
             for sql in list(queries._kept):
