@@ -22,8 +22,8 @@ var own_key: key.Buffer = undefined;
 pub const Change = struct {
     old: u64,
     new: u64,
-    /// Its last version, also when that is dead.
-    last: u64,
+    /// Its last version, also when that is dead: known to the window it is in.
+    last: u64 = 0,
 };
 
 /// So many changes are told apart by looking at each of them.
@@ -107,7 +107,8 @@ pub const Window = struct {
         return null;
     }
 
-    inline fn note(window: *Window, arena: *Arena, entry: *const transaction.Undo) error{OutOfMemory}!void {
+    /// One more entry of the undo log, about this table.
+    pub inline fn note(window: *Window, arena: *Arena, entry: *const transaction.Undo) error{OutOfMemory}!void {
         @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
         const last = if (entry.new != 0) entry.new else entry.old;
         if (entry.old != 0) if (window.numberOf(entry.old)) |number| {

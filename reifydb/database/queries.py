@@ -264,7 +264,8 @@ class Queries:
         """The answer of a query that finds at most one row."""
         kernel, short = self._kernel, prepared.short
         number, encoded = prepared.number, prepared.encoded
-        assert number is not None and encoded is not None
+        assert number is not None
+        assert encoded is not None
         try:
             if short is None or type(params) is not tuple:
                 raise TypeError
