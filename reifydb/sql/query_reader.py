@@ -26,9 +26,10 @@ from reifydb.sql.expressions import (
 )
 from reifydb.sql.inputs import InputsReader, Relations
 from reifydb.sql.kinds import cast, common_kind
+from reifydb.sql.numbering import BOUND_HINT, bounds, is_window, numbered, read_numbering
 from reifydb.sql.output_names import OutputNames, name_of
 from reifydb.sql.parameters import Parameters
-from reifydb.sql.query import OrderBy, Output, Query, Select, SetQuery
+from reifydb.sql.query import Numbering, OrderBy, Output, Query, Select, SetQuery
 from reifydb.sql.reader import Reader
 from reifydb.sql.source import QUERY_HINT, Source
 
@@ -76,6 +77,7 @@ def read_query_tree(
     reader = QueryReader(source, at, tables, found, unique_names=unique_names)
     with source.enough_stack(at):
         query = reader.query(tree, {})
+    reader.refuse_numbered(query)
     return replace(query, parameters=found.finished(), parameter_names=tuple(found.names))
 
 
@@ -187,7 +189,8 @@ class QueryReader(Reader):
         condition = None if where is None else reader.condition(where.this, "where")
         reader.clause = "select"
         aggregates = reader.aggregates = []
-        outputs = self.outputs(tree.expressions, reader)
+        numberings: list[Numbering] = []
+        outputs = self.outputs(tree.expressions, reader, numberings)
         groups = self.groups(tree.args.get("group"), reader, outputs)
         having = tree.args.get("having")
         kept = None if having is None else reader.condition(having.this, "having")
@@ -200,7 +203,7 @@ class QueryReader(Reader):
             kept = None if kept is None else grouped.over(kept)
         if distinct:
             self.check_distinct(order, outputs)
-        return Select(
+        made = Select(
             inputs=tuple(inputs.inputs),
             outputs=outputs,
             where=condition,
@@ -212,10 +215,42 @@ class QueryReader(Reader):
             limit=self.count(tree.args.get("limit"), "limit"),
             offset=self.count(tree.args.get("offset"), "offset"),
             grouped=bool(groups or aggregates or having is not None),
+            numbering=numberings[0] if numberings else None,
         )
+        self.check_numbers(made, numberings)
+        return made
 
-    def outputs(self, nodes: Sequence[Any], reader: ExpressionReader) -> tuple[Output, ...]:
-        """What stands behind `select`; `*` becomes columns."""
+    def check_numbers(self, select: Select, numberings: Sequence[Numbering]) -> None:
+        """Rows are numbered where they are only filtered and joined, and where they are read there
+        is a bound.
+        """
+        if len(numberings) > 1:
+            hint = "number in a query in from of its own"
+            self.refuse("a select numbers its rows once", numberings[1].at, hint=hint)
+        if numberings and (select.grouped or select.distinct or select.order or select.limit):
+            hint = "group or order in a query in from of its own"
+            self.refuse("numbered rows are only filtered and joined", numberings[0].at, hint=hint)
+        for i, one in enumerate(select.inputs):
+            relation = one.relation
+            if isinstance(relation, Select) and relation.numbering is not None:
+                if not any(bounds(select, i)):
+                    name = relation.outputs[relation.numbering.output].name
+                    message = f"{one.alias}.{name} needs a bound: where {name} <= …"
+                    self.refuse(message, relation.numbering.at, hint=BOUND_HINT)
+            elif isinstance(relation, SetQuery):
+                self.refuse_numbered(relation)
+
+    def refuse_numbered(self, query: Query) -> None:
+        """Refuses numbers in what is no query in `from`."""
+        found = numbered(query)
+        if found is not None:
+            message = "row_number() stands in a query in from, and a bound on it around that"
+            self.refuse(message, found.at, hint=BOUND_HINT)
+
+    def outputs(
+        self, nodes: Sequence[Any], reader: ExpressionReader, numberings: list[Numbering]
+    ) -> tuple[Output, ...]:
+        """What stands behind `select`; `*` becomes columns. Numbers of rows are added to a list."""
         names = OutputNames(self, unique=self.unique_names)
         found: list[Output] = []
         for node in nodes:
@@ -224,7 +259,14 @@ class QueryReader(Reader):
             if star is not None:
                 found += [Output(names.given(one.name, at), one) for one in star]
                 continue
-            if isinstance(node, exp.Alias):
+            if is_window(node):
+                called = node.this if isinstance(node, exp.Alias) else node
+                numberings.append(read_numbering(reader, called, len(found)))
+                value: Expression = Constant(0, INT, at)
+                name = "row_number"
+                if isinstance(node, exp.Alias):
+                    name = self.name(node.args["alias"], "column")
+            elif isinstance(node, exp.Alias):
                 self.only(node, "as", "this", "alias")
                 name, value = self.name(node.args["alias"], "column"), reader.read(node.this)
             else:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from reifydb.engine.catalog import Table
 from reifydb.sql.expressions import Expression, rewrite
-from reifydb.sql.query import Aggregate, OrderBy, Output, Query, Select, SetQuery
+from reifydb.sql.query import Aggregate, Numbering, OrderBy, Output, Query, Select, SetQuery
 
 Change = Callable[[Expression], Expression | None]
 """What stands for a node instead; None: nothing else, and the nodes below it are asked."""
@@ -35,7 +35,13 @@ def rewrite_select(select: Select, change: Change) -> Select:
         aggregates=tuple(map(aggregate, select.aggregates)),
         having=maybe(select.having),
         order=_orders(select.order, change),
+        numbering=select.numbering and _numbering(select.numbering, change),
     )
+
+
+def _numbering(numbering: Numbering, change: Change) -> Numbering:
+    partition = tuple(rewrite(one, change) for one in numbering.partition)
+    return replace(numbering, partition=partition, order=_orders(numbering.order, change))
 
 
 def rewrite_query(query: Query, change: Change) -> Query:

@@ -5,7 +5,8 @@
 - A view of groups has its groups as key, and behind its columns what must be known of each group.
   `min`, `max` and distinct values need a table beside it: which values there are, and how often.
 - `having` is a condition over a view of groups beside it; `distinct` is groups alone.
-- `order by … limit` is a view beside it in that order, and the first rows of that one.
+- `order by … limit` is a view beside it in that order, and the first rows of that one. So is
+  `row_number()` with a bound on it, but that the key of both begins with what it is partitioned by.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from reifydb.sql.expressions import (
     column_kind,
     sources,
 )
+from reifydb.sql.numbering import BOUND_HINT, bounds
 from reifydb.sql.query import Aggregate, Input, OrderBy, Output, Query, Select, SetQuery
 from reifydb.views.access import comparisons, stored
 from reifydb.views.flattening import flatten
@@ -143,6 +145,8 @@ class _Builder:
 
     def select(self, query: Select, name: str | None) -> Table:
         """The parts of a select; the table of the last. Without a name it is one beside."""
+        if query.numbering is not None:
+            raise SqlError("row_number() needs a bound", hint=BOUND_HINT)
         if query.limit is not None or query.offset is not None:
             return self._first_rows(query, name)
         query = self.with_tables(replace(query, order=()))  # a table has its key's order
@@ -162,10 +166,16 @@ class _Builder:
         inputs = [
             one
             if isinstance(one.relation, Table)
-            else replace(one, relation=self.query(one.relation, None))
-            for one in query.inputs
+            else replace(one, relation=self._beside(query, i, one.relation))
+            for i, one in enumerate(query.inputs)
         ]
         return replace(query, inputs=tuple(inputs))
+
+    def _beside(self, query: Select, i: int, relation: Query) -> Table:
+        """A view beside for a query that is an input."""
+        if isinstance(relation, Select) and relation.numbering is not None:
+            return self._numbered(relation, _bound(query, i))
+        return self.query(relation, None)
 
     # ------------------------------------------------------------ queries put together
 
@@ -235,14 +245,35 @@ class _Builder:
         self.parts.append(Part(table, source))
         return table
 
+    def _numbered(self, query: Select, most: int) -> Table:
+        """The first rows of each part of a query, with their numbers."""
+        _check(query)
+        if most > top_rows_max:
+            raise SqlError(f"top_rows_max is {top_rows_max:,}: no more rows are numbered")
+        inner = self.with_tables(query)
+        numbering = inner.numbering
+        assert numbering is not None
+        inner = replace(inner, numbering=None, order=numbering.order)
+        ordered = self._rows(inner, None, numbering.partition)
+        number = self.take_number()
+        groups = len(numbering.partition)
+        key = (*ordered.key[:groups], *ordered.key[groups + 1 :])
+        table = replace(ordered, name=_beside(number), number=number, key=key)
+        source = struct.pack("<IIQII", 2, ordered.number, most, groups, numbering.output)
+        self.parts.append(Part(table, source))
+        return table
+
     # ------------------------------------------------------------ rows
 
-    def _rows(self, query: Select, name: str | None) -> Table:
+    def _rows(
+        self, query: Select, name: str | None, partition: tuple[Expression, ...] = ()
+    ) -> Table:
+        """A table of rows in the order of their keys, or in an order within parts."""
         planner = Planner(query)
         columns = [_column(output) for output in query.outputs]
         hidden: list[Expression] = []
         key: list[int] = []
-        for wanted in _row_key(planner):
+        for wanted in dict.fromkeys((*partition, *_row_key(planner))):
             place = next((i for i, o in enumerate(query.outputs) if o.value == wanted), None)
             if place is None:
                 place = len(columns) + len(hidden)
@@ -253,7 +284,7 @@ class _Builder:
         plan = replace(plan, stable=len(query.inputs) == 1 and not query.order)
         behind = [_hidden(value, i) for i, value in enumerate(hidden)]
         if query.order:
-            key.insert(0, len(columns) + len(behind))
+            key.insert(len(partition), len(columns) + len(behind))
             behind.append(Column("order", Type.BYTES, nullable=False))
         return self._add(self._table(name, columns, key, behind), plan)
 
@@ -364,6 +395,18 @@ def _sides(query: SetQuery) -> list[Query]:
 
 def _compared(op: str, value: Expression, number: int) -> Operation:
     return Operation(op, (value, Constant(number, INT)), BOOL, nullable=False)
+
+
+def _bound(query: Select, i: int) -> int:
+    """How many rows of each part an input's query is to number."""
+    found = [
+        value.value - (op == "lt")
+        for op, value in bounds(query, i)
+        if isinstance(value, Constant) and isinstance(value.value, int)
+    ]
+    if not found:
+        raise SqlError("row_number() needs a bound", hint=BOUND_HINT)
+    return max(0, min(found))
 
 
 def _number(said: object, what: str) -> int | None:

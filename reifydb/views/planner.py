@@ -25,6 +25,7 @@ from reifydb.sql.expressions import (
     sources,
     together,
 )
+from reifydb.sql.numbering import BOUND_HINT
 from reifydb.sql.query import Aggregate, OrderBy, Select
 from reifydb.views.access import Path, best_path, comparisons
 from reifydb.views.flattening import flatten
@@ -49,6 +50,8 @@ class Planner:
 
     def __init__(self, select: Select) -> None:
         self.select = select = flatten(select)
+        if select.numbering is not None:
+            raise SqlError("row_number() needs a bound", hint=BOUND_HINT)
         if len(select.inputs) > INPUTS_MAX:
             raise SqlError(f"a query reads at most {INPUTS_MAX} tables")
         self.tables: list[Table] = []
