@@ -14,7 +14,7 @@ const transaction = @import("transaction.zig");
 const cursor = @import("cursor.zig");
 const redo = @import("redo.zig");
 const registry = @import("registry.zig");
-const views = @import("view.zig");
+const closing = @import("closing.zig");
 const Row = row_format.Row;
 const Transition = registry.Transition;
 const control = &layout.control;
@@ -219,8 +219,8 @@ fn returned(code: i32) void {
     if (call.transition.results.types.len > 0 and !call.has_result) return undo(.trapped, reason_no_result);
     if (!call.nested) {
         control.operation = .write;
-        views.flush() catch |err| {
-            control.operation = .none;
+        closing.check() catch |err| {
+            call.payload = closing.tell(payloadAt(), err);
             return undo(.refused, layout.codeOf(err));
         };
         redo.cause = .{ .transition = call.transition.number, .types = call.transition.params.types };
@@ -243,7 +243,7 @@ fn undo(status: Status, code: i32) void {
         cursor.closeAll();
     }
     control.operation = .none;
-    settle(status, code, if (status == .aborted) call.payload else 0);
+    settle(status, code, if (status == .trapped) 0 else call.payload);
 }
 
 /// Writes the outcome's head before its payload, which is there already.
@@ -259,6 +259,14 @@ fn settle(status: Status, code: i32, payload: u32) void {
         if (loop.left != layout.none_u32) loop.left -= 1;
         control.calls_done += 1;
     }
+}
+
+/// A transaction of the host's could not be committed: the outcome of that, at the start of the output, and nothing is
+/// undone yet.
+pub fn tellHost(err: layout.Error) void {
+    const head: *Outcome = @ptrCast(@alignCast(&layout.output));
+    const length = closing.tell(@intFromPtr(&layout.output) + @sizeOf(Outcome), err);
+    head.* = .{ .status = .refused, .code = layout.codeOf(err), .lsn = control.lsn, .length = length, .reserved = 0 };
 }
 
 /// Room for a result or a message, behind the outcome that is to come.

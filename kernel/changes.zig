@@ -83,13 +83,18 @@ pub const Window = struct {
     }
 };
 
+/// All columns of a row matter to others.
+pub const all_columns = std.math.maxInt(usize);
+
 /// Reads a part of the undo log: the tables that views are made of get a window, or more in the one they have. The
-/// tables that have got one are added to `touched`.
-pub fn collect(arena: *Arena, entries: []const transaction.Undo, touched: *arenas.List(*Table)) error{OutOfMemory}!void {
+/// tables that have got one are added to `touched`. A row of which only columns behind the first `columns` are other
+/// ones is as it was: nobody else sees them.
+pub fn collect(arena: *Arena, entries: []const transaction.Undo, columns: usize, touched: *arenas.List(*Table)) error{OutOfMemory}!void {
     for (entries) |entry| switch (entry.kind) {
         .insert, .update, .delete => {
             const table = entry.subject.table;
             if (table.feeds == 0) continue;
+            if (columns != all_columns and entry.kind == .update and isSame(table, entry, columns)) continue;
             const window = table.window orelse blk: {
                 const made = try arena.create(Window);
                 made.* = .{ .table = table };
@@ -101,4 +106,11 @@ pub fn collect(arena: *Arena, entries: []const transaction.Undo, touched: *arena
         },
         else => {},
     };
+}
+
+fn isSame(table: *const Table, entry: transaction.Undo, columns: usize) bool {
+    for (table.layout.types[0..columns], 0..) |kind, i| {
+        if (!row_format.sameValue(kind, .{ .at = entry.old }, .{ .at = entry.new }, i)) return false;
+    }
+    return true;
 }

@@ -30,6 +30,7 @@ pub const json_nesting_max = 64;
 pub const json_number_digits_max = 1000;
 pub const indexes_max = 32;
 pub const checks_max = 32;
+pub const foreign_keys_max = 32;
 pub const views_max = 256;
 pub const queries_max = 256;
 /// Rows that a view with a limit skips and shows.
@@ -84,6 +85,8 @@ pub const Code = enum(i32) {
     exhausted = -14,
     check_failed = -15,
     expression_failed = -16,
+    assertion_failed = -17,
+    foreign_key_broken = -18,
 };
 
 /// Which limit `limit_reached` is about, where more than one could be: `fault_index` says it.
@@ -113,6 +116,8 @@ pub const Error = error{
     Exhausted,
     CheckFailed,
     ExpressionFailed,
+    AssertionFailed,
+    ForeignKeyBroken,
 };
 
 pub fn codeOf(err: Error) i32 {
@@ -133,6 +138,8 @@ pub fn codeOf(err: Error) i32 {
         error.Exhausted => .exhausted,
         error.CheckFailed => .check_failed,
         error.ExpressionFailed => .expression_failed,
+        error.AssertionFailed => .assertion_failed,
+        error.ForeignKeyBroken => .foreign_key_broken,
     };
     return @backingInt(code);
 }

@@ -21,6 +21,8 @@ const calls = @import("calls.zig");
 const verification = @import("verify.zig");
 const guest = @import("guest.zig");
 const views = @import("view.zig");
+const closing = @import("closing.zig");
+const foreign_keys = @import("foreign_key.zig");
 const queries = @import("query.zig");
 const evaluate = @import("evaluate.zig");
 
@@ -121,16 +123,30 @@ export fn begin(time: i64, query: u32) i32 {
     return 0;
 }
 
-/// 0, or a code: then nothing has been committed, and the transaction is still open.
+/// 0, or a code: then nothing has been committed, the transaction is still open, and an outcome in the output says more.
 export fn commit() i32 {
     control.operation = .write;
     defer control.operation = .none;
-    views.flush() catch |err| return layout.codeOf(err);
+    closing.check() catch |err| {
+        batch.tellHost(err);
+        return layout.codeOf(err);
+    };
     control.operation = .commit;
     redo.cause = .{};
     _ = transaction.commit();
     cursor.closeAll();
     batch.host_open = false;
+    return 0;
+}
+
+/// Whether it could commit, as `commit` says it; nothing of it is undone or done.
+export fn check_commit() i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    closing.check() catch |err| {
+        batch.tellHost(err);
+        return layout.codeOf(err);
+    };
     return 0;
 }
 
@@ -345,6 +361,25 @@ export fn define_checks(number: u32, length: u64) i32 {
     const source = given(length) catch |err| return layout.codeOf(err);
     table_format.defineChecks(table, source) catch |err| return layout.codeOf(err);
     return 0;
+}
+
+/// The input: a table's foreign keys, all of them (`foreign_key.define`). Outside of a transaction it has none so far: it is
+/// being recovered. O(rows). A refusal for a row leaves an outcome in the output.
+export fn define_foreign_keys(number: u32, length: u64) i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    defineForeignKeys(number, length) catch |err| {
+        batch.tellHost(err);
+        return layout.codeOf(err);
+    };
+    return 0;
+}
+
+fn defineForeignKeys(number: u32, length: u64) layout.Error!void {
+    const source = try given(length);
+    if (batch.host_open) return transaction.defineKeys(number, source);
+    const table = table_format.get(number) orelse return error.NoRelation;
+    foreign_keys.free(try foreign_keys.define(table, source));
 }
 
 /// The input: the plan of a view, whose table is there and empty. O(rows of its inputs).

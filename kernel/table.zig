@@ -12,6 +12,7 @@ const indexes = @import("index.zig");
 const changes = @import("changes.zig");
 const plans = @import("plan.zig");
 const views = @import("view.zig");
+const foreign_keys = @import("foreign_key.zig");
 const Runner = plans.Runner;
 const Index = indexes.Index;
 
@@ -103,6 +104,11 @@ pub const Table = struct {
     checks: []Runner,
     /// What makes it, of a view that has been defined.
     view: ?*views.View,
+    /// A view's: when a transaction ends it has no rows.
+    must_be_empty: bool,
+    /// Its foreign keys, and those of others, or its own, that reference it.
+    keys: ?*foreign_keys.ForeignKey,
+    referenced: ?*foreign_keys.ForeignKey,
 
     /// The commit that is about to get this lsn changes something here.
     pub inline fn touch(table: *Table, lsn: u64) void {
@@ -187,6 +193,7 @@ const Head = struct {
     keys: u16,
     auto: u16,
     derived: bool,
+    must_be_empty: bool,
     keys_at: usize,
     defaults_at: usize,
 
@@ -197,19 +204,22 @@ const Head = struct {
         const keys = readU16(source, 6);
         const auto = readU16(source, 8);
         const flags = readU16(source, 10);
-        if (flags > 1) return error.InvalidRow;
+        if (flags > 3 or flags == flag_must_be_empty) return error.InvalidRow;
         if (number == 0 or number >= layout.table_numbers_max) return error.LimitReached;
         if (columns == 0 or columns > layout.columns_max or keys == 0 or keys > columns) return error.InvalidRow;
         const keys_at = (16 + 2 * @as(usize, columns) + 1) & ~@as(usize, 1);
         const defaults_at = row_format.padded(keys_at + 2 * @as(usize, keys));
         if (source.len < defaults_at or (auto != none_u16 and auto >= columns)) return error.InvalidRow;
-        return .{ .number = number, .columns = columns, .keys = keys, .auto = auto, .derived = flags == 1, .keys_at = keys_at, .defaults_at = defaults_at };
+        return .{ .number = number, .columns = columns, .keys = keys, .auto = auto, .derived = flags & flag_derived != 0, .must_be_empty = flags & flag_must_be_empty != 0, .keys_at = keys_at, .defaults_at = defaults_at };
     }
 
     fn keyAt(head: Head, source: []const u8, i: usize) u16 {
         return readU16(source, head.keys_at + 2 * i);
     }
 };
+
+const flag_derived: u16 = 1;
+const flag_must_be_empty: u16 = 2;
 
 const flag_nullable: u8 = 1;
 const flag_dropped: u8 = 2;
@@ -346,6 +356,9 @@ pub fn create(source: []const u8) layout.Error!*Table {
         .window = null,
         .checks = &.{},
         .view = null,
+        .must_be_empty = head.must_be_empty,
+        .keys = null,
+        .referenced = null,
     };
     hook(table);
     return table;
@@ -421,6 +434,9 @@ pub fn restore(table: *Table) void {
 pub fn destroy(table: *Table) void {
     for (table.all()) |index| indexes.destroy(index);
     freeChecks(table);
+    const keys = table.keys;
+    foreign_keys.exchange(table, null);
+    foreign_keys.free(keys);
     if (table.view) |view| views.forget(view);
     table.tree.clear(true);
     if (table.key_nullable) |flags| heap.freeSlice(bool, flags);

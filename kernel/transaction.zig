@@ -21,16 +21,18 @@ const indexes = @import("index.zig");
 const delta = @import("delta.zig");
 const scratch = @import("scratch.zig");
 const views = @import("view.zig");
+const foreign_keys = @import("foreign_key.zig");
 const Index = indexes.Index;
 const Row = row_format.Row;
 const Table = table_format.Table;
 const Binding = table_format.Binding;
 const Error = layout.Error;
 
-pub const Kind = enum(u32) { insert, update, delete, counter, index, create, alter, drop, create_index, drop_index };
+pub const Kind = enum(u32) { insert, update, delete, counter, index, create, alter, drop, create_index, drop_index, keys };
 
 /// One mutation: of `subject.index` for the kinds that say so, else of `subject.table`. `old` and `new` are rows'
-/// addresses; a counter keeps its old mark in `old`, `alter` the old layout's address, `drop_index` where it stood.
+/// addresses; a counter keeps its old mark in `old`, `alter` the old layout's address, `drop_index` where it
+/// stood, `keys` the first of the old foreign keys.
 pub const Undo = struct { subject: extern union { table: *Table, index: *Index }, kind: Kind, old: u64, new: u64 };
 
 var undo: [layout.undo_entries_max]Undo = undefined;
@@ -414,13 +416,20 @@ fn deleteOne(table: *Table, source: []const u8, count: *u32) Error!usize {
     const slot = try find(table, source);
     const row: Row = .{ .at = @intFromPtr(source.ptr) };
     const old = table_format.live(slot) orelse return row.length();
+    const at = undo_len;
+    try remove(table, old);
+    if (table.referenced != null) try foreign_keys.cascade(at);
+    count.* += 1;
+    return row.length();
+}
+
+/// Deletes a live row of a table.
+pub fn remove(table: *Table, old: Row) Error!void {
     try room(old.length(), 0);
     old.set(row_format.flag_dead);
     remember(.{ .subject = .{ .table = table }, .kind = .delete, .old = old.at, .new = 0 }, old.length());
     table.rows -= 1;
     rows_written += 1;
-    count.* += 1;
-    return row.length();
 }
 
 // ---------------------------------------------------------------- rows of views
@@ -570,6 +579,19 @@ pub fn dropIndex(number: u32, index_number: u32) Error!void {
     remember(.{ .subject = .{ .index = index }, .kind = .drop_index, .old = at, .new = 0 }, 0);
 }
 
+/// Makes a table's foreign keys anew; `source` as `foreign_key.define` takes it. O(rows).
+pub fn defineKeys(number: u32, source: []const u8) Error!void {
+    try schemaRoom(0);
+    const table = table_format.get(number) orelse return error.NoRelation;
+    const before = try foreign_keys.define(table, source);
+    remember(.{ .subject = .{ .table = table }, .kind = .keys, .old = @intFromPtr(before), .new = 0 }, 0);
+}
+
+/// The foreign keys that a `keys` replaced.
+fn savedKeys(entry: Undo) ?*foreign_keys.ForeignKey {
+    return @ptrFromInt(entry.old);
+}
+
 /// The layout that its table had after an entry of the undo log: what the next `alter` behind it replaced, or the
 /// present one. What follows it in the log fits that layout, and perhaps no later one.
 fn layoutAfter(at: usize) *const table_format.Layout {
@@ -636,6 +658,11 @@ fn takeBack(entry: Undo) void {
             indexes.destroy(entry.subject.index);
         },
         .drop_index => indexes.hook(entry.subject.index, @intCast(entry.old)),
+        .keys => {
+            const made = table.keys;
+            foreign_keys.exchange(table, savedKeys(entry));
+            foreign_keys.free(made);
+        },
     }
 }
 
@@ -676,7 +703,7 @@ pub fn commit() bool {
                 record.counter(table);
                 table_format.commitMark(table);
             },
-            .index => {},
+            .index, .keys => {},
             .create => {
                 if (!table.derived) record.created(table, layoutAfter(i).descriptor);
                 table_format.enter(table);
@@ -808,6 +835,7 @@ fn sweep() void {
             },
             .drop => table_format.destroy(table),
             .drop_index => indexes.destroy(entry.subject.index),
+            .keys => foreign_keys.free(savedKeys(entry)),
         }
     }
     undo_len = 0;

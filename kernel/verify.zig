@@ -7,6 +7,7 @@ const row_format = @import("row.zig");
 const table_format = @import("table.zig");
 const tree = @import("tree.zig");
 const views = @import("view.zig");
+const foreign_keys = @import("foreign_key.zig");
 const transaction = @import("transaction.zig");
 const Table = table_format.Table;
 
@@ -19,7 +20,9 @@ pub fn verify(out: []u8) usize {
         var bytes: u64 = 0;
         if (verifyTable(table, &bytes)) |problem| return say(out, problem, table.number);
         least += bytes;
+        if (!foreign_keys.areKept(table)) return say(out, "a row references one that is not there", table.number);
     };
+    if (views.unwanted()) |table| return say(out, "a view that must be empty has a row", table.number);
     const other = views.verify() catch return say(out, "a view cannot be made anew", 0);
     if (other) |number| return say(out, "a view is not what its tables say", number);
     if (!std.mem.eql(u64, &table_format.recomputedState(), &table_format.state))

@@ -45,6 +45,12 @@ pub const View = struct {
     rows_in: u64 = 0,
     rows_out: u64 = 0,
 
+    /// Columns that others may look at: what is kept of groups stands behind them.
+    fn shownColumns(view: *const View) usize {
+        const plan = view.plan orelse return changes.all_columns;
+        return if (plan.grouped) plan.final.?.outputs() else changes.all_columns;
+    }
+
     fn isOfRows(view: *const View) bool {
         return if (view.plan) |plan| !plan.grouped else false;
     }
@@ -52,6 +58,8 @@ pub const View = struct {
 
 var views: [layout.views_max]*View = undefined;
 var views_len: usize = 0;
+/// How many of them must be empty.
+var asserted: usize = 0;
 
 /// What lives as long as one flush.
 var arena: Arena = .{};
@@ -81,6 +89,7 @@ pub fn define(number: u32, source: []const u8, anew: bool) Error!void {
     try fill(view, if (anew) no_limit else layout.query_scanned_max);
     views[views_len] = view;
     views_len += 1;
+    asserted += @intFromBool(table.must_be_empty);
     if (first) |one| {
         view.next = one.next;
         one.next = view;
@@ -131,6 +140,7 @@ fn forgetOne(view: *View) void {
     const at = std.mem.indexOfScalar(*View, views[0..views_len], view).?;
     std.mem.copyForwards(*View, views[at..], views[at + 1 .. views_len]);
     views_len -= 1;
+    asserted -= @intFromBool(view.table.must_be_empty);
     for (view.inputs) |input| input.feeds -= 1;
     if (view.plan) |plan| plans.release(plan);
     view.arena.free();
@@ -196,7 +206,7 @@ pub fn flush() Error!void {
 }
 
 fn bring(waiting: []const transaction.Undo, touched: *arenas.List(*Table)) Error!void {
-    try changes.collect(&arena, waiting, touched);
+    try changes.collect(&arena, waiting, changes.all_columns, touched);
     if (touched.items.len == 0) return;
     for (views[0..views_len]) |view| {
         const concerned = for (view.inputs) |input| {
@@ -209,8 +219,18 @@ fn bring(waiting: []const transaction.Undo, touched: *arenas.List(*Table)) Error
             return err;
         };
         view.rows_out += transaction.entries() - from;
-        if (view.table.feeds > 0) try changes.collect(&arena, transaction.since(from), touched);
+        if (view.table.feeds > 0) try changes.collect(&arena, transaction.since(from), view.shownColumns(), touched);
     }
+}
+
+/// A view that must be empty and is not, once all are up to date.
+pub fn unwanted() ?*Table {
+    if (asserted == 0) return null;
+    for (views[0..views_len]) |view| {
+        const table = view.table;
+        if (table.must_be_empty and table.rows > 0 and table_format.get(table.number) == table) return table;
+    }
+    return null;
 }
 
 /// Whether what changed was not in a view of one input, and is not: what most views say to most changes, told without

@@ -42,6 +42,9 @@ table_numbers_max = 1 << 20
 checks_max = 32
 """Check constraints of a table: each write computes all of them."""
 
+foreign_keys_max = 32
+"""Foreign keys of a table: each commit compares changed rows with all of them."""
+
 indexes_max = 32
 """Secondary indexes of a table: each write looks at all of them."""
 

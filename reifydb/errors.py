@@ -15,10 +15,11 @@ may want are attributes.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 __all__ = [
     "AbortedError",
+    "AssertionViolatedError",
     "BusyError",
     "CheckError",
     "ClosedError",
@@ -30,6 +31,7 @@ __all__ = [
     "DurabilityStalledError",
     "ExpressionError",
     "ForbiddenError",
+    "ForeignKeyError",
     "ForkedError",
     "FormatVersionError",
     "KernelError",
@@ -211,9 +213,15 @@ class AbortedError(TransactionError):
 
 
 class ConstraintError(TransactionError):
-    """A row breaks a rule of its table."""
+    """A row breaks a rule of its table. `row` is that row, where the error knows it. Only `str`
+    shows it: `message` goes to whoever called, who may not read the table.
+    """
 
     code = "constraint"
+    row: Mapping[str, object] | None = None
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}: {_shown(self.row)}" if self.row else super().__str__()
 
 
 class DuplicateKeyError(ConstraintError):
@@ -236,6 +244,43 @@ class CheckError(ConstraintError):
     def __init__(self, message: str, *, constraint: str) -> None:
         super().__init__(message)
         self.constraint = constraint
+
+
+_VALUE_SHOWN_MAX = 60
+
+
+def _shown(row: Mapping[str, object]) -> str:
+    """A row for people, long values cut."""
+    said = []
+    for name, value in row.items():
+        text = "null" if value is None else str(value)
+        cut = text if len(text) <= _VALUE_SHOWN_MAX else text[: _VALUE_SHOWN_MAX - 1] + "…"
+        said.append(f"{name} = {cut}")
+    return ", ".join(said)
+
+
+class AssertionViolatedError(ConstraintError):
+    """An assertion would have a row. `constraint` names it, `row` is the first of its rows; None at
+    a client.
+    """
+
+    code = "assertion"
+
+    def __init__(self, message: str, *, constraint: str, row: Mapping[str, object]) -> None:
+        super().__init__(message)
+        self.constraint, self.row = constraint, row
+
+
+class ForeignKeyError(ConstraintError):
+    """A row would reference one that is not there. `constraint` names the foreign key, `row` is the
+    referencing row; None at a client.
+    """
+
+    code = "foreign_key"
+
+    def __init__(self, message: str, *, constraint: str, row: Mapping[str, object]) -> None:
+        super().__init__(message)
+        self.constraint, self.row = constraint, row
 
 
 class ExpressionError(TransactionError):

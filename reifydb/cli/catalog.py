@@ -10,6 +10,7 @@ import click
 from reifydb.engine.catalog import (
     Check,
     Column,
+    ForeignKey,
     Index,
     Table,
     Transition,
@@ -80,7 +81,13 @@ def table_of(described: Mapping[str, Any]) -> Table:
     names = [column.name for column in (*columns, *hidden)]
     view = described.get("view")
     indexes = tuple(
-        Index(index["name"], tuple(map(names.index, index["columns"])), index["unique"], number)
+        Index(
+            index["name"],
+            tuple(map(names.index, index["columns"])),
+            index["unique"],
+            number,
+            index.get("implied", False),
+        )
         for number, index in enumerate(described["indexes"], 1)
     )
     auto = described["auto"]
@@ -92,9 +99,24 @@ def table_of(described: Mapping[str, Any]) -> Table:
         indexes=indexes,
         derived=view is not None,
         hidden=hidden,
-        view=None if view is None else View(view["sql"], tuple((t, ()) for t in view["tables"]), 0),
+        view=None if view is None else _view_of(view),
         checks=tuple(Check(check["name"], check["sql"]) for check in described.get("checks", ())),
+        foreign_keys=tuple(
+            ForeignKey(
+                key["name"],
+                tuple(map(names.index, key["columns"])),
+                key["table"],
+                tuple(key["to"]),
+                key["on_delete"] == "cascade",
+            )
+            for key in described.get("foreign_keys", ())
+        ),
     )
+
+
+def _view_of(described: Mapping[str, Any]) -> View:
+    reads = tuple((table, ()) for table in described["tables"])
+    return View(described["sql"], reads, 0, described.get("assertion", False))
 
 
 def transition_of(described: Mapping[str, Any]) -> Transition:

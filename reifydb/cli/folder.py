@@ -79,6 +79,10 @@ class Folder:
         self.db.execute(sql)
         self.db.wait_durable()
 
+    def plan_schema(self, sql: str) -> dict[str, Any]:
+        """See `Target`."""
+        return self.db.plan_schema(sql).described()
+
     def install(self, wasm: bytes, name: str, *, apply_schema: bool) -> dict[str, Any]:
         """See `Target`."""
         module = self.db.install(wasm, name=name, apply_schema=apply_schema)

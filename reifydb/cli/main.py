@@ -127,7 +127,9 @@ def _said(error: errors.ReifyDBError, as_json: bool, code: int = FAILED) -> int:
 
         print(json.dumps(problem_of(error)), file=sys.stderr)
     else:
-        # On one line, but for the reasons why a module is refused; what a server says is escaped.
-        lines = str(error).split("\n") if isinstance(error, errors.ModuleError) else [str(error)]
+        # On one line, but for the reasons why a module, or a change of the schema, is refused; what
+        # a server says is escaped.
+        listed = isinstance(error, errors.ModuleError | errors.SchemaError)
+        lines = str(error).split("\n") if listed else [str(error)]
         print("\n".join(map(printable, (f"error: {lines[0]}", *lines[1:]))), file=sys.stderr)
     return code

@@ -97,6 +97,11 @@ class Remote:
         """See `Target`."""
         self._ask("POST", "/v1/schema", {"sql": sql})
 
+    def plan_schema(self, sql: str) -> dict[str, Any]:
+        """See `Target`."""
+        found: dict[str, Any] = self._ask("POST", "/v1/schema?dry_run=1", {"sql": sql})
+        return found
+
     def install(self, wasm: bytes, name: str, *, apply_schema: bool) -> dict[str, Any]:
         """See `Target`."""
         return self._put_module(wasm, name, apply_schema=apply_schema)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from reifydb.cli.options import Place, target_command
+from reifydb.errors import SchemaError
 
 
 @target_command()
@@ -18,26 +19,48 @@ from reifydb.cli.options import Place, target_command
     type=click.Path(dir_okay=False, allow_dash=True),
     help="Run its statements, all of them or none; - reads standard input.",
 )
-def schema(place: Place, file: str | None, as_json: bool) -> None:
+@click.option("--dry-run", is_flag=True, help="With --apply: change nothing; say what would be.")
+def schema(place: Place, file: str | None, dry_run: bool, as_json: bool) -> None:
     """Print the schema as SQL, or change it.
 
-    With --json tables and transitions are described as in GET /v1/schema.
+    With --json tables and transitions are described as in GET /v1/schema. With --dry-run the exit
+    code is 1 when it would be refused.
     """
     from reifydb.cli.catalog import table_of
     from reifydb.cli.output import print_json
     from reifydb.cli.target import open_target
-    from reifydb.sql.create_table import render_create_table
+    from reifydb.sql.create_table import render_schema
 
+    if dry_run and file is None:
+        raise click.UsageError("--dry-run goes with --apply")
     sql = None if file is None else _read(file)
-    with open_target(place, make=sql is not None) as target:
+    with open_target(place, make=sql is not None and not dry_run) as target:
+        if sql is not None and dry_run:
+            return _print_plan(target.plan_schema(sql), as_json=as_json)
         if sql is not None:
             target.execute(sql)
         found = target.schema()
     if as_json:
         print_json(found)
     elif file is None:
-        for table in found["tables"]:
-            click.echo(f"{render_create_table(table_of(table))};")
+        for statement in render_schema([table_of(table) for table in found["tables"]]):
+            click.echo(f"{statement};")
+
+
+def _print_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
+    from reifydb.cli.output import print_json, print_table
+
+    if as_json:
+        print_json(plan)
+    elif plan["changes"]:
+        rows = [
+            [one["does"], one["name"], one["table"], one["rows_read"], one["rows_lost"]]
+            for one in plan["changes"]
+        ]
+        print_table(["DOES", "NAME", "TABLE", "ROWS READ", "ROWS LOST"], rows, right="lllrr")
+    if not plan["fits"]:
+        listed = "".join(f"\n- {problem}" for problem in plan["problems"])
+        raise SchemaError(f"it would be refused:{listed}")
 
 
 def _read(file: str) -> str:
@@ -99,6 +122,12 @@ def _print_table(table: Mapping[str, Any]) -> None:
         click.echo(f"{unique} {index['name']} on ({columns}), {size:,} bytes")
     for check in table.get("checks", ()):
         click.echo(printable(f"check {check['name']}: {check['sql']}"))
+    for key in table.get("foreign_keys", ()):
+        columns, to = ", ".join(key["columns"]), ", ".join(key["to"])
+        click.echo(
+            f"foreign key {key['name']}: ({columns}) references {key['table']} ({to}),"
+            f" on delete {key['on_delete']}"
+        )
     click.echo(
         f"{table['rows']:,} rows, {taken['rows']:,} bytes;"
         f" primary key, {taken['primary_key']:,} bytes"
@@ -115,9 +144,10 @@ def _print_view(
     if hidden:
         listed = ", ".join(f"{column['name']} {column['type']}" for column in hidden)
         click.echo(f"not shown of its key: {listed}")
+    kind = "an assertion" if view.get("assertion") else "a view"
     beside = f"; {beside_bytes:,} bytes beside" if beside_bytes else ""
     click.echo(
-        f"a view of {', '.join(view['tables'])}: {view['rows_in']:,} rows in,"
+        f"{kind} of {', '.join(view['tables'])}: {view['rows_in']:,} rows in,"
         f" {view['rows_out']:,} out{beside}"
     )
     print_lines(view["sql"])

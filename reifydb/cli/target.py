@@ -58,6 +58,9 @@ class Target(Protocol):
     def execute(self, sql: str) -> None:
         """Changes the schema."""
 
+    def plan_schema(self, sql: str) -> dict[str, Any]:
+        """What that would change, as `POST /v1/schema?dry_run=1` has it."""
+
     def install(self, wasm: bytes, name: str, *, apply_schema: bool) -> dict[str, Any]:
         """Installs a module; what it is."""
 

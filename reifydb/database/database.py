@@ -68,6 +68,7 @@ from reifydb.sandbox.workshop import Workshop, give_back
 
 if TYPE_CHECKING:
     from reifydb.database.plans import Plan
+    from reifydb.database.schema_plan import SchemaPlan
 
 SEED_MASK = (1 << 62) - 1
 """Seeds count up from below this, and never reach what a signed word cannot hold."""
@@ -510,6 +511,15 @@ class Database:
             DuplicateKeyError: Rows that are there contradict a unique index.
         """
         return schema_changes.execute(self, sql, params)
+
+    def plan_schema(self, sql: str) -> SchemaPlan:
+        """What `execute` of this script would change, and everything that stands in the way: it is
+        done and undone again, so it takes as long, and nothing runs meanwhile.
+
+        Raises:
+            SqlError: It cannot be parsed.
+        """
+        return schema_changes.plan_execute(self, sql)
 
     def install(
         self,

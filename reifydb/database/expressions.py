@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reifydb import config
-from reifydb.engine.kernel import NONE, Control
+from reifydb.engine.kernel import NONE, Control, Fault
 from reifydb.errors import (
     ExpressionError,
     KernelError,
@@ -27,7 +27,7 @@ _REASONS = {
 
 
 def expression_error(
-    control: Control, encoded: Encoded | None, sql: str, relation: str = ""
+    control: Control | Fault, encoded: Encoded | None, sql: str, relation: str = ""
 ) -> ExpressionError:
     """The error for what the kernel saw in `fault_…`.
 
@@ -45,7 +45,7 @@ def expression_error(
     return ExpressionError(reason, relation=relation, line=line, column=column)
 
 
-def limit_error(control: Control, what: str) -> LimitError | None:
+def limit_error(control: Control | Fault, what: str) -> LimitError | None:
     """The error for a query or a view that reached a limit which the kernel named; None: it named
     none.
 
@@ -85,7 +85,7 @@ def limit_error(control: Control, what: str) -> LimitError | None:
     return None
 
 
-def query_refusal(code: int, control: Control, encoded: Encoded, sql: str) -> ReifyDBError:
+def query_refusal(code: int, control: Control | Fault, encoded: Encoded, sql: str) -> ReifyDBError:
     """The error for a query that the kernel did not run to its end."""
     if code == EXPRESSION_FAILED:
         if control.fault_table != NONE:

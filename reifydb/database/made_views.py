@@ -13,7 +13,7 @@ from reifydb.database.expressions import (
     limit_error,
 )
 from reifydb.database.refusals import refusal
-from reifydb.engine.kernel import Control
+from reifydb.engine.kernel import Control, Fault
 from reifydb.errors import ReifyDBError
 
 if TYPE_CHECKING:
@@ -37,7 +37,12 @@ class Made:
 
 
 def part_refusal(
-    code: int, control: Control, catalog: Catalog, name: str, sql: str, encoded: Encoded | None
+    code: int,
+    control: Control | Fault,
+    catalog: Catalog,
+    name: str,
+    sql: str,
+    encoded: Encoded | None,
 ) -> ReifyDBError:
     """The error for a part of a view that could not be made or brought up to date."""
     if code == EXPRESSION_FAILED:
@@ -50,7 +55,7 @@ def part_refusal(
 
 
 def view_refusal(
-    code: int, control: Control, catalog: Catalog, made: Mapping[int, Made]
+    code: int, control: Control | Fault, catalog: Catalog, made: Mapping[int, Made]
 ) -> ReifyDBError:
     """The error for what the kernel refused as views were brought up to date."""
     number = control.fault_table

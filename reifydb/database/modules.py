@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from reifydb.config import ModuleLimits, bindings_max, transitions_max
-from reifydb.database.schema import Bound, SchemaChange
+from reifydb.database.faults import commit_refusal
+from reifydb.database.schema import Bound, SchemaChange, create_table
 from reifydb.database.state import State
 from reifydb.database.tables import MODULES, TRANSITIONS, Catalog, TableHandle
 from reifydb.database.transitions import WasmTransition
@@ -227,7 +228,7 @@ def _columns_of(table: Table) -> object:
 def _complete(wanted: Table, state: State) -> None:
     there = state.catalog.handles.get(wanted.name)
     if there is None:
-        state.create_table(replace(wanted, number=state.catalog.next_number))
+        create_table(state, wanted)
         return
     change = SchemaChange(state, Views(state), lambda: ())
     for index in wanted.indexes:
@@ -325,7 +326,8 @@ def link(
         limits.deadline_ms if limits.deadline_ms is not None else registry.options.deadline_ms
     )
     module = Module(compiled.name, compiled.sha256, transitions, limits)
-    handles = tuple(WasmTransition(t, deadline_ms) for t in transitions.values())
+    refusal = partial(commit_refusal, registry.state)
+    handles = tuple(WasmTransition(t, deadline_ms, refusal) for t in transitions.values())
     return Installed(module, guest, bindings, handles, bound)
 
 

@@ -251,11 +251,19 @@ class Queries:
             not isinstance(sql, str) or sql[:1] in "sSwW"
         ):  # as nearly all do: nothing is loaded for them
             return None
-        from reifydb.views.explaining import COLUMNS, explain, explained
+        from reifydb.views.explaining import COLUMNS, explain, explained, is_definition, named_view
 
         asked = explained(sql)
         if asked is None:
             return None
+        name = named_view(asked)
+        if name is not None or is_definition(asked):
+            from reifydb.database.explanations import of_definition, of_view
+
+            catalog = self._state.catalog
+            if name is None:
+                return Rows(COLUMNS, of_definition(asked, catalog, may_read))
+            return Rows(COLUMNS, of_view(name, catalog, may_read))
         return Rows(COLUMNS, explain(self.prepare(asked, may_read).query))
 
     def run_on_terms(self, sql: str, params: object, terms: Terms) -> Rows:

@@ -6,7 +6,7 @@ from reifydb import config
 from reifydb.database.expressions import EXPRESSION_FAILED, expression_error
 from reifydb.database.tables import Catalog
 from reifydb.engine.catalog import Index
-from reifydb.engine.kernel import NONE, Control
+from reifydb.engine.kernel import NONE, Control, Fault
 from reifydb.errors import (
     CheckError,
     DuplicateKeyError,
@@ -26,7 +26,9 @@ UNDO_ENTRIES_MAX = 1 << 21
 """Changes of one transaction, as in kernel/layout.zig."""
 
 
-def refusal(code: int, control: Control, catalog: Catalog, table: str, key: object) -> ReifyDBError:
+def refusal(
+    code: int, control: Control | Fault, catalog: Catalog, table: str, key: object
+) -> ReifyDBError:
     """The error for a refused operation of the host's.
 
     Args:
@@ -86,21 +88,21 @@ def refusal(code: int, control: Control, catalog: Catalog, table: str, key: obje
     return KernelError(f"the kernel answered {code} for {place}")
 
 
-def _column(control: Control, catalog: Catalog) -> str:
+def _column(control: Control | Fault, catalog: Catalog) -> str:
     handle = catalog.by_number.get(control.fault_table)
     if handle is None or control.fault_column == NONE:
         return "?"
     return handle.by_place.get(control.fault_column, "?")
 
 
-def _check(control: Control, catalog: Catalog) -> str:
+def _check(control: Control | Fault, catalog: Catalog) -> str:
     """The name of the constraint that the kernel named."""
     handle = catalog.by_number.get(control.fault_table)
     checks = () if handle is None else handle.table.checks
     return checks[control.fault_index].name if control.fault_index < len(checks) else "?"
 
 
-def _index(control: Control, catalog: Catalog) -> Index | None:
+def _index(control: Control | Fault, catalog: Catalog) -> Index | None:
     """The secondary index that the kernel named; None for the primary key."""
     handle = catalog.by_number.get(control.fault_table)
     if handle is None or not control.fault_index:

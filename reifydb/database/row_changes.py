@@ -96,13 +96,17 @@ def _key(table: Table) -> tuple[Expression, ...]:
 
 
 def _values(row: tuple[Expression, ...]) -> Select:
+    from reifydb.sql.lookups import join_lookups
     from reifydb.sql.query import Output, Select
 
-    return Select(inputs=(), outputs=tuple(Output(f"v{i}", one) for i, one in enumerate(row)))
+    outputs = tuple(Output(f"v{i}", one) for i, one in enumerate(row))
+    return join_lookups(Select(inputs=(), outputs=outputs))
 
 
 def _select(table: Table, values: tuple[Expression, ...], where: Expression | None) -> Select:
+    from reifydb.sql.lookups import join_lookups
     from reifydb.sql.query import Input, Output, Select
 
     outputs = tuple(Output(f"v{i}", value) for i, value in enumerate(values))
-    return Select(inputs=(Input(table, table.name, name=table.name),), outputs=outputs, where=where)
+    inputs = (Input(table, table.name, name=table.name),)
+    return join_lookups(Select(inputs=inputs, outputs=outputs, where=where))

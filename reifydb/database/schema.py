@@ -10,19 +10,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import singledispatchmethod
 
-from reifydb.config import columns_max
+from reifydb.config import columns_max, foreign_keys_max
+from reifydb.database import foreign_keys
 from reifydb.database.state import State
 from reifydb.database.tables import TableHandle
 from reifydb.database.views import Views
-from reifydb.engine.catalog import Table
+from reifydb.engine.catalog import Index, Table
 from reifydb.errors import LimitError, SchemaError, UnknownNameError
 from reifydb.sql.create_table import index_of
 from reifydb.sql.statements import (
     AddColumn,
+    AddForeignKey,
     CreateIndex,
     CreateTable,
     CreateView,
     DropColumn,
+    DropConstraint,
     DropIndex,
     DropTable,
     DropView,
@@ -77,8 +80,7 @@ class SchemaChange:
             if not statement.if_not_exists:
                 self._refuse_taken("table", name, hint="create table if not exists")
             return
-        number = self._state.catalog.next_number
-        self._state.create_table(replace(statement.table, number=number))
+        create_table(self._state, statement.table)
 
     @_apply.register
     def _drop_table(self, statement: DropTable) -> None:
@@ -86,7 +88,8 @@ class SchemaChange:
             return
         table = self._table(statement.table)
         users = {b.module for b in self._bound() if b.table == table.number}
-        self._refuse_used(f"table {table.name}", users, self._views.users(table.name))
+        keys = foreign_keys.users_of_table(table, self._state.catalog)
+        self._refuse_used(f"table {table.name}", users, self._views.users(table.name), more=keys)
         self._state.drop_table(table)
 
     @_apply.register
@@ -96,6 +99,12 @@ class SchemaChange:
             self._refuse_taken("table", statement.name)
         used = self._views.users(table.name)
         self._refuse_used(f"table {table.name}", (), used, "renamed")
+        changed = foreign_keys.renamed(table, self._state.catalog, name=statement.name)
+        for other in changed:
+            if other.number == table.number:
+                table = other
+            else:
+                self._state.describe(other)
         self._state.describe(replace(table, name=statement.name))
 
     # ------------------------------------------------------------------ views
@@ -112,9 +121,13 @@ class SchemaChange:
     def _drop_view(self, statement: DropView) -> None:
         if statement.if_exists and statement.name not in self._state.catalog.handles:
             return
-        view = self._views.find(statement.name)
+        view = self._views.find(statement.name, "assertion" if statement.assertion else "view")
+        assert view.view is not None
+        word = "assertion" if view.view.assertion else "view"
+        if statement.assertion != view.view.assertion:
+            raise SchemaError(f"{view.name} is {_a(word)}", hint=f"drop {word} {view.name}")
         users = {b.module for b in self._bound() if b.table == view.number}
-        self._refuse_used(f"view {view.name}", users, self._views.users(view.name))
+        self._refuse_used(f"{word} {view.name}", users, self._views.users(view.name))
         self._views.drop(view)
 
     # ------------------------------------------------------------------ columns
@@ -137,6 +150,12 @@ class SchemaChange:
             self._refuse_taken(f"column in table {table.name}:", statement.name)
         used = self._views.users(table.name, statement.column)
         self._refuse_used(f"column {table.name}.{statement.column}", (), used, "renamed")
+        both = (statement.column, statement.name)
+        for other in foreign_keys.renamed(table, self._state.catalog, column=both):
+            if other.number == table.number:
+                table = other
+            else:
+                self._state.describe(other)
         columns = list(table.columns)
         columns[position] = replace(columns[position], name=statement.name)
         renamed = replace(table, columns=tuple(columns))
@@ -159,6 +178,7 @@ class SchemaChange:
 
             found = checks_of_column(table, statement.column)
             problems += [f"check {name} has it" for name in found]
+        problems += foreign_keys.users_of_column(table, position, self._state.catalog)
         what = f"column {table.name}.{statement.column}"
         if problems:
             self._refuse(f"{what} cannot be dropped", problems)
@@ -195,9 +215,68 @@ class SchemaChange:
         bound = self._bound()
         users = {b.module for b in bound if b.table == table.number and index.number in b.indexes}
         used = self._views.index_users(table.number, index.number)
-        self._refuse_used(f"index {index.name}", users, used)
+        keys = foreign_keys.users_of_index(table, index.number, self._state.catalog)
+        self._refuse_used(f"index {index.name}", users, used, more=keys)
         self._state.drop_index(table, index)
         left = tuple(other for other in table.indexes if other is not index)
+        self._state.describe(replace(table, indexes=left))
+
+    # ------------------------------------------------------------------ constraints
+
+    @_apply.register
+    def _add_foreign_key(self, statement: AddForeignKey) -> None:
+        from reifydb.sql.foreign_keys import key_of
+
+        table, text = self._table(statement.table), statement.key
+        taken = {check.name for check in table.checks} | {k.name for k in table.foreign_keys}
+        if text.name in taken:
+            self._refuse_taken(f"constraint of table {table.name}:", str(text.name))
+        if len(table.foreign_keys) == foreign_keys_max:
+            message = f"table {table.name} has too many foreign keys"
+            raise LimitError(message, limit="foreign_keys_max", value=foreign_keys_max)
+        for column in text.columns:
+            self._position(table, column)
+        there = {index.number for index in table.indexes}
+        one = key_of(table, text, taken)
+        table = replace(table, foreign_keys=(*table.foreign_keys, one))
+        table = foreign_keys.with_key(table, len(table.foreign_keys) - 1, self._state.catalog)
+        for index in table.indexes:
+            if index.number not in there:
+                self._state.create_index(table, index)
+        self._state.describe(table)
+        self._state.define_foreign_keys(table)
+
+    @_apply.register
+    def _drop_constraint(self, statement: DropConstraint) -> None:
+        table, name = self._table(statement.table), statement.name
+        if any(check.name == name for check in table.checks):
+            hint = "make a table without it, and copy the rows"
+            raise SchemaError(f"{name} is a check: checks stay", hint=hint)
+        left = tuple(one for one in table.foreign_keys if one.name != name)
+        if len(left) == len(table.foreign_keys):
+            if statement.if_exists:
+                return
+            known = [one.name for one in table.foreign_keys]
+            raise UnknownNameError(f"constraint of table {table.name}:", name, known)
+        table = replace(table, foreign_keys=left)
+        self._state.describe(table)
+        self._state.define_foreign_keys(table)
+        for index in table.indexes:
+            if index.implied:
+                self._drop_implied(self._table(table.name), index)
+
+    def _drop_implied(self, table: Table, index: Index) -> None:
+        """An index that was made for a foreign key goes with it, unless somebody uses it by now:
+        then it is one like others.
+        """
+        if any(foreign_keys.own_index(one, table) == index.number for one in table.foreign_keys):
+            return
+        bound = any(b.table == table.number and index.number in b.indexes for b in self._bound())
+        if bound or self._views.index_users(table.number, index.number):
+            left = tuple(replace(i, implied=False) if i is index else i for i in table.indexes)
+        else:
+            self._state.drop_index(table, index)
+            left = tuple(other for other in table.indexes if other is not index)
         self._state.describe(replace(table, indexes=left))
 
     # ------------------------------------------------------------------ names, refusals
@@ -223,12 +302,33 @@ class SchemaChange:
         raise SchemaError(message + ":" + "".join(f"\n- {problem}" for problem in problems))
 
     def _refuse_used(
-        self, what: str, modules: Iterable[str], views: Iterable[str], how: str = "dropped"
+        self,
+        what: str,
+        modules: Iterable[str],
+        views: Iterable[str],
+        how: str = "dropped",
+        more: Iterable[str] = (),
     ) -> None:
         users = [f"module {module} binds it" for module in sorted(modules)]
         users += [f"view {view} is made of it" for view in sorted(views)]
+        users += more
         if users:
             self._refuse(f"{what} cannot be {how}", users)
+
+
+def create_table(state: State, table: Table) -> None:
+    """Makes a table that is new, with the indexes that its foreign keys need.
+
+    Raises:
+        SchemaError: A foreign key does not fit what it references.
+        UnknownNameError: There is no such table.
+    """
+    made = foreign_keys.resolved(table, state.catalog)
+    state.create_table(replace(made, number=state.catalog.next_number))
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
 def _without(table: Table, position: int) -> Table:
@@ -244,5 +344,6 @@ def _without(table: Table, position: int) -> Table:
         key=moved(table.key),
         auto=None if table.auto is None else table.auto - (table.auto > position),
         indexes=tuple(replace(i, columns=moved(i.columns)) for i in table.indexes),
+        foreign_keys=tuple(replace(k, columns=moved(k.columns)) for k in table.foreign_keys),
         dropped=tuple(sorted((*table.dropped, gone))),
     )

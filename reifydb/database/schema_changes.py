@@ -9,6 +9,7 @@ from reifydb.config import ModuleLimits
 from reifydb.database.modules import Module
 from reifydb.database.rows import Values
 from reifydb.database.schema import SchemaChange
+from reifydb.database.schema_plan import SchemaPlan, planned
 from reifydb.database.transaction import Transaction
 from reifydb.errors import ModuleError, RequestError
 
@@ -47,6 +48,24 @@ def execute(db: Database, sql: str, params: Values | None) -> int:
         finally:
             db._subscriptions.follow_schema(db._state.catalog)
     return 0
+
+
+def plan_execute(db: Database, sql: str) -> SchemaPlan:
+    """See `Database.plan_schema`."""
+    from reifydb.sql import parse_statements
+
+    statements = parse_statements(sql)
+    with db._schema_turn.kept(), Transaction(db) as tx:
+        with db._turns.lock:
+            tx._check()
+            before, views = db._state.catalog, dict(db._state.made_views)
+            try:
+                change = SchemaChange(db._state, db._views, db._registry.bound)
+                plan = planned(db._state, change, statements)
+            finally:
+                db._state.catalog, db._state.made_views = before, views
+        tx.rollback()
+    return plan
 
 
 def install(

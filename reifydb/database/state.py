@@ -9,6 +9,8 @@ from dataclasses import replace
 
 from reifydb.config import checks_max, indexes_max, tables_max
 from reifydb.database.expressions import EXPRESSION_FAILED, LIMIT_REACHED
+from reifydb.database.faults import FOREIGN_KEY_BROKEN, host_refusal
+from reifydb.database.foreign_keys import encoded
 from reifydb.database.made_views import Made, view_refusal
 from reifydb.database.refusals import refusal
 from reifydb.database.scans import Scan
@@ -167,6 +169,22 @@ class State:
         self.describe(table)
         for index in table.indexes:
             self.create_index(table, index)
+        if table.foreign_keys:
+            self.define_foreign_keys(table)
+
+    def define_foreign_keys(self, table: Table) -> None:
+        """Makes the kernel keep these foreign keys of a table and no others, which the catalog has
+        and whose indexes are there. O(rows).
+
+        Raises:
+            ForeignKeyError: A row that is there breaks one.
+        """
+        source = encoded(table, self.catalog)
+        self.put(source)
+        code = self.kernel.call["define_foreign_keys"](table.number, len(source))
+        if code == FOREIGN_KEY_BROKEN:
+            raise host_refusal(self, code)
+        self._expect(code, table)
 
     def define_checks(self, table: Table) -> None:
         """Makes the kernel keep a table's constraints; a table without is left alone."""
@@ -290,4 +308,6 @@ class State:
         self.catalog = Catalog(tables, following)
         for table in tables:
             self.define_checks(table)
+            if table.foreign_keys:
+                self.define_foreign_keys(table)
         return views

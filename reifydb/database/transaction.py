@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from reifydb.config import cursors_max
+from reifydb.database.faults import host_refusal
 from reifydb.database.rows import Rows, Values
 from reifydb.database.scans import Scan, scan_request
 from reifydb.database.tables import TableHandle
@@ -178,7 +179,7 @@ class Transaction:
         try:
             code = kernel.call["commit"]()
             if code < 0:
-                failure = self._db._views.refusal(code)
+                failure = host_refusal(self._db._state, code)
         finally:  # Ctrl-C comes when the kernel has committed, or just before it would
             kernel.call["rollback"]()  # of nothing, unless it was before
             self._db._after_commit()  # while it is open: then whoever ends it does the same

@@ -15,6 +15,7 @@ from reifydb.errors import (
     AbortedError,
     DeadlineError,
     KernelError,
+    ReifyDBError,
     RequestError,
     TransactionError,
     TrappedError,
@@ -40,10 +41,19 @@ class WasmTransition:
     Attributes:
         name: `module.transition`.
         run_head: Head of a run of any number of its calls; `one_head`: of one call.
+
+    Args:
+        refusal: The error for a code and a payload of what could not commit.
     """
 
-    def __init__(self, transition: Transition, deadline_ms: float) -> None:
+    def __init__(
+        self,
+        transition: Transition,
+        deadline_ms: float,
+        refusal: Callable[[int, bytes], ReifyDBError],
+    ) -> None:
         self.transition, self.number = transition, transition.number
+        self._refusal = refusal
         self.query, self.deadline_ms = transition.query, deadline_ms
         self.name = f"{transition.module}.{transition.name}"
         what = f"transition {self.name}"
@@ -135,7 +145,7 @@ class WasmTransition:
                 hint="the outcomes before this one are of calls that did run",
             )
         if status == REFUSED:
-            return self._refused(code)
+            return self._refusal(code, payload) if payload else self._refused(code)
         if code == DEADLINE:
             return DeadlineError(self.name, self.deadline_ms)
         if code >= TRAP_FIRST:

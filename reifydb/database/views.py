@@ -7,15 +7,15 @@ takes in the kernel follows from that (reifydb/views). Everything in a turn.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from reifydb.database.made_views import Made, part_refusal, view_refusal
+from reifydb.database.made_views import Made, part_refusal
 from reifydb.database.upkeep import Upkeep
+from reifydb.database.view_parts import of_view, parts_of
 from reifydb.engine.catalog import Table, View
 from reifydb.engine.descriptors import table_descriptor
-from reifydb.errors import ReifyDBError, SqlError, UnknownNameError
+from reifydb.errors import SqlError, UnknownNameError
 
 if TYPE_CHECKING:
     from reifydb.database.state import State
@@ -60,9 +60,11 @@ class Views:
         reads = tuple(
             (name, tuple(column.name for column in table.columns)) for name, table in named.items()
         )
-        view = View(statement.sql, reads, len({part.table.number for part in parts}))
+        count = len({part.table.number for part in parts})
+        view = View(statement.sql, reads, count, statement.assertion)
+        parts = of_view(parts, view)
         self._make(parts, text)
-        self._state.describe(replace(parts[-1].table, view=view))
+        self._state.describe(parts[-1].table)
 
     def drop(self, table: Table) -> None:
         """Takes a view away, with what it needs, inside the open transaction."""
@@ -79,44 +81,11 @@ class Views:
         Raises:
             ReifyDBError: One cannot be made.
         """
-        kept = list(kept)
-        if not kept:
-            return  # without loading the parser
-        from reifydb.sql.query_reader import read_query
-        from reifydb.views.building import build
-
         for table in sorted(kept, key=lambda one: one.number):
-            view = table.view
-            assert view is not None
-            query = read_query(view.sql, self._as_it_was(view), None, unique_names=True)
-            parts = build(table.name, query, table.number - view.parts + 1)
-            parts[-1] = replace(parts[-1], table=replace(parts[-1].table, view=view))
-            self._make(parts, view.sql)
+            parts = parts_of(table, self._state.catalog)
+            assert table.view is not None
+            self._make(parts, table.view.sql)
             self._state.catalog = self._state.catalog.with_table(parts[-1].table)
-
-    def _as_it_was(self, view: View) -> Callable[[str], Table | None]:
-        """The tables that a view reads, without columns that came later."""
-        columns = dict(view.reads)
-
-        def tables(name: str) -> Table | None:
-            table = self._state.catalog.visible_table(name)
-            if table is None or table.derived or name not in columns:
-                return table
-            known = columns[name]
-            later = [c for c in table.columns if c.name not in known]
-            if not later:
-                return table
-            assert table.columns[: len(known)] == tuple(c for c in table.columns if c.name in known)
-            places = table.places[len(known) :]
-            gone = tuple((place, c.code) for place, c in zip(places, later, strict=True))
-            return replace(
-                table,
-                columns=table.columns[: len(known)],
-                indexes=tuple(i for i in table.indexes if max(i.columns) < len(known)),
-                dropped=tuple(sorted((*table.dropped, *gone))),
-            )
-
-        return tables
 
     def _make(self, parts: list[Part], sql: str) -> None:
         state = self._state
@@ -142,13 +111,6 @@ class Views:
                 state.catalog = state.catalog.with_table(table)
         number = parts[-1].table.number
         self._state.made_views[number] = Made(name, sql, encoded, frozenset(indexes))
-
-    # ------------------------------------------------------------ errors
-
-    def refusal(self, code: int) -> ReifyDBError:
-        """The error for what the kernel refused as a transaction was to commit."""
-        state = self._state
-        return view_refusal(code, state.kernel.control, state.catalog, state.made_views)
 
     # ------------------------------------------------------------ who uses what
 
@@ -188,8 +150,11 @@ class Views:
                 beside += kernel.call["row_bytes"](number) + kernel.call["index_bytes"](number, 0)
         return Upkeep(rows_in, rows_out, beside)
 
-    def find(self, name: str) -> Table:
-        """The view of this name.
+    def find(self, name: str, word: str = "view") -> Table:
+        """The view of this name, or the assertion.
+
+        Args:
+            word: What it is called if there is none.
 
         Raises:
             UnknownNameError: There is none.
@@ -198,5 +163,5 @@ class Views:
         found = handles.get(name)
         if found is None or found.table.view is None:
             known = [h.name for h in handles.values() if h.table.view is not None]
-            raise UnknownNameError("view", name, known)
+            raise UnknownNameError(word, name, known)
         return found.table

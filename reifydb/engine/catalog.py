@@ -107,12 +107,14 @@ class Index:
     Attributes:
         columns: Positions in `Table.columns`.
         number: Unique within its table, from 1.
+        implied: Made because a foreign key needs it, and goes with that.
     """
 
     name: str
     columns: tuple[int, ...]
     unique: bool = False
     number: int = 0
+    implied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +125,13 @@ class View:
         sql: Its query, as it was written.
         reads: The tables and views that it names, each with the columns that it had then.
         parts: So many tables it takes, with numbers up to its own.
+        assertion: It must have no rows when a transaction ends.
     """
 
     sql: str
     reads: tuple[tuple[str, tuple[str, ...]], ...]
     parts: int
+    assertion: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,26 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """Columns that are, unless one is null, the key of a row of another table, or of the same.
+
+    Attributes:
+        name: Unique within its table, checks included.
+        columns: Positions in `Table.columns`.
+        table: The name of the table that is referenced.
+        to: The names of its columns, in the order of `columns`. Empty: its primary key, as long as
+            nobody has looked what that is.
+        cascade: What references a row that is deleted is deleted with it.
+    """
+
+    name: str
+    columns: tuple[int, ...]
+    table: str
+    to: tuple[str, ...] = ()
+    cascade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table: its columns, the positions of its primary key, its auto-increment column.
 
@@ -153,7 +177,7 @@ class Table:
         derived: A view's, or what one needs beside it: made of other tables, written by nobody.
         hidden: Of a derived one: columns of its rows behind those that are shown. `key` may count
             on into them, and its columns may be null.
-        checks: In the order of their creation.
+        checks, foreign_keys: In the order of their creation.
     """
 
     name: str
@@ -167,6 +191,7 @@ class Table:
     hidden: tuple[Column, ...] = ()
     view: View | None = None
     checks: tuple[Check, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
 
     @property
     def places(self) -> tuple[int, ...]:

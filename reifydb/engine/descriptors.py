@@ -13,6 +13,7 @@ _HEADER = struct.Struct("<IHHHHI")
 _INDEX = struct.Struct("<IHH")
 _NO_AUTO = 0xFFFF
 _NULLABLE, _DROPPED = 1, 2
+_DERIVED, _MUST_BE_EMPTY = 1, 2
 
 
 def table_descriptor(table: Table) -> bytes:
@@ -30,7 +31,10 @@ def table_descriptor(table: Table) -> bytes:
     auto = _NO_AUTO if table.auto is None else places[table.auto]
     columns = dict(zip(places, (*table.columns, *table.hidden), strict=True))
     keys = set() if table.derived else {places[i] for i in table.key}
-    head = _HEADER.pack(table.number, n, k, auto, int(table.derived), 0)
+    flags = _DERIVED if table.derived else 0
+    if table.view is not None and table.view.assertion:
+        flags |= _MUST_BE_EMPTY
+    head = _HEADER.pack(table.number, n, k, auto, flags, 0)
     head += bytes(gone[at] if at in gone else columns[at].code for at in range(n))
     head += bytes(_flags(columns.get(at), is_key=at in keys) for at in range(n - len(table.hidden)))
     head += bytes(_flags(column, is_key=False) | _DROPPED for column in table.hidden)

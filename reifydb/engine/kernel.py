@@ -98,6 +98,32 @@ CONTROL = struct.Struct("<QIIQQQqQQQQIIIIIIQQQQQQQQQQQQQQQQ")
 OFFSETS = {name: struct.calcsize(CONTROL.format[: 1 + i]) for i, name in enumerate(Control._fields)}
 
 
+class Fault(NamedTuple):
+    """What the payload of an outcome says of a commit that was refused (kernel/closing.zig); fields
+    are called as in `Control`.
+
+    Attributes:
+        memory_limit: The database's.
+        row: The row that is in the way; empty: it is not one.
+    """
+
+    fault_table: int
+    fault_column: int
+    fault_row: int
+    fault_index: int
+    memory_limit: int
+    row: bytes
+
+
+_FAULT = struct.Struct("<IIII")
+
+
+def fault_of(payload: bytes, memory_limit: int) -> Fault:
+    """A payload as what it says."""
+    table, column, row, index = _FAULT.unpack_from(payload)
+    return Fault(table, column, row, index, memory_limit, payload[_FAULT.size :])
+
+
 @dataclass(frozen=True, slots=True)
 class KernelCode:
     """The kernel's side, compiled: without epoch checks, so that a deadline never strikes there."""

@@ -12,8 +12,11 @@ A database is opened with this alone, without the SQL parser.
 
 - `"indexes": [{"name": "by_owner", "number": 1, "columns": [1], "unique": false}]`,
 - `"dropped": [[3, 2]]`: where columns that were dropped still are in rows, and their types' codes;
-- `"checks": [{"name": "account_owner_check", "sql": "owner <> ''"}]`: only in format 2, which is
-  written for tables that have checks, so that a ReifyDB that knows none does not write their rows.
+- `"checks": [{"name": "account_owner_check", "sql": "owner <> ''"}]`: from format 2 on, which is
+  written for tables that have checks, so that a ReifyDB that knows none does not write their rows;
+- `"foreign_keys": [{"name": "note_account_fkey", "columns": [1], "table": "account", "to": ["id"],
+  "cascade": false}]`, `"implied": true` of an index, and `"assertion": true` of a view: only in
+  format 3, for the same reason.
 
 A default of type bytes or uuid is written in hexadecimal digits, a timestamp as microseconds since
 1970 UTC, a decimal as a whole number of its unit, JSON as its text; the type says which it is.
@@ -25,7 +28,17 @@ import json
 import math
 from typing import Any
 
-from reifydb.engine.catalog import NAME, Check, Column, Index, Table, Type, View, named_type
+from reifydb.engine.catalog import (
+    NAME,
+    Check,
+    Column,
+    ForeignKey,
+    Index,
+    Table,
+    Type,
+    View,
+    named_type,
+)
 from reifydb.engine.values import INT_MAX, INT_MIN
 from reifydb.errors import FormatVersionError
 
@@ -35,11 +48,16 @@ FORMAT = 1
 FORMAT_WITH_CHECKS = 2
 """Of tables with checks."""
 
+FORMAT_WITH_RULES = 3
+"""Of tables with foreign keys, and of assertions."""
+
+FORMATS = (FORMAT, FORMAT_WITH_CHECKS, FORMAT_WITH_RULES)
+
 
 def table_to_json(table: Table) -> str:
     """The description of a table, always the same for the same table."""
     facts: dict[str, object] = {
-        "format": FORMAT_WITH_CHECKS if table.checks else FORMAT,
+        "format": _format(table),
         "name": table.name,
         "number": table.number,
         "key": list(table.key),
@@ -50,13 +68,23 @@ def table_to_json(table: Table) -> str:
         facts["indexes"] = [_index_to_json(index) for index in table.indexes]
     if table.view is not None:
         view = table.view
-        facts = {"format": FORMAT, "name": table.name, "number": table.number}
-        facts["view"] = {"sql": view.sql, "reads": view.reads, "parts": view.parts}
+        facts = {"format": _format(table), "name": table.name, "number": table.number}
+        said = {"sql": view.sql, "reads": view.reads, "parts": view.parts}
+        facts["view"] = said | ({"assertion": True} if view.assertion else {})
     if table.dropped:
         facts["dropped"] = [list(pair) for pair in table.dropped]
     if table.checks:
         facts["checks"] = [{"name": check.name, "sql": check.sql} for check in table.checks]
+    if table.foreign_keys:
+        facts["foreign_keys"] = [_foreign_key_to_json(one) for one in table.foreign_keys]
     return json.dumps(facts, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _format(table: Table) -> int:
+    """The lowest format whose readers keep what the table must keep."""
+    if table.foreign_keys or (table.view is not None and table.view.assertion):
+        return FORMAT_WITH_RULES
+    return FORMAT_WITH_CHECKS if table.checks else FORMAT
 
 
 def table_from_json(text: str) -> Table:
@@ -67,11 +95,9 @@ def table_from_json(text: str) -> Table:
     """
     try:
         facts: dict[str, Any] = json.loads(text)
-        if facts["format"] not in (FORMAT, FORMAT_WITH_CHECKS):
+        if facts["format"] not in FORMATS:
             hint = "open it with the version of ReifyDB that wrote it"
-            message = (
-                f"a table is described in format {facts['format']}, known is {FORMAT_WITH_CHECKS}"
-            )
+            message = f"a table is described in format {facts['format']}, known is {FORMATS[-1]}"
             raise FormatVersionError(message, hint=hint)
         if "view" in facts:
             return _view_from_json(facts)
@@ -84,6 +110,9 @@ def table_from_json(text: str) -> Table:
             indexes=tuple(_index_from_json(index, facts) for index in facts.get("indexes", ())),
             dropped=tuple((_integer(at), _integer(code)) for at, code in facts.get("dropped", ())),
             checks=tuple(_check_from_json(check) for check in facts.get("checks", ())),
+            foreign_keys=tuple(
+                _foreign_key_from_json(one, facts) for one in facts.get("foreign_keys", ())
+            ),
         )
         if not table.columns or not table.key:
             raise ValueError("no columns, or no primary key")
@@ -98,7 +127,10 @@ def _view_from_json(facts: dict[str, Any]) -> Table:
     reads = tuple((_name(name), tuple(map(_name, columns))) for name, columns in view["reads"])
     if not isinstance(view["sql"], str):
         raise TypeError("a view's query is a text")
-    kept = View(view["sql"], reads, _integer(view["parts"]))
+    assertion = view.get("assertion", False)
+    if not isinstance(assertion, bool):
+        raise TypeError("assertion is true or false")
+    kept = View(view["sql"], reads, _integer(view["parts"]), assertion)
     return Table(_name(facts["name"]), (), (), number=_integer(facts["number"]), view=kept)
 
 
@@ -117,19 +149,41 @@ def _column_to_json(column: Column) -> dict[str, object]:
 
 
 def _index_to_json(index: Index) -> dict[str, object]:
-    return {
+    described: dict[str, object] = {
         "name": index.name,
         "number": index.number,
         "columns": list(index.columns),
         "unique": index.unique,
     }
+    if index.implied:
+        described["implied"] = True
+    return described
 
 
 def _index_from_json(facts: dict[str, Any], table: dict[str, Any]) -> Index:
     columns = tuple(_position(position, table) for position in facts["columns"])
-    if not isinstance(facts["unique"], bool) or not columns:
-        raise TypeError("an index has columns, and unique is true or false")
-    return Index(_name(facts["name"]), columns, facts["unique"], _integer(facts["number"]))
+    unique, implied = facts["unique"], facts.get("implied", False)
+    if not isinstance(unique, bool) or not isinstance(implied, bool) or not columns:
+        raise TypeError("an index has columns, and unique and implied are true or false")
+    return Index(_name(facts["name"]), columns, unique, _integer(facts["number"]), implied)
+
+
+def _foreign_key_to_json(one: ForeignKey) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "columns": list(one.columns),
+        "table": one.table,
+        "to": list(one.to),
+        "cascade": one.cascade,
+    }
+
+
+def _foreign_key_from_json(facts: dict[str, Any], table: dict[str, Any]) -> ForeignKey:
+    columns = tuple(_position(position, table) for position in facts["columns"])
+    to = tuple(map(_name, facts["to"]))
+    if not isinstance(facts["cascade"], bool) or not columns or len(to) != len(columns):
+        raise TypeError("a foreign key has as many columns as it references")
+    return ForeignKey(_name(facts["name"]), columns, _name(facts["table"]), to, facts["cascade"])
 
 
 def _check_from_json(facts: dict[str, Any]) -> Check:

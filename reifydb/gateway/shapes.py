@@ -15,7 +15,7 @@ from reifydb.database import Database
 from reifydb.database.batches import Outcome
 from reifydb.database.tables import SYSTEM_PREFIX, TableHandle
 from reifydb.database.transitions import WasmTransition
-from reifydb.engine.catalog import Column, Type
+from reifydb.engine.catalog import Column, ForeignKey, Index, Table, Type
 from reifydb.engine.values import default_value
 from reifydb.errors import RequestError, UnknownNameError
 from reifydb.gateway.grants import Grant
@@ -166,17 +166,12 @@ class TableShape:
             "columns": [_describe_table_column(column) for column in table.columns],
             "key": [column.name for column in table.key_columns],
             "auto": None if table.auto is None else table.columns[table.auto].name,
-            "indexes": [
-                {
-                    "name": index.name,
-                    "columns": [table.columns[i].name for i in index.columns],
-                    "unique": index.unique,
-                }
-                for index in table.indexes
-            ],
+            "indexes": [_describe_index(table, index) for index in table.indexes],
         }
         if table.checks:
             found["checks"] = [{"name": check.name, "sql": check.sql} for check in table.checks]
+        if table.foreign_keys:
+            found["foreign_keys"] = [_describe_key(table, one) for one in table.foreign_keys]
         shown = len(table.columns)
         hidden = [table.hidden[i - shown] for i in table.key if i >= shown]
         if hidden:
@@ -184,10 +179,30 @@ class TableShape:
         if table.view is not None:
             made_of = [name for name, _ in table.view.reads]
             found["view"] = {"sql": table.view.sql, "tables": made_of}
+            if table.view.assertion:
+                found["view"]["assertion"] = True
         return found
 
 
 SCAN_OPTIONS = "index lower upper lower_exclusive upper_exclusive limit reverse".split()
+
+
+def _describe_index(table: Table, index: Index) -> dict[str, Any]:
+    columns = [table.columns[i].name for i in index.columns]
+    found: dict[str, Any] = {"name": index.name, "columns": columns, "unique": index.unique}
+    if index.implied:
+        found["implied"] = True
+    return found
+
+
+def _describe_key(table: Table, one: ForeignKey) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "columns": [table.columns[i].name for i in one.columns],
+        "table": one.table,
+        "to": list(one.to),
+        "on_delete": "cascade" if one.cascade else "no action",
+    }
 
 
 def describe_column(column: Column) -> dict[str, Any]:

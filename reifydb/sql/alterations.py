@@ -8,12 +8,15 @@ from sqlglot import exp
 
 from reifydb.engine.catalog import Column
 from reifydb.sql.definitions import Definition
+from reifydb.sql.foreign_keys import KeyReader, KeyText
 from reifydb.sql.reader import RESERVED_PREFIX, Reader
-from reifydb.sql.source import SUPPORTED
+from reifydb.sql.source import ASSERTION, SUPPORTED
 from reifydb.sql.statements import (
     AddColumn,
+    AddForeignKey,
     CreateIndex,
     DropColumn,
+    DropConstraint,
     DropIndex,
     DropTable,
     DropView,
@@ -108,11 +111,31 @@ class Alteration(Reader):
                 self.only(action, "drop column", "tables", "kind")
                 [column] = action.args["tables"]
                 return DropColumn(table, self.column_name(column))
+            case exp.Drop() if action.args.get("kind") == "CONSTRAINT":
+                self.only(action, "drop constraint", "tables", "kind", "exists")
+                [said] = action.args["tables"]
+                name = self.name(said.this, "constraint")
+                return DropConstraint(table, name, bool(action.args.get("exists")))
+            case exp.AddConstraint() if len(action.expressions) == 1:
+                return AddForeignKey(table, self.new_key(action.expressions[0]))
         self.refuse_action()
+
+    def new_key(self, node: exp.Expression) -> KeyText:
+        """The foreign key that `add constraint` adds."""
+        name = None
+        if isinstance(node, exp.Constraint) and len(node.expressions) == 1:
+            self.only(node, "constraint", "this", "expressions")
+            name, node = self.name(node.this, "constraint"), node.expressions[0]
+        if not isinstance(node, exp.ForeignKey):
+            self.refuse_action()
+        return KeyReader(self.source, self.at).of_table(name, node)
 
     def refuse_action(self) -> NoReturn:
         """An action that there is not."""
-        hint = "add column, drop column, rename column … to …, rename to …"
+        hint = (
+            "add column, drop column, rename column … to …, rename to …, add foreign key …, "
+            "drop constraint …"
+        )
         self.refuse("this change of a table is not supported", hint=hint)
 
     def new_column(self, node: exp.ColumnDef) -> Column:
@@ -128,6 +151,9 @@ class Alteration(Reader):
         if definition.checks:
             hint = "create the table with it, or check in the transition that writes it"
             self.refuse("a new column cannot have a check", at, hint=hint)
+        if definition.references:
+            hint = f"add it, then: alter table … add foreign key ({column.name}) references …"
+            self.refuse("a new column cannot have references", at, hint=hint)
         if definition.auto is not None:
             self.refuse("a new column cannot be auto-increment", at)
         return column
@@ -140,15 +166,16 @@ class Alteration(Reader):
         return self.name(node.this, "column")
 
     def drop(self, tree: exp.Drop) -> list[Statement]:
-        """`drop table`, `drop index` and `drop view`, of one name or several."""
+        """`drop table`, `drop index`, `drop view`, `drop assertion`, of one name or several."""
         kind = str(tree.args["kind"]).lower()
+        assertion = bool(tree.meta.get(ASSERTION))
         self.only(tree, f"drop {kind}", "tables", "kind", "exists")
         if_exists = bool(tree.args.get("exists"))
         tables = tree.args.get("tables") or ()
         if kind == "table":
             return [DropTable(self.table_name(table), if_exists) for table in tables]
         if kind == "view":
-            return [DropView(self.table_name(view), if_exists) for view in tables]
+            return [DropView(self.table_name(view), if_exists, assertion) for view in tables]
         return [DropIndex(self.index_name(table), if_exists) for table in tables]
 
     def index_name(self, node: object) -> str:

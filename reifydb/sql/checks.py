@@ -60,7 +60,7 @@ def read_condition(source: Source, node: Any, at: int, table: Table) -> Expressi
     )
     scope = Scope([ScopeInput(table.name, columns)])
     reader = ExpressionReader(source, at, scope, parameters, "check")
-    reader.aggregate_hint = "a check is of one row"
+    reader.aggregate_hint = reader.subquery_hint = "a check is of one row"
     with source.enough_stack(at):
         return reader.condition(node, "check")
 

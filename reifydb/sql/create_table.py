@@ -16,11 +16,12 @@ silently ignored. Importing this module does not load the parser; the first call
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from reifydb.engine.catalog import Index, Table
 from reifydb.errors import SqlError
-from reifydb.sql.statements import CreateIndex, CreateTable, parse_statements
+from reifydb.sql.statements import AddForeignKey, CreateIndex, CreateTable, parse_statements
 
 
 def parse_schema(sql: str) -> tuple[CreateTable, ...]:
@@ -29,7 +30,8 @@ def parse_schema(sql: str) -> tuple[CreateTable, ...]:
     Whether a table exists already is for the caller to say.
 
     Args:
-        sql: `create table` and `create index` statements separated by `;`.
+        sql: `create table`, `create index` and `alter table … add foreign key` statements separated
+            by `;`.
 
     Raises:
         SqlError: As `parse_statements`; another statement; an index of a table or of columns that
@@ -46,9 +48,12 @@ def parse_schema(sql: str) -> tuple[CreateTable, ...]:
                 made.append(statement)
             case CreateIndex():
                 _add_index(made, statement)
+            case AddForeignKey():
+                _add_key(made, statement)
             case _:
                 raise SqlError(
-                    f"a schema has create table and create index only, not {_words(statement)}"
+                    "a schema has create table, create index and add foreign key only, not "
+                    f"{_words(statement)}"
                 )
     return tuple(made)
 
@@ -66,6 +71,25 @@ def _add_index(made: list[CreateTable], statement: CreateIndex) -> None:
             made[i] = replace(create, table=table)
             return
     raise SqlError(f"index {statement.name} is of table {statement.table}, which is not before it")
+
+
+def _add_key(made: list[CreateTable], statement: AddForeignKey) -> None:
+    from reifydb.sql.foreign_keys import key_of
+
+    text = statement.key
+    for i, create in enumerate(made):
+        table = create.table
+        if table.name != statement.table:
+            continue
+        taken = {one.name for one in table.checks} | {one.name for one in table.foreign_keys}
+        missing = [name for name in text.columns if table.position(name) is None]
+        if missing or text.name in taken:
+            why = f"there is no column {missing[0]}" if missing else f"{text.name} is there twice"
+            raise SqlError(f"foreign key of table {table.name}: {why}")
+        keys = (*table.foreign_keys, key_of(table, text, taken))
+        made[i] = replace(create, table=replace(table, foreign_keys=keys))
+        return
+    raise SqlError(f"a foreign key is of table {statement.table}, which is not before it")
 
 
 def index_of(table: Table, statement: CreateIndex, number: int) -> Index:
@@ -98,8 +122,17 @@ def render_create_table(table: Table) -> str:
     `parse_schema` makes the same table of them again. For a view that which made it.
 
     Only what a schema says is rendered: not the table's number, no secret flags, nothing of columns
-    that were dropped.
+    that were dropped, no index that was made for a foreign key.
     """
     from reifydb.sql.render import render
 
     return render(table)
+
+
+def render_schema(tables: Sequence[Table]) -> Iterator[str]:
+    """The canonical statements for several tables and views, in this order; foreign keys to tables
+    that come later are added at the end.
+    """
+    from reifydb.sql.render import render_all
+
+    return render_all(tables)

@@ -1,4 +1,4 @@
-"""`create view NAME as select …` and `drop view NAME`: the text of the query is kept as it is."""
+"""`create {view | assertion} NAME as select …`: the text of the query is kept as it is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
 from reifydb.sql.reader import Reader
+from reifydb.sql.source import ASSERTION
 from reifydb.sql.statements import CreateView
 
 
@@ -16,19 +17,24 @@ class ViewDefinition(Reader):
 
     def read(self, tree: exp.Create) -> CreateView:
         """The statement; its query is read when it is known what tables there are."""
-        hint = "create view name as select …"
+        assertion = bool(tree.meta.get(ASSERTION))
+        word, article = ("assertion", "an") if assertion else ("view", "a")
         if tree.args.get("replace"):
-            self.refuse("create or replace view is not supported", hint="drop view, create view")
+            hint = f"drop {word}, create {word}"
+            self.refuse(f"create or replace {word} is not supported", hint=hint)
         self.properties(tree)
-        self.only(tree, "create view", "this", "kind", "exists", "expression")
+        self.only(tree, f"create {word}", "this", "kind", "exists", "expression")
         if isinstance(tree.this, exp.Schema):
-            self.refuse("a view's columns are named in its select", hint="select … as name")
+            message = f"{article} {word}'s columns are named in its select"
+            self.refuse(message, hint="select … as name")
         name = self.table_name(tree.this)
         if not isinstance(tree.args.get("expression"), exp.Query):
-            self.refuse("a view is a select", hint=hint)
+            hint = f"create {word} name as select …"
+            self.refuse(f"{article} {word} is a select", hint=hint)
         start, end = self._query()
         before = re.sub(r"[^\n]", " ", self.source.sql[:start])
-        return CreateView(name, self.source.sql[start:end], before, bool(tree.args.get("exists")))
+        sql, if_not_exists = self.source.sql[start:end], bool(tree.args.get("exists"))
+        return CreateView(name, sql, before, if_not_exists, assertion)
 
     def _query(self) -> tuple[int, int]:
         """Where the text behind `as` starts and ends."""

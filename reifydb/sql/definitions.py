@@ -11,6 +11,7 @@ from reifydb import config
 from reifydb.engine.catalog import Column, Table, Type, Value
 from reifydb.sql import literals, types
 from reifydb.sql.checks import make_check, read_condition
+from reifydb.sql.foreign_keys import KeyReader, KeyText, with_keys
 from reifydb.sql.reader import HINTS, Reader
 from reifydb.sql.source import SUPPORTED, Source
 from reifydb.sql.statements import CreateTable, Statement
@@ -63,6 +64,7 @@ class Definition(Reader):
         self.key_at: int | None = None
         self.auto: int | None = None
         self.checks: list[tuple[str | None, exp.Expression, int]] = []
+        self.references: list[KeyText] = []
 
     def read(self, tree: exp.Create) -> CreateTable:
         """One statement."""
@@ -84,6 +86,8 @@ class Definition(Reader):
                 self.primary_key(entry)
             elif isinstance(entry, exp.CheckColumnConstraint):
                 self.check(None, entry, self.source.start(entry, self.at))
+            elif isinstance(entry, exp.ForeignKey):
+                self.references.append(KeyReader(self.source, self.at).of_table(None, entry))
             elif isinstance(entry, exp.Constraint):
                 self.named_entry(entry)
             elif not isinstance(entry, exp.ColumnDef):
@@ -113,7 +117,7 @@ class Definition(Reader):
             typed = read_condition(self.source, condition, at, table)
             made = make_check(check_name, typed, table)
             table = replace(table, checks=(*table.checks, made))
-        return table
+        return with_keys(self, table, self.references) if self.references else table
 
     def check(self, name: str | None, node: exp.CheckColumnConstraint, at: int) -> None:
         """`check (…)`: read when all columns are known."""
@@ -123,12 +127,17 @@ class Definition(Reader):
         self.checks.append((name, node.this, at))
 
     def named_entry(self, entry: exp.Constraint) -> None:
-        """`constraint NAME check (…)`; other constraints have no names."""
+        """`constraint NAME check (…)` or `… foreign key …`; other constraints have no names."""
         at = self.source.start(entry, self.at)
         self.only(entry, "constraint", "this", "expressions")
-        if len(entry.expressions) != 1 or type(entry.expressions[0]) is not _CHECK:
+        [said] = entry.expressions if len(entry.expressions) == 1 else [None]
+        if isinstance(said, exp.ForeignKey):
+            name = self.name(entry.this, "constraint")
+            self.references.append(KeyReader(self.source, at).of_table(name, said))
+            return
+        if type(said) is not _CHECK:
             self.refuse("named constraints are not supported", at, hint=HINTS["constraint"])
-        self.check(self.name(entry.this, "constraint"), entry.expressions[0], at)
+        self.check(self.name(entry.this, "constraint"), said, at)
 
     # -------------------------------------------------------------- parts
 
@@ -178,11 +187,15 @@ class Definition(Reader):
         if not isinstance(node, exp.ColumnConstraint):
             self.refuse_feature(node, at)
         kind, label = node.args.get("kind"), node.args.get("this")
-        if label is not None and not isinstance(kind, _CHECK):
+        if label is not None and not isinstance(kind, _CHECK | exp.Reference):
             self.refuse("named constraints are not supported", at, hint=HINTS["constraint"])
         match kind:
             case exp.CheckColumnConstraint():
                 self.check(None if label is None else self.name(label, "constraint"), kind, at)
+            case exp.Reference():
+                called = None if label is None else self.name(label, "constraint")
+                reader = KeyReader(self.source, at)
+                self.references.append(reader.of_column(called, name, kind, at))
             case exp.NotNullColumnConstraint():
                 self.only(kind, "not null", "allow_null")
                 self.once(draft.null, "null or not null", name, at)

@@ -26,6 +26,7 @@ from reifydb.sql.query_reader import QueryReader, check_depth, outputs_of, recas
 from reifydb.sql.reader import CAST_HINT, Reader
 from reifydb.sql.scope import Scope, ScopeInput
 from reifydb.sql.source import Source
+from reifydb.sql.subqueries import Subqueries
 
 CHANGE_HINT = (
     "insert into … (…) values (…), …; insert into … (…) select …; "
@@ -82,6 +83,7 @@ class ChangeReader(Reader):
     ) -> None:
         super().__init__(source, at)
         self.tables, self.parameters = tables, parameters
+        self.queries = QueryReader(source, at, tables, parameters, unique_names=False)
 
     def change(self, tree: exp.Expression) -> Change:
         """Any change."""
@@ -111,8 +113,7 @@ class ChangeReader(Reader):
             return self.values(table, columns, rows.expressions)
         if rows is None:
             self.refuse("insert takes values (…), or a query", hint=CHANGE_HINT)
-        reader = QueryReader(self.source, self.at, self.tables, self.parameters, unique_names=False)
-        return self.from_query(table, columns, reader.query(rows, {}))
+        return self.from_query(table, columns, self.queries.query(rows, {}))
 
     def columns(self, table: Table, names: Sequence[Any] | None) -> list[int]:
         """Positions of the columns that are named; without names all."""
@@ -145,6 +146,7 @@ class ChangeReader(Reader):
                 self.refuse(message, self.source.start(row, self.at))
         kept = [i for i in range(len(columns)) if not all(_is_default(row[i]) for row in cells)]
         reader = ExpressionReader(self.source, self.at, Scope(), self.parameters, "values")
+        reader.subqueries = Subqueries(self.queries, {})
         made = tuple(
             tuple(self.value(reader, table, columns[i], row[i]) for i in kept) for row in cells
         )
@@ -215,6 +217,7 @@ class ChangeReader(Reader):
         scope = Scope([ScopeInput(alias, columns)])
         reader = ExpressionReader(self.source, self.at, scope, self.parameters, "set")
         reader.aggregate_hint = "a change looks at one row"
+        reader.subqueries = Subqueries(self.queries, {})
         return reader
 
     def value(self, reader: ExpressionReader, table: Table, position: int, node: Any) -> Expression:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from sqlglot import exp
 
@@ -35,6 +35,9 @@ from reifydb.sql.query import Aggregate
 from reifydb.sql.reader import CAST_HINT, Reader, bare
 from reifydb.sql.scope import NameNotFoundError, Scope
 from reifydb.sql.source import Source
+
+if TYPE_CHECKING:
+    from reifydb.sql.subqueries import Subqueries
 
 _COMPARISONS: dict[type, tuple[str, str]] = {
     exp.EQ: ("eq", "="),
@@ -63,6 +66,8 @@ class ExpressionReader(Reader):
         clause: What the expressions stand in, for people.
         aggregates: Where aggregates go; None where there can be none.
         aggregate_hint: What is said to an aggregate then.
+        subqueries: What reads subqueries; None where there can be none.
+        subquery_hint: What is said to a subquery then.
     """
 
     def __init__(
@@ -72,6 +77,8 @@ class ExpressionReader(Reader):
         self.scope, self.parameters, self.clause = scope, parameters, clause
         self.aggregates: list[Aggregate] | None = None
         self.aggregate_hint = ""
+        self.subqueries: Subqueries | None = None
+        self.subquery_hint = ""
 
     def read(self, node: object, wanted: Kind | None = None) -> Expression:
         """The typed expression of a node.
@@ -267,7 +274,7 @@ class ExpressionReader(Reader):
     def in_(self, node: exp.In, _: Kind | None) -> Expression:
         """`in (…)`."""
         if node.args.get("query") is not None:
-            self.refuse("in (select …) is not supported", hint="join the table")
+            return self.subquery(node, "in (select …)").in_(self, node)
         self.only(node, "in", "this", "expressions")
         if not node.expressions:
             self.refuse("in takes at least one value", self.source.start(node, self.at))
@@ -353,6 +360,23 @@ class ExpressionReader(Reader):
         first, second = (length, left) if turned and not months else (left, length)
         return self.computed(op, sign, first, second)
 
+    # -------------------------------------------------------------- subqueries
+
+    def exists(self, node: exp.Exists, _: Kind | None) -> Expression:
+        """`exists (select …)`."""
+        return self.subquery(node, "exists (select …)").exists(self, node)
+
+    def value_of(self, node: exp.Expression, _: Kind | None) -> Expression:
+        """`(select …)` for its value."""
+        return self.subquery(node, "a subquery").value(self, node)
+
+    def subquery(self, node: exp.Expression, what: str) -> Subqueries:
+        """What reads subqueries, if there may be one."""
+        if self.subqueries is None:
+            at = self.source.start(node, self.at)
+            self.refuse(f"{what} cannot stand in {self.clause}", at, hint=self.subquery_hint)
+        return self.subqueries
+
     # -------------------------------------------------------------- what is refused
 
     def refuse_operands(self, sign: str, left: Expression, right: Expression) -> NoReturn:
@@ -370,9 +394,8 @@ class ExpressionReader(Reader):
 
 
 _NODE_HINTS: dict[type, str] = {
-    exp.Subquery: "join it: select … from … join (select …) as q on …",
-    exp.Select: "join it: select … from … join (select …) as q on …",
-    exp.Exists: "join the table",
+    exp.Any: "… in (select …), or min and max: … > (select min(…) …)",
+    exp.All: "min and max: … > (select max(…) …)",
     exp.RegexpLike: "like, or starts_with(…)",
     exp.RegexpILike: "ilike",
     exp.SimilarTo: "like",
@@ -412,6 +435,9 @@ _READERS: dict[type, Callable[[ExpressionReader, Any, Kind | None], Expression]]
     exp.Case: forms.case,
     exp.Cast: forms.convert,
     exp.Extract: forms.extract,
+    exp.Exists: ExpressionReader.exists,
+    exp.Subquery: ExpressionReader.value_of,
+    exp.Select: ExpressionReader.value_of,
     exp.Anonymous: calls.call,
     exp.Trim: calls.trim,
     exp.Substring: calls.substring,

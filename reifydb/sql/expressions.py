@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from reifydb.engine.catalog import DECIMAL_CODE, Column, Type, Value
+
+if TYPE_CHECKING:
+    from reifydb.sql.query import Query
 
 
 class Kind(NamedTuple):
@@ -146,7 +149,56 @@ class GroupRef:
     at: int = field(default=0, compare=False)
 
 
-Expression = ColumnRef | Constant | Parameter | Operation | Case | AggregateRef | GroupRef
+@dataclass(frozen=True, slots=True)
+class OuterRef:
+    """A column of the query around a subquery, while that is read."""
+
+    column: ColumnRef
+    at: int = field(default=0, compare=False)
+
+    @property
+    def kind(self) -> Kind:
+        """Of the column."""
+        return self.column.kind
+
+    @property
+    def nullable(self) -> bool:
+        """Of the column."""
+        return self.column.nullable
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """An output of the one row of a query whose first outputs are equal to `keys`; null when there
+    is none.
+
+    What subqueries are made of, until the select around them is complete: then the query is a
+    left join of it (reifydb/sql/lookups.py).
+
+    Attributes:
+        query: No two of its rows have the same first outputs.
+        place: The output's position.
+    """
+
+    query: Query
+    keys: tuple[Expression, ...]
+    place: int
+    kind: Kind
+    nullable: bool = True
+    at: int = field(default=0, compare=False)
+
+
+Expression = (
+    ColumnRef
+    | Constant
+    | Parameter
+    | Operation
+    | Case
+    | AggregateRef
+    | GroupRef
+    | OuterRef
+    | Lookup
+)
 
 
 def children(expression: Expression) -> tuple[Expression, ...]:
@@ -156,6 +208,8 @@ def children(expression: Expression) -> tuple[Expression, ...]:
             return args
         case Case(branches=branches, otherwise=otherwise):
             return (*(part for branch in branches for part in branch), otherwise)
+        case Lookup(keys=keys):
+            return keys
     return ()
 
 
@@ -184,6 +238,8 @@ def rewrite(
                 branches=tuple((rewrite(a, change), rewrite(b, change)) for a, b in branches),
                 otherwise=rewrite(otherwise, change),
             )
+        case Lookup(keys=keys):
+            return replace(expression, keys=tuple(rewrite(key, change) for key in keys))
     return expression
 
 

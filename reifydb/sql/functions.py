@@ -148,7 +148,7 @@ HINTS = {
     "instr": "position(… in …)",
     "len": "length(…)",
     "to_char": "extract(…) and || make texts of timestamps; cast(… as text) of numbers",
-    "exists": "join the table",
+    "exists": "exists (select …)",
     "first": "arg_min(x, by): of the row in which by is least",
     "last": "arg_max(x, by): of the row in which by is greatest",
     "group_concat": "string_agg(x, ',')",

@@ -38,14 +38,14 @@ class Relations:
 
 
 class InputsReader(Reader):
-    """Reads one `from` with its joins into inputs and the scope of their columns."""
+    """Reads one `from` with its joins into inputs, and their columns into a scope."""
 
     def __init__(
-        self, source: Source, at: int, parameters: Parameters, relations: Relations
+        self, source: Source, at: int, parameters: Parameters, relations: Relations, scope: Scope
     ) -> None:
         super().__init__(source, at)
         self.parameters, self.relations = parameters, relations
-        self.scope = Scope()
+        self.scope = scope
         self.inputs: list[Input] = []
 
     def read(self, tree: exp.Select) -> None:
@@ -93,6 +93,7 @@ class InputsReader(Reader):
         if on is not None:
             reader = ExpressionReader(self.source, at, self.scope, self.parameters, "on")
             reader.aggregate_hint = "aggregate in a query in from first"
+            reader.subquery_hint = "put it into where, or into the query that is joined"
             condition = reader.condition(on, "on")
         if join == "left":
             self.scope.inputs[-1] = added.made_nullable()

@@ -6,7 +6,8 @@ numbered, so that a change costs the first ones alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sqlglot import exp
@@ -20,10 +21,11 @@ from reifydb.sql.expressions import (
     Parameter,
     conjuncts,
 )
-from reifydb.sql.query import Numbering, OrderBy, Query, Select, SetQuery
+from reifydb.sql.query import Numbering, OrderBy, Query, Select
 
 if TYPE_CHECKING:
     from reifydb.sql.expression_reader import ExpressionReader
+    from reifydb.sql.reader import Reader
 
 BOUND_HINT = (
     "select … from (select …, row_number() over (partition by … order by …) as place from …) as q "
@@ -65,7 +67,7 @@ def read_numbering(reader: ExpressionReader, node: exp.Window, output: int) -> N
     partition = tuple(dict.fromkeys(reader.read(one) for one in node.args["partition_by"] or ()))
     orders = tuple(_ordered(reader, one) for one in order.expressions)
     reader.aggregates, reader.clause, reader.aggregate_hint = aggregates, clause, hint
-    return Numbering(partition, orders, output, at)
+    return Numbering(partition, orders, output, at=at)
 
 
 def _ordered(reader: ExpressionReader, node: exp.Ordered) -> OrderBy:
@@ -84,6 +86,40 @@ def refuse_window(reader: ExpressionReader, node: exp.Window) -> NoReturn:
         reader.refuse(message, at, hint=BOUND_HINT)
     hint = _OTHERS.get(name, "aggregate in a query in from, and join it")
     reader.refuse(f"the window function {name} is not supported", at, hint=hint)
+
+
+def check_numbers(reader: Reader, select: Select, numberings: Sequence[Numbering]) -> None:
+    """Rows are numbered where they are only filtered and joined."""
+    if len(numberings) > 1:
+        hint = "number in a query in from of its own"
+        reader.refuse("a select numbers its rows once", numberings[1].at, hint=hint)
+    if numberings and (select.grouped or select.distinct or select.order or select.limit):
+        hint = "group or order in a query in from of its own"
+        reader.refuse("numbered rows are only filtered and joined", numberings[0].at, hint=hint)
+
+
+def unnumbered(reader: Reader, query: Query) -> Query:
+    """The query; refused when it numbers its rows, for it stands where that cannot be."""
+    if isinstance(query, Select) and query.numbering is not None:
+        message = "row_number() stands in a query in from, and a bound on it around that"
+        reader.refuse(message, query.numbering.at, hint=BOUND_HINT)
+    return query
+
+
+def with_bounds(reader: Reader, select: Select) -> Select:
+    """The select, whose inputs know what it says of their numbers: there must be a bound."""
+    inputs = list(select.inputs)
+    for i, one in enumerate(inputs):
+        relation = one.relation
+        if isinstance(relation, Select) and relation.numbering is not None:
+            found = tuple(bounds(select, i))
+            if not found:
+                name = relation.outputs[relation.numbering.output].name
+                message = f"{one.alias}.{name} needs a bound: where {name} <= …"
+                reader.refuse(message, relation.numbering.at, hint=BOUND_HINT)
+            numbering = replace(relation.numbering, bounds=found)
+            inputs[i] = replace(one, relation=replace(relation, numbering=numbering))
+    return replace(select, inputs=tuple(inputs))
 
 
 def bounds(select: Select, i: int) -> Iterator[tuple[str, Constant | Parameter]]:
@@ -117,11 +153,14 @@ def _is_null(value: Constant | Parameter) -> bool:
     return isinstance(value, Constant) and value.value is None
 
 
-def numbered(query: Query) -> Numbering | None:
-    """The numbering of a query that is read as it is, where none can be."""
-    if isinstance(query, SetQuery):
-        return numbered(query.left) or numbered(query.right)
-    return query.numbering
+def most_wanted(numbering: Numbering) -> int:
+    """So many rows of each part are to be numbered, when parameters have their values."""
+    found = [
+        value.value - (op == "lt")
+        for op, value in numbering.bounds
+        if isinstance(value, Constant) and isinstance(value.value, int)
+    ]
+    return max(0, min(found, default=0))  # nothing is below null
 
 
 def is_window(node: Any) -> bool:

@@ -10,6 +10,7 @@ from reifydb.sql.reader import Reader
 
 _NAMES: dict[type, str] = {
     exp.Case: "case",
+    exp.Exists: "exists",
     exp.Extract: "extract",
     exp.Trim: "trim",
     exp.Substring: "substring",
@@ -38,8 +39,15 @@ class OutputNames:
 
 def name_of(node: Any) -> exp.Identifier | str | None:
     """The name of an output without an alias: that of its column or function, if it is one."""
-    while isinstance(node, exp.Paren | exp.Cast | exp.Filter):
-        node = node.this
+    while True:
+        if isinstance(node, exp.Paren | exp.Cast | exp.Filter | exp.Subquery):
+            node = node.this
+        elif isinstance(node, exp.Select) and len(node.expressions) == 1:
+            node = node.expressions[0]
+        else:
+            break
+    if isinstance(node, exp.Alias) and isinstance(node.args["alias"], exp.Identifier):
+        return node.args["alias"]
     if isinstance(node, exp.Column):
         return node.this if isinstance(node.this, exp.Identifier) else None
     if isinstance(node, exp.Anonymous):

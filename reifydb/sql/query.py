@@ -78,11 +78,13 @@ class Numbering:
 
     Attributes:
         output: The output that it is, where a 0 stands in its place.
+        bounds: What the select around says of it: `lt`, `le` or `eq`, and a constant or parameter.
     """
 
     partition: tuple[Expression, ...]
     order: tuple[OrderBy, ...]
     output: int
+    bounds: tuple[tuple[str, Expression], ...] = ()
     at: int = field(default=0, compare=False)
 
 

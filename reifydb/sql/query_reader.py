@@ -26,12 +26,21 @@ from reifydb.sql.expressions import (
 )
 from reifydb.sql.inputs import InputsReader, Relations
 from reifydb.sql.kinds import cast, common_kind
-from reifydb.sql.numbering import BOUND_HINT, bounds, is_window, numbered, read_numbering
+from reifydb.sql.lookups import join_lookups
+from reifydb.sql.numbering import (
+    check_numbers,
+    is_window,
+    read_numbering,
+    unnumbered,
+    with_bounds,
+)
 from reifydb.sql.output_names import OutputNames, name_of
 from reifydb.sql.parameters import Parameters
 from reifydb.sql.query import Numbering, OrderBy, Output, Query, Select, SetQuery
 from reifydb.sql.reader import Reader
+from reifydb.sql.scope import Scope
 from reifydb.sql.source import QUERY_HINT, Source
+from reifydb.sql.subqueries import Subqueries
 
 _OPERATIONS = {exp.Union: "union", exp.Except: "except", exp.Intersect: "intersect"}
 
@@ -77,7 +86,6 @@ def read_query_tree(
     reader = QueryReader(source, at, tables, found, unique_names=unique_names)
     with source.enough_stack(at):
         query = reader.query(tree, {})
-    reader.refuse_numbered(query)
     return replace(query, parameters=found.finished(), parameter_names=tuple(found.names))
 
 
@@ -113,16 +121,42 @@ class QueryReader(Reader):
     ) -> None:
         super().__init__(source, at)
         self.tables, self.parameters, self.unique_names = tables, parameters, unique_names
+        self.around: list[Scope] = []
 
     def query(self, tree: Any, queries: dict[str, Query]) -> Query:
         """A query, in which those of `queries` can be read like tables."""
+        return unnumbered(self, self.from_query(tree, queries))
+
+    def from_query(self, tree: Any, queries: dict[str, Query]) -> Query:
+        """The same, and its rows may be numbered."""
+        found = self.unjoined(tree, queries)
+        return self.joined(found) if isinstance(found, Select) else found
+
+    def subquery(self, tree: Any, queries: dict[str, Query], around: Scope) -> Query:
+        """A query in an expression, which may name columns around it, as `unjoined`."""
+        self.around.append(around)
+        try:
+            return unnumbered(self, self.unjoined(tree, queries, sees_around=True))
+        finally:
+            self.around.pop()
+
+    def joined(self, select: Select) -> Select:
+        """A select whose subqueries have become joins."""
+        made = join_lookups(select)
+        if len(made.inputs) > max(len(select.inputs), config.query_inputs_max):
+            limit = f"query_inputs_max is {config.query_inputs_max}"
+            self.refuse(f"{len(made.inputs)} tables, subqueries included, are too many: {limit}")
+        return made
+
+    def unjoined(self, tree: Any, queries: dict[str, Query], *, sees_around: bool = False) -> Query:
+        """A query, in which subqueries are still `Lookup`s if it is one select."""
         while isinstance(tree, exp.Subquery) and not tree.args.get("alias"):
             self.only(tree, "(…)", "this")
             tree = tree.this
         if isinstance(tree, exp.Expression) and tree.args.get("with_") is not None:
             queries = self.with_(tree.args["with_"], queries)
         if isinstance(tree, exp.Select):
-            return self.select(tree, queries)
+            return self.select(tree, queries, sees_around=sees_around)
         if type(tree) in _OPERATIONS:
             return self.set_query(tree, queries)
         at = self.source.start(tree, self.at) if isinstance(tree, exp.Expression) else self.at
@@ -142,7 +176,7 @@ class QueryReader(Reader):
             if name in own:
                 self.refuse(f"{name} is in with twice", at)
             own.add(name)
-            query = self.query(part.this, found)
+            query = self.from_query(part.this, found)
             names = [self.name(column, "column") for column in alias.args.get("columns") or ()]
             found[name] = self.renamed(query, names, name, at)
         return found
@@ -162,8 +196,8 @@ class QueryReader(Reader):
 
     # -------------------------------------------------------------- select
 
-    def select(self, tree: exp.Select, queries: dict[str, Query]) -> Select:
-        """One `select`."""
+    def select(self, tree: exp.Select, queries: dict[str, Query], *, sees_around: bool) -> Select:
+        """One `select`, as `unjoined`."""
         at = self.source.start(tree, self.at)
         self.only(
             tree,
@@ -180,10 +214,12 @@ class QueryReader(Reader):
             "distinct",
             "with_",
         )
-        relations = Relations(self.tables, queries, self.query)
-        inputs = InputsReader(self.source, at, self.parameters, relations)
+        relations = Relations(self.tables, queries, self.from_query)
+        scope = Scope(around=tuple(self.around), sees_around=sees_around)
+        inputs = InputsReader(self.source, at, self.parameters, relations, scope)
         inputs.read(tree)
-        reader = ExpressionReader(self.source, at, inputs.scope, self.parameters, "where")
+        reader = ExpressionReader(self.source, at, scope, self.parameters, "where")
+        reader.subqueries = Subqueries(self, queries)
         reader.aggregate_hint = "having … stands behind group by"
         where = tree.args.get("where")
         condition = None if where is None else reader.condition(where.this, "where")
@@ -217,35 +253,8 @@ class QueryReader(Reader):
             grouped=bool(groups or aggregates or having is not None),
             numbering=numberings[0] if numberings else None,
         )
-        self.check_numbers(made, numberings)
-        return made
-
-    def check_numbers(self, select: Select, numberings: Sequence[Numbering]) -> None:
-        """Rows are numbered where they are only filtered and joined, and where they are read there
-        is a bound.
-        """
-        if len(numberings) > 1:
-            hint = "number in a query in from of its own"
-            self.refuse("a select numbers its rows once", numberings[1].at, hint=hint)
-        if numberings and (select.grouped or select.distinct or select.order or select.limit):
-            hint = "group or order in a query in from of its own"
-            self.refuse("numbered rows are only filtered and joined", numberings[0].at, hint=hint)
-        for i, one in enumerate(select.inputs):
-            relation = one.relation
-            if isinstance(relation, Select) and relation.numbering is not None:
-                if not any(bounds(select, i)):
-                    name = relation.outputs[relation.numbering.output].name
-                    message = f"{one.alias}.{name} needs a bound: where {name} <= …"
-                    self.refuse(message, relation.numbering.at, hint=BOUND_HINT)
-            elif isinstance(relation, SetQuery):
-                self.refuse_numbered(relation)
-
-    def refuse_numbered(self, query: Query) -> None:
-        """Refuses numbers in what is no query in `from`."""
-        found = numbered(query)
-        if found is not None:
-            message = "row_number() stands in a query in from, and a bound on it around that"
-            self.refuse(message, found.at, hint=BOUND_HINT)
+        check_numbers(self, made, numberings)
+        return with_bounds(self, made)
 
     def outputs(
         self, nodes: Sequence[Any], reader: ExpressionReader, numberings: list[Numbering]
@@ -416,24 +425,22 @@ class QueryReader(Reader):
                 self.refuse(message, sides[1].at or at, hint="cast one of them")
             kinds.append(kind)
         left, right = recast(left, kinds), recast(right, kinds)
-        return SetQuery(
-            operation,
-            not tree.args.get("distinct"),
-            left,
-            right,
-            self.set_order(tree.args.get("order"), left),
-            self.count(tree.args.get("limit"), "limit"),
-            self.count(tree.args.get("offset"), "offset"),
+        found = SetQuery(operation, not tree.args.get("distinct"), left, right)
+        return replace(
+            found,
+            order=self.set_order(tree.args.get("order"), found),
+            limit=self.count(tree.args.get("limit"), "limit"),
+            offset=self.count(tree.args.get("offset"), "offset"),
         )
 
-    def set_order(self, node: Any, left: Query) -> tuple[OrderBy, ...]:
+    def set_order(self, node: Any, query: SetQuery) -> tuple[OrderBy, ...]:
         """The order of both sides' rows: outputs only."""
         if node is None:
             return ()
         self.only(node, "order by", "expressions")
         outputs = tuple(
             Output(column.name, value)
-            for column, value in zip(left.columns, _columns(left), strict=True)
+            for column, value in zip(query.columns, _columns(query), strict=True)
         )
         found = []
         for part in node.expressions:

@@ -17,15 +17,13 @@ CAST_HINT = "say what it is: cast(… as …), or …::…"
 
 HINTS = {
     "unique": "make the column the primary key, or check in the transition that writes it",
-    "foreign key": "check in the transition that writes it that the other row is there",
-    "references": "check in the transition that writes it that the other row is there",
     "collate": "text is ordered by code point",
     "comment": "write it as an SQL comment: -- …",
     "a generated column": "compute the value in the transition that writes it",
     "temporary": 'open a second database with reifydb.open(":memory:")',
     "unlogged": 'a database that keeps nothing is opened with reifydb.open(":memory:")',
     "like": "write the columns out",
-    "constraint": "leave the name out: only checks have names",
+    "constraint": "leave the name out: only checks and foreign keys have names",
 }
 
 

@@ -2,26 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
+
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.tokenizer_core import TokenType
 
-from reifydb.engine.catalog import Column, Index, Table
+from reifydb.engine.catalog import Column, ForeignKey, Index, Table
 from reifydb.sql import literals
 
 _POSTGRES = Dialect.get_or_raise("postgres")
 
 
-def render(table: Table) -> str:
-    """See `reifydb.sql.create_table.render_create_table`."""
+def render(table: Table, later: Collection[str] = ()) -> str:
+    """See `reifydb.sql.create_table.render_create_table`; without foreign keys to the tables that
+    come `later`.
+    """
     if table.view is not None:
-        return f"create view {quoted(table.name)} as {table.view.sql}"
+        word = "assertion" if table.view.assertion else "view"
+        return f"create {word} {quoted(table.name)} as {table.view.sql}"
     lines = [_column(table, position) for position in range(len(table.columns))]
     if len(table.key) > 1:
         lines.append(f"primary key ({', '.join(quoted(c.name) for c in table.key_columns)})")
     lines += [f"constraint {quoted(check.name)} check ({check.sql})" for check in table.checks]
+    behind = [one for one in table.foreign_keys if _needs_indexes(table, one)]
+    left = [k for k in table.foreign_keys if k not in behind and k.table not in later]
+    lines += [_foreign_key(table, one) for one in left]
     create = f"create table {quoted(table.name)} (\n    " + ",\n    ".join(lines) + "\n)"
-    return ";\n".join([create, *(_index(table, index) for index in table.indexes)])
+    indexes = (_index(table, index) for index in table.indexes if not index.implied)
+    return ";\n".join([create, *indexes, *(_added(table, one) for one in behind)])
+
+
+def render_all(tables: Sequence[Table]) -> Iterator[str]:
+    """See `reifydb.sql.create_table.render_schema`."""
+    names = [table.name for table in tables]
+    for i, table in enumerate(tables):
+        yield render(table, names[i + 1 :])
+    for i, table in enumerate(tables):
+        for one in table.foreign_keys:
+            if one.table in names[i + 1 :]:
+                yield _added(table, one)
+
+
+def _needs_indexes(table: Table, one: ForeignKey) -> bool:
+    """Whether it references an index of its own table, which is made after that."""
+    names = {column.name for column in table.key_columns}
+    return one.table == table.name and bool(one.to) and set(one.to) != names
+
+
+def _added(table: Table, one: ForeignKey) -> str:
+    return f"alter table {quoted(table.name)} add {_foreign_key(table, one)}"
+
+
+def _foreign_key(table: Table, one: ForeignKey) -> str:
+    columns = ", ".join(quoted(table.columns[i].name) for i in one.columns)
+    to = f" ({', '.join(map(quoted, one.to))})" if one.to else ""
+    cascade = " on delete cascade" if one.cascade else ""
+    named = f"constraint {quoted(one.name)} foreign key ({columns})"
+    return f"{named} references {quoted(one.table)}{to}{cascade}"
 
 
 def _index(table: Table, index: Index) -> str:

@@ -1,4 +1,4 @@
-"""Queries with other expressions in them."""
+"""Queries with other expressions in them, and selects over groups as selects over rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from reifydb.engine.catalog import Table
-from reifydb.sql.expressions import Expression, rewrite
+from reifydb.sql.expressions import (
+    INT,
+    AggregateRef,
+    ColumnRef,
+    Constant,
+    Expression,
+    GroupRef,
+    rewrite,
+)
 from reifydb.sql.query import Aggregate, Numbering, OrderBy, Output, Query, Select, SetQuery
 
 Change = Callable[[Expression], Expression | None]
@@ -41,7 +49,9 @@ def rewrite_select(select: Select, change: Change) -> Select:
 
 def _numbering(numbering: Numbering, change: Change) -> Numbering:
     partition = tuple(rewrite(one, change) for one in numbering.partition)
-    return replace(numbering, partition=partition, order=_orders(numbering.order, change))
+    bounds = tuple((op, rewrite(value, change)) for op, value in numbering.bounds)
+    order = _orders(numbering.order, change)
+    return replace(numbering, partition=partition, order=order, bounds=bounds)
 
 
 def rewrite_query(query: Query, change: Change) -> Query:
@@ -56,6 +66,37 @@ def rewrite_query(query: Query, change: Change) -> Query:
         for one in query.inputs
     )
     return rewrite_select(replace(query, inputs=inputs), change)
+
+
+def over_group(expression: Expression, groups: int) -> Expression:
+    """An expression over groups and aggregates as one over a group's row."""
+
+    def change(node: Expression) -> Expression | None:
+        match node:
+            case GroupRef(index=index):
+                place = index
+            case AggregateRef(index=index):
+                place = groups + index
+            case _:
+                return None
+        return ColumnRef(0, place, "", node.kind, node.nullable, node.at)
+
+    return rewrite(expression, change)
+
+
+def groups_alone(query: Select) -> Select:
+    """Groups and aggregates, unfiltered, under names of their own."""
+    outputs = [
+        Output(f"g{i}", GroupRef(i, group.kind, group.nullable))
+        for i, group in enumerate(query.groups)
+    ]
+    outputs += [
+        Output(f"a{i}", AggregateRef(i, one.kind, one.nullable))
+        for i, one in enumerate(query.aggregates)
+    ]
+    if not outputs:
+        outputs.append(Output("g", Constant(0, INT)))
+    return replace(query, having=None, outputs=tuple(outputs))
 
 
 def _orders(orders: tuple[OrderBy, ...], change: Change) -> tuple[OrderBy, ...]:

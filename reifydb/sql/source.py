@@ -24,7 +24,8 @@ from reifydb.errors import SqlError
 
 SUPPORTED = (
     "supported are: create table [if not exists] name (column type …, primary key (…)), "
-    "create [unique] index, drop index, alter table, drop table"
+    "create [unique] index, drop index, alter table, drop table, create view, drop view, "
+    "create assertion, drop assertion"
 )
 
 _POSTGRES = Dialect.get_or_raise("postgres")
@@ -51,6 +52,10 @@ _BEFORE_A_LIST = {
     *(TokenType.L_PAREN, TokenType.SELECT, TokenType.DISTINCT, TokenType.FROM),
     *(TokenType.GROUP_BY, TokenType.ORDER_BY, TokenType.VALUES, TokenType.SET),
 }
+
+
+ASSERTION = "assertion"
+"""In the meta of a statement's tree: it is about an assertion, which it calls a view."""
 
 
 class _Parser(PostgresParser):
@@ -220,6 +225,10 @@ class Source:
 
     def _parse(self, parser: _Parser, tokens: list[Token]) -> tuple[exp.Expression, int]:
         at = tokens[0].start
+        is_assertion = _is_about_an_assertion(tokens)
+        if is_assertion:
+            word = tokens[1]
+            tokens[1] = Token(TokenType.VIEW, "view", word.line, word.col, word.start, word.end)
         try:
             trees = parser.parse(tokens, self.sql)
         except ParseError as error:
@@ -230,6 +239,7 @@ class Source:
             self.refuse(f"the statement cannot be parsed: {type(error).__name__}", at)
         if len(trees) != 1 or not isinstance(trees[0], exp.Expression):
             self.refuse("this is not a statement", at, hint=self.hint)
+        trees[0].meta[ASSERTION] = is_assertion
         return trees[0], at
 
     def _refuse_parse(self, error: ParseError, at: int) -> NoReturn:
@@ -248,3 +258,11 @@ class Source:
         # sqlglot points at a token's end.
         column = max(1, column - len(found) + 1)
         raise SqlError(message, line=line, column=column, hint=self.hint) from None
+
+
+def _is_about_an_assertion(tokens: list[Token]) -> bool:
+    """`create assertion …` and `drop assertion …`, which sqlglot does not know."""
+    kinds = (TokenType.CREATE, TokenType.DROP)
+    if len(tokens) < 2 or tokens[0].token_type not in kinds:
+        return False
+    return tokens[1].token_type == TokenType.VAR and tokens[1].text.lower() == ASSERTION

@@ -7,9 +7,11 @@
     alter table NAME rename column COLUMN to COLUMN
     alter table NAME drop [column] COLUMN
     alter table NAME rename to NAME
+    alter table NAME add [constraint NAME] foreign key …          see foreign_keys.py
+    alter table NAME drop constraint [if exists] NAME
     drop table [if exists] NAME
-    create view [if not exists] NAME as QUERY
-    drop view [if exists] NAME
+    create {view | assertion} [if not exists] NAME as QUERY
+    drop {view | assertion} [if exists] NAME
 
 What they name need not exist as far as this module knows: that is for the database to say.
 """
@@ -18,9 +20,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from reifydb.config import KIB
 from reifydb.engine.catalog import Column, Table
+
+if TYPE_CHECKING:
+    from reifydb.sql.foreign_keys import KeyText
 
 KEPT_CHARACTERS_MAX = 64 * KIB
 """Up to this length scripts are remembered: tests make the same tables a thousand times."""
@@ -87,6 +93,23 @@ class RenameTable:
 
 
 @dataclass(frozen=True, slots=True)
+class AddForeignKey:
+    """`alter table … add foreign key`."""
+
+    table: str
+    key: KeyText
+
+
+@dataclass(frozen=True, slots=True)
+class DropConstraint:
+    """`alter table … drop constraint`."""
+
+    table: str
+    name: str
+    if_exists: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DropTable:
     """One `drop table` statement."""
 
@@ -96,25 +119,28 @@ class DropTable:
 
 @dataclass(frozen=True, slots=True)
 class CreateView:
-    """One `create view` statement.
+    """One `create view` or `create assertion` statement.
 
     Attributes:
         sql: The text of its query.
         before: As much white space as text stands before it, so that errors point into the script.
+        assertion: The view must be empty.
     """
 
     name: str
     sql: str
     before: str = ""
     if_not_exists: bool = False
+    assertion: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DropView:
-    """One `drop view` statement."""
+    """One `drop view` or `drop assertion` statement."""
 
     name: str
     if_exists: bool = False
+    assertion: bool = False
 
 
 Statement = (
@@ -127,6 +153,8 @@ Statement = (
     | RenameColumn
     | DropColumn
     | RenameTable
+    | AddForeignKey
+    | DropConstraint
     | DropTable
 )
 

@@ -30,10 +30,12 @@ from reifydb.sql.expressions import (
     column_kind,
     sources,
 )
-from reifydb.sql.numbering import BOUND_HINT, bounds
+from reifydb.sql.numbering import BOUND_HINT, most_wanted
 from reifydb.sql.query import Aggregate, Input, OrderBy, Output, Query, Select, SetQuery
+from reifydb.sql.rewriting import groups_alone, over_group
 from reifydb.views.access import comparisons, stored
 from reifydb.views.flattening import flatten
+from reifydb.views.layering import layered
 from reifydb.views.plan import ORDERED, AggregatePlan, Encoded, Plan, encode
 from reifydb.views.planner import Planner
 
@@ -57,11 +59,13 @@ class Part:
     Attributes:
         source: What `define_view` is given; None: a table that another part writes.
         encoded: The plan in it, for messages.
+        plan: The same, to be explained.
     """
 
     table: Table
     source: bytes | None = None
     encoded: Encoded | None = None
+    plan: Plan | None = None
 
 
 def build(name: str, query: Query, number: int) -> list[Part]:
@@ -149,14 +153,14 @@ class _Builder:
             raise SqlError("row_number() needs a bound", hint=BOUND_HINT)
         if query.limit is not None or query.offset is not None:
             return self._first_rows(query, name)
-        query = self.with_tables(replace(query, order=()))  # a table has its key's order
+        query = self.with_layers(replace(query, order=()))  # a table has its key's order
         if query.distinct:
             if query.grouped:
                 inner = self.select(replace(query, distinct=False), None)
                 query = replace(_all_of(inner), distinct=True)
             query = _as_groups(query)
         if query.having is not None:
-            inner = self.select(_groups_alone(query), None)
+            inner = self.select(groups_alone(query), None)
             return self._rows(_above(query, inner), name)
         return self._groups(query, name) if query.grouped else self._rows(query, name)
 
@@ -166,16 +170,20 @@ class _Builder:
         inputs = [
             one
             if isinstance(one.relation, Table)
-            else replace(one, relation=self._beside(query, i, one.relation))
-            for i, one in enumerate(query.inputs)
+            else replace(one, relation=self._beside(one.relation))
+            for one in query.inputs
         ]
         return replace(query, inputs=tuple(inputs))
 
-    def _beside(self, query: Select, i: int, relation: Query) -> Table:
+    def _beside(self, query: Query) -> Table:
         """A view beside for a query that is an input."""
-        if isinstance(relation, Select) and relation.numbering is not None:
-            return self._numbered(relation, _bound(query, i))
-        return self.query(relation, None)
+        if isinstance(query, Select) and query.numbering is not None:
+            return self._numbered(query)
+        return self.query(query, None)
+
+    def with_layers(self, query: Select) -> Select:
+        """As `with_tables`; and no join of it looks at rows of left joins."""
+        return self.with_tables(layered(flatten(query)))
 
     # ------------------------------------------------------------ queries put together
 
@@ -231,7 +239,7 @@ class _Builder:
             raise SqlError("a view with offset needs limit")
         if count + skip > top_rows_max:
             raise SqlError(f"top_rows_max is {top_rows_max:,}: a view shows no more first rows")
-        inner = self.with_tables(replace(query, limit=None, offset=None))
+        inner = self.with_layers(replace(query, limit=None, offset=None))
         if query.grouped or query.distinct:
             plain = replace(inner, order=(), outputs=(*inner.outputs, *_order_outputs(inner)))
             if query.distinct:
@@ -245,14 +253,15 @@ class _Builder:
         self.parts.append(Part(table, source))
         return table
 
-    def _numbered(self, query: Select, most: int) -> Table:
+    def _numbered(self, query: Select) -> Table:
         """The first rows of each part of a query, with their numbers."""
         _check(query)
-        if most > top_rows_max:
-            raise SqlError(f"top_rows_max is {top_rows_max:,}: no more rows are numbered")
-        inner = self.with_tables(query)
+        inner = self.with_layers(query)
         numbering = inner.numbering
         assert numbering is not None
+        most = most_wanted(numbering)
+        if most > top_rows_max:
+            raise SqlError(f"top_rows_max is {top_rows_max:,}: no more rows are numbered")
         inner = replace(inner, numbering=None, order=numbering.order)
         ordered = self._rows(inner, None, numbering.partition)
         number = self.take_number()
@@ -309,7 +318,7 @@ class _Builder:
     def _add(self, table: Table, plan: Plan) -> Table:
         """The table as a part that is made by a plan."""
         encoded = encode(plan)
-        self.parts.append(Part(table, bytes(8) + encoded.data, encoded))
+        self.parts.append(Part(table, bytes(8) + encoded.data, encoded, plan))
         return table
 
     # ------------------------------------------------------------ groups
@@ -397,18 +406,6 @@ def _compared(op: str, value: Expression, number: int) -> Operation:
     return Operation(op, (value, Constant(number, INT)), BOOL, nullable=False)
 
 
-def _bound(query: Select, i: int) -> int:
-    """How many rows of each part an input's query is to number."""
-    found = [
-        value.value - (op == "lt")
-        for op, value in bounds(query, i)
-        if isinstance(value, Constant) and isinstance(value.value, int)
-    ]
-    if not found:
-        raise SqlError("row_number() needs a bound", hint=BOUND_HINT)
-    return max(0, min(found))
-
-
 def _number(said: object, what: str) -> int | None:
     if said is None:
         return None
@@ -484,25 +481,8 @@ def _as_groups(query: Select) -> Select:
     return replace(query, distinct=False, grouped=True, groups=groups, outputs=outputs, order=())
 
 
-def _groups_alone(query: Select) -> Select:
-    """Groups and aggregates, unfiltered, under names of their own."""
-    outputs = [
-        Output(f"g{i}", GroupRef(i, group.kind, group.nullable))
-        for i, group in enumerate(query.groups)
-    ]
-    outputs += [
-        Output(f"a{i}", AggregateRef(i, one.kind, one.nullable))
-        for i, one in enumerate(query.aggregates)
-    ]
-    if not outputs:
-        outputs.append(Output("g", Constant(0, INT)))
-    return replace(query, having=None, outputs=tuple(outputs))
-
-
 def _above(query: Select, inner: Table) -> Select:
     """The outputs and the condition of a select over its groups."""
-    from reifydb.views.planner import over_group
-
     count = len(query.groups)
     return Select(
         inputs=(_input(inner),),

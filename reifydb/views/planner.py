@@ -14,21 +14,19 @@ from reifydb.engine.catalog import Table, Type
 from reifydb.errors import SqlError
 from reifydb.sql.aggregates import SPREADS
 from reifydb.sql.expressions import (
-    AggregateRef,
     ColumnRef,
     Constant,
     Expression,
-    GroupRef,
     Kind,
     conjuncts,
-    rewrite,
     sources,
     together,
 )
 from reifydb.sql.numbering import BOUND_HINT
 from reifydb.sql.query import Aggregate, OrderBy, Select
+from reifydb.sql.rewriting import over_group
 from reifydb.views.access import Path, best_path, comparisons
-from reifydb.views.flattening import flatten
+from reifydb.views.flattening import INPUTS_MAX, flatten
 from reifydb.views.plan import (
     DESCENDING,
     LOWER_EXCLUSIVE,
@@ -40,9 +38,6 @@ from reifydb.views.plan import (
     Plan,
     Step,
 )
-
-INPUTS_MAX = 16
-"""Tables of one select, as in kernel/plan.zig."""
 
 
 class Planner:
@@ -88,28 +83,12 @@ class Planner:
             if i in inner:
                 drivers.append(self._drive(i, way, where, inner))
             else:
-                self._check_outer(i, inner)
                 # Which rows its changes concern: those that it is joined to.
                 driver = self._drive(i, way, [*self.on[i], *where], inner | {i})
                 drivers.append(replace(driver, flags=OUTER))
         outers = tuple(self._outer_step(i, inner) for i in sorted(self.outer))
         self._rest = together(rest)
         return replace(self._plan(tuple(drivers)), outers=outers)
-
-    def _check_outer(self, i: int, inner: frozenset[int]) -> None:
-        alias = self.select.inputs[i].alias
-        if any(sources(c) - inner - {i} for c in self.on[i]):
-            raise SqlError(
-                f"the left join of {alias} in a view may only look at tables that are not left "
-                "joins themselves",
-                hint="make a view of the inner part",
-            )
-        for j in inner:
-            if j > i and any(sources(c) & self.outer for c in self.on[j]):
-                raise SqlError(
-                    f"a view cannot join {self.select.inputs[j].alias} to the rows of a left join",
-                    hint="an inner join makes the left join one as well",
-                )
 
     def _outer_step(self, i: int, inner: frozenset[int]) -> Step:
         found = list(comparisons(self.on[i], i, lambda value: sources(value) <= inner))
@@ -288,22 +267,6 @@ def _is_fixed(one: OrderBy, source: int, places: set[int]) -> bool:
     """Ordered by what is the same in all rows."""
     value = one.value
     return isinstance(value, ColumnRef) and value.source == source and value.place in places
-
-
-def over_group(expression: Expression, groups: int) -> Expression:
-    """An expression over groups and aggregates as one over a group's row."""
-
-    def change(node: Expression) -> Expression | None:
-        match node:
-            case GroupRef(index=index):
-                place = index
-            case AggregateRef(index=index):
-                place = groups + index
-            case _:
-                return None
-        return ColumnRef(0, place, "", node.kind, node.nullable, node.at)
-
-    return rewrite(expression, change)
 
 
 def group_row(

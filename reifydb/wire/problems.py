@@ -30,6 +30,8 @@ STATUS: dict[str, int] = {
     "duplicate_key": 409,
     "not_null": 422,
     "check": 422,
+    "assertion": 409,
+    "foreign_key": 409,
     "expression": 422,
     "not_found": 404,
     "read_only": 403,

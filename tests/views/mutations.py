@@ -423,6 +423,79 @@ MUTATIONS = (
         "where=None if query.having is None else over_group(query.having, count),",
         "where=None,",
     ),
+    _python(
+        "a layer takes no conditions with it",
+        "views/layering",
+        "where=together(inside),",
+        "where=None,",
+    ),
+    _python(
+        "a filter that is left joined filters what it is joined to",
+        "views/flattening",
+        'if inner is not None and one.join != "left":',
+        "if inner is not None:",
+    ),
+    # ------------------------------------------------------------ subqueries
+    _python(
+        "a null among others is none",
+        "sql/subqueries",
+        "        if option.nullable:\n",
+        "        if False:\n",
+    ),
+    _python(
+        "null is not in anything, even in nothing",
+        "sql/subqueries",
+        "both = (missing, self.found(rows))",
+        "both = (missing, _TRUE)",
+    ),
+    _python(
+        "null is in nothing, but surely",
+        "sql/subqueries",
+        "        if value.nullable:\n",
+        "        if False:\n",
+    ),
+    _python(
+        "no rows are not counted",
+        "sql/subqueries",
+        'Operation("coalesce", (found, _ZERO), INT, False, at=node.at)',
+        "found",
+    ),
+    _python(
+        "half a key tells a row",
+        "sql/subqueries",
+        "return key if given.issuperset(key) else ()",
+        "return key if given & set(key) else ()",
+    ),
+    _python(
+        "a value that is found is not null",
+        "sql/lookups",
+        "return place < len(keys) or not query.columns[place].nullable",
+        "return True",
+    ),
+    _python(
+        "a row that is not found is one of nulls",
+        "sql/subqueries",
+        "_when(_is_there(lookup(key[0])), found)",
+        "found",
+    ),
+    _python(
+        "the greatest value tells whether there is a smaller one",
+        "sql/subqueries",
+        '{"lt": ("min",),',
+        '{"lt": ("max",),',
+    ),
+    _python(
+        "what differs from the least value is all that differs",
+        "sql/subqueries",
+        '"ne": ("min", "max")}',
+        '"ne": ("min",)}',
+    ),
+    _kernel(
+        "the last shown column of a group may change unseen",
+        "view",
+        "return if (plan.grouped) plan.final.?.outputs() else",
+        "return if (plan.grouped) plan.final.?.outputs() - 1 else",
+    ),
 )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tests.views.aggregates import Aggregates
 from tests.views.expressions import ORDERED, Expr, Expressions
 from tests.views.kinds import BOOL, INT, JSON, Kind
+from tests.views.subquery_shapes import with_subquery
 from tests.views.tables import LINKS
 
 NAMES = (
@@ -56,6 +58,7 @@ class Spec:
         ties: Which rows are the first is decided by their key: for `db.query` that is open.
         fragile: Its expressions fail for some rows.
         total: It has a row even when there is nothing.
+        subquery: The form of a subquery in it, if it has one.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Spec:
     ordered: bool = False
     fragile: bool = False
     total: bool = False
+    subquery: str = ""
 
     @property
     def relation(self) -> Relation:
@@ -76,19 +80,31 @@ class Spec:
 
 
 @dataclass
-class _Select:
-    """Two selects, being put together."""
+class Select:
+    """Two selects, being put together.
+
+    Attributes:
+        also: What its subqueries read.
+    """
 
     sources_ours: str
     sources_theirs: str
     inputs: list[tuple[str, Relation]]
     leaves: list[Expr]
     where: Expr | None = None
+    also: list[Relation] = field(default_factory=list)
 
 
-def _reads(select: _Select) -> tuple[str, ...]:
-    found = [r.reads if r.ours else (r.name,) for _, r in select.inputs]
+def _reads(select: Select) -> tuple[str, ...]:
+    relations = [*(r for _, r in select.inputs), *select.also]
+    found = [r.reads if r.ours else (r.name,) for r in relations]
     return tuple(dict.fromkeys(name for names in found for name in names))
+
+
+def _either(rng: random.Random, a: Expr, b: Expr) -> Expr:
+    """Both conditions, or one of them."""
+    word = rng.choice(("and", "and", "or"))
+    return Expr(f"({a.ours} {word} {b.ours})", f"({a.theirs} {word} {b.theirs})", BOOL)
 
 
 class Shapes:
@@ -124,9 +140,20 @@ class Shapes:
         if shape == "set":
             return self._set(name, pool)
         many = shape in ("join", "joined_groups") or rng.random() < 0.2
-        select = self._from(pool, rng.choice((2, 2, 2, 3, 3, 4)) if many else 1)
+        select = self.joined(pool, rng.choice((2, 2, 2, 3, 3, 4)) if many else 1)
+        form = ""
+        if rng.random() < 0.3:
+            form, select.where = with_subquery(self, pool, select)
         if rng.random() < 0.5:
-            select.where = Expressions(rng, select.leaves).condition()
+            said = Expressions(rng, select.leaves).condition()
+            select.where = said if select.where is None else _either(rng, select.where, said)
+        spec = self._over(name, shape, select)
+        # Not every subquery that was drawn has found its place.
+        reads = tuple(one for one in spec.reads if re.search(rf'(?<!\.)"{one}" as "', spec.ours))
+        return replace(spec, reads=reads, subquery=form)
+
+    def _over(self, name: str, shape: str, select: Select) -> Spec:
+        """A view of what a select joins."""
         if shape in ("rows", "join", "distinct"):
             return self._finish(name, shape, select, self._plain(select), shape == "distinct")
         outputs, tail, total = self._grouped(select, having=shape == "having")
@@ -136,7 +163,7 @@ class Shapes:
         """The first rows of each part of a table; where the order leaves it open, by their key."""
         rng = self.rng
         relation = rng.choice([one for one in bases if one.key])
-        select = self._from([relation], 1)
+        select = self.joined([relation], 1)
         expressions = Expressions(rng, select.leaves)
         outputs = [rng.choice(select.leaves) for _ in range(rng.randrange(1, 4))]
         parts = [
@@ -172,14 +199,15 @@ class Shapes:
 
     # ------------------------------------------------------------ from
 
-    def _from(self, pool: Sequence[Relation], count: int) -> _Select:
+    def joined(self, pool: Sequence[Relation], count: int, names_from: int = 0) -> Select:
+        """Relations that are joined, called by their number from `names_from` on."""
         rng = self.rng
         inputs: list[tuple[str, Relation]] = []
         leaves: list[Expr] = []
         ours = theirs = ""
         for i in range(count):
             relation = rng.choice(pool)
-            alias = rng.choice(("order", "t", "select", "key_0")) + f"_{i}"
+            alias = rng.choice(("order", "t", "select", "key_0")) + f"_{names_from + i}"
             on = ""
             if inputs:
                 relation, on = self._link(pool, inputs, alias, relation)
@@ -194,7 +222,7 @@ class Shapes:
                 Expr(f'"{alias}"."{column}"', f'"{alias}"."{column}"', kind)
                 for column, kind in relation.columns
             ]
-        return _Select(ours, theirs, inputs, leaves)
+        return Select(ours, theirs, inputs, leaves)
 
     def _link(
         self,
@@ -230,7 +258,7 @@ class Shapes:
 
     # ------------------------------------------------------------ outputs
 
-    def _plain(self, select: _Select) -> list[Expr]:
+    def _plain(self, select: Select) -> list[Expr]:
         rng = self.rng
         expressions = Expressions(rng, select.leaves)
         if rng.random() < 0.1:
@@ -248,9 +276,7 @@ class Shapes:
             ]
         return outputs
 
-    def _grouped(
-        self, select: _Select, *, having: bool
-    ) -> tuple[list[Expr], tuple[str, str], bool]:
+    def _grouped(self, select: Select, *, having: bool) -> tuple[list[Expr], tuple[str, str], bool]:
         rng = self.rng
         expressions = Expressions(rng, select.leaves)
         count = rng.choice((0, 1, 1, 1, 2, 2, 3))
@@ -279,7 +305,7 @@ class Shapes:
     def _set(self, name: str, pool: Sequence[Relation]) -> Spec:
         """Two queries put together."""
         rng = self.rng
-        sides = [self._from(pool, 1), self._from(pool, rng.choice((1, 1, 2)))]
+        sides = [self.joined(pool, 1), self.joined(pool, rng.choice((1, 1, 2)))]
         shared = [k for k in ORDERED if all(any(e.kind == k for e in s.leaves) for s in sides)]
         kinds = [rng.choice(shared or [INT]) for _ in range(rng.randrange(1, 4))]
         names = rng.sample(NAMES, len(kinds))
@@ -322,7 +348,7 @@ class Shapes:
         self,
         name: str,
         shape: str,
-        select: _Select,
+        select: Select,
         outputs: list[Expr],
         distinct: bool = False,
         tail: tuple[str, str] = ("", ""),
@@ -383,7 +409,7 @@ class Shapes:
         """The first rows, where the order leaves open which: their primary key decides."""
         rng = self.rng
         relation = rng.choice([one for one in bases if one.key])
-        select = self._from([relation], 1)
+        select = self.joined([relation], 1)
         grouped = rng.random() < 0.4
         if grouped:
             group = rng.choice([leaf for leaf in select.leaves if leaf.kind in ORDERED])

@@ -74,6 +74,11 @@ NESTED = {
     "lists": lambda n: "select x from a where x in (" + ", ".join(map(str, range(n))) + ")",
     "queries": lambda n: "select x from (" * n + "select x from a" + ") as q" * n,
     "unions": lambda n: " union ".join(["select x from a"] * n),
+    "subqueries": lambda n: "select x from a where x in (" * n + "select y from b" + ")" * n,
+    "values": lambda n: "select x + (" * n + "select max(y) from b" + ") as x from a" * n,
+    "existences": lambda n: (
+        "select x from a where " + " and ".join(["not exists (select 1 from b where y = x)"] * n)
+    ),
 }
 
 
@@ -81,7 +86,7 @@ NESTED = {
 @pytest.mark.parametrize("depth", [30, 100, 1000])
 def test_nested_deeply(db: Database, what: str, depth: int) -> None:
     error = attempt(db, NESTED[what](depth))
-    assert depth > 30 or error is None or what in ("queries", "unions")
+    assert depth > 30 or error is None or what in ("queries", "unions", "subqueries", "values")
 
 
 @pytest.mark.parametrize("count", [3, 16, 17])
@@ -96,6 +101,35 @@ def test_many_inputs(db: Database, count: int, on: str, what: str) -> None:
         assert isinstance(error, SqlError)
     elif on == "true" and count > 3:
         assert isinstance(error, LimitError)
+
+
+SUBQUERIES = [
+    "select id from a where " + " or ".join(f"x in (select y + {i} from b)" for i in range(16)),
+    "select id from a where " + " and ".join(f"x in (select y + {i} from b)" for i in range(15)),
+    "select " + ", ".join(f"(select sum(y + {i}) from b) as s{i}" for i in range(15)) + " from a",
+    "select " + ", ".join(f"(select sum(y + {i}) from b) as s{i}" for i in range(100)) + " from a",
+    "select id from a where t in (select repeat('x', 2000) || y::text from b)",
+    "select id from a where t not in (select repeat(t, 1000) from a)",
+    "select id, (select max(repeat(t, 1000)) from a as c where c.x = a.x) as t from a",
+    "select id, (select sum(9223372036854775807) from b where aid = a.x) as s from a",
+    "select id, (select max(10 / (y - 5)) from b where aid = a.x) as s from a",
+    "select id, (select 10 / (y - 5) from b where id = a.x) as s from a",
+    "select id from a where exists (select 1 from b join b as c on true join b as d on true)",
+    "select id from a where not exists (select 1 from a as c where c.j = a.j and c.by = a.by)",
+    "select id from a where id in (select id from a where id in (select id from a))",
+    "select x in (select x from a) as i, count(*) as n from a group by 1 having x in (select 1)",
+    "select (select (select (select max(y) from b) from b where id = 1) from b where id = 1) as n",
+    "select exists (select exists (select exists (select 1 from b) from b) from b) as e from a",
+    "select id from a where (select count(*) from b) in (select count(*) from b group by aid)",
+    "select id from a where x in (select y from b where y in (select x from a where x = y))",
+    "select id from a where null in (select null from b) or exists (select null from b)",
+    "with a as (select id from a where exists (select 1 from b where aid = a.id)) select id from a",
+]
+
+
+@pytest.mark.parametrize("n", range(len(SUBQUERIES)))
+def test_subqueries(db: Database, n: int) -> None:
+    attempt(db, SUBQUERIES[n])
 
 
 @pytest.mark.parametrize(
@@ -258,6 +292,8 @@ SOUND = (
     "select a.id as n, y from a join b on b.aid = a.x where a.ok is null order by n desc limit 3",
     "select distinct case when x > 2 then t else 'y' || t end as t from a left join b on y = x",
     "select x from (select x, max(f) as f from a group by x) as q union select y from b",
+    "select x from a where x not in (select y from b where aid = a.id) or exists (select t from a)",
+    "select id, (select sum(y) from b where b.aid = a.id) as s from a where x in (select y from b)",
 )
 
 

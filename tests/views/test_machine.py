@@ -45,6 +45,8 @@ def test_all_shapes_come_up() -> None:
             figures += run.figures
     shapes = {name for name in figures if name.startswith("shape ")}
     assert len(shapes) >= 16
+    forms = {name for name in figures if name.startswith("subquery ")}
+    assert len(forms) >= 15
     assert figures["views"] >= 120
 
 

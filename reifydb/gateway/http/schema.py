@@ -9,10 +9,11 @@ from reifydb.gateway.audit import Deed
 from reifydb.gateway.http.answers import answer, headers
 from reifydb.gateway.http.bodies import body_of
 from reifydb.gateway.http.etags import Precondition
-from reifydb.gateway.http.exchange import Exchange
+from reifydb.gateway.http.exchange import Exchange, flag
 from reifydb.gateway.http.forms import form_of_body
 from reifydb.gateway.http.long_work import durably
 
+PARAMETERS = ("dry_run", "ack")
 SQL_TYPES = ("application/sql", "text/plain")
 
 
@@ -29,12 +30,16 @@ async def schema(request: web.Request) -> web.Response:
 
 
 async def change_schema(request: web.Request) -> web.Response:
-    """Runs SQL that changes the schema: all statements or none."""
-    exchange = Exchange(request)
+    """Runs SQL that changes the schema, all statements or none; or says what that would do."""
+    exchange = Exchange(request, PARAMETERS)
     exchange.grant.require("schema")
     async with body_of(request) as body:
         sql = _sql(exchange, body)
         db = exchange.server.db
+        if flag(request, "dry_run"):
+            plan = await exchange.server.thread.run(lambda: db.plan_schema(sql))
+            exchange.lsn = db.lsn
+            return answer(exchange, plan.described())
         await durably(exchange, Deed("schema.change", {"sql": sql}), lambda: db.execute(sql))
     return answer(exchange, await exchange.ask("schema"))
 

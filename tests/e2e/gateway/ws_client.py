@@ -16,7 +16,7 @@ from tests.e2e.gateway.http_client import Client
 
 JSON, MSGPACK = "reifydb.v1.json", "reifydb.v1.msgpack"
 PROTOCOLS = [JSON, MSGPACK]
-PATIENCE_S = 3.0
+PATIENCE_S = 20.0
 """How long a test waits for a message before it fails."""
 
 

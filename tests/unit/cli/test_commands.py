@@ -184,6 +184,58 @@ def test_schema_is_printed_and_applied(
     assert run("schema", bank, "--apply", tmp_path / "none.sql")[0] == 1
 
 
+def test_rules_are_printed_applied_and_described(
+    run: Run, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "rules.sql"
+    file.write_text("""
+        create table note (id int primary key, account int references account on delete cascade,
+            follows int, up int);
+        create unique index by_next on note (follows);
+        alter table note add foreign key (up) references note (follows);
+        alter table account add constraint head foreign key (id) references account;
+        create assertion nobody_rich as select id from account where balance > 1000000;
+        create table late (id int primary key);
+        alter table note add constraint later foreign key (follows) references late (id);
+    """)
+    assert run("schema", bank, "--apply", file) == (0, "", "")
+    printed = run("schema", bank)[1]
+    assert printed.endswith(
+        "alter table note add constraint later foreign key (follows) references late (id);\n"
+    )
+    other = tmp_path / "other"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(printed.encode())))
+    assert run("schema", other, "--apply", "-") == (0, "", "")
+    again = run("schema", other)[1]
+    assert sorted(again.splitlines()) == sorted(printed.splitlines())
+    assert "an assertion of account: " in run("describe", bank, "nobody_rich")[1]
+    assert (
+        "foreign key note_account_fkey: (account) references account (id), on delete cascade\n"
+        in run("describe", bank, "note")[1]
+    )
+
+
+def test_a_change_of_the_schema_is_planned(run: Run, bank: Path, tmp_path: Path) -> None:
+    file = tmp_path / "more.sql"
+    file.write_text("create view rich as select owner from account where balance > 1")
+    before = run("schema", bank)
+    code, out, err = run("schema", bank, "--apply", file, "--dry-run")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1].split() == ["create", "view", "rich", "2", "0"]
+    found = json.loads(run("schema", bank, "--apply", file, "--dry-run", "--json")[1])
+    assert found["fits"] is True
+    file.write_text("drop table account; drop table nothing; create table x (id int primary key)")
+    code, out, err = run("schema", bank, "--apply", file, "--dry-run")
+    assert code == 1
+    assert out.splitlines()[1].split() == ["create", "table", "x", "0", "0"]
+    assert "\n- statement 1: table account cannot be dropped: module bank binds it\n" in err
+    assert "\n- statement 2: there is no table 'nothing'" in err
+    assert run("schema", bank) == before
+    assert run("schema", bank, "--dry-run")[0] == 2
+    assert run("schema", tmp_path / "none", "--apply", file, "--dry-run")[0] == 1
+    assert not (tmp_path / "none").exists()
+
+
 def test_describe(run: Run, bank: Path) -> None:
     line = "bank.transfer(source int, target int, amount int) -> int\n"
     assert run("describe", bank, "bank.transfer") == (0, line, "")

@@ -29,9 +29,9 @@ def work(i):
     WORK
 
 interrupted = 0
-until = time.monotonic() + 2.5
+begun = time.monotonic()
 i = 0
-while time.monotonic() < until:
+while time.monotonic() < begun + (2.5 if interrupted > 100 else 45):  # a busy machine takes longer
     try:
         # Again and again: one that comes while a collector runs is swallowed.
         signal.setitimer(signal.ITIMER_REAL, 0.0002 + (i % 97) * 1e-6, 0.01)
@@ -47,7 +47,7 @@ while time.monotonic() < until:
                 break
             except KeyboardInterrupt:
                 interrupted += 1
-    assert db._turns.lock.acquire(timeout=5), "the lock was kept"  # the log's thread may have it
+    assert db._turns.lock.acquire(timeout=30), "the lock was kept"  # the log's thread may have it
     db._turns.lock.release()
     db.get("victim", 1)  # whoever comes next ends what nobody has any more
     assert db._turns.holder is None, "a transaction was left open"

@@ -131,7 +131,7 @@ def test_others_wait_for_an_open_transaction(db: reifydb.Database) -> None:
     assert [wait() for wait in waiting[:2]] == [100, 1]
     for wait in waiting[2:]:
         wait()
-    assert time.monotonic() - began < 5, "every one of them is woken"
+    assert time.monotonic() - began < 30, "every one of them is woken"
 
 
 def test_waiting_for_a_transaction_has_a_limit() -> None:
@@ -160,7 +160,7 @@ def test_a_forgotten_transaction_is_rolled_back_by_whoever_waits() -> None:
         end, joined = held(db)
         began = time.monotonic()
         assert db.count("note") == 0
-        assert 0.02 < time.monotonic() - began < 5
+        assert 0.02 < time.monotonic() - began < 30
         assert db.state_hash == state
         with db.transaction() as tx:
             tx.insert("note", {"body": "mine"})
@@ -295,7 +295,7 @@ def test_waiting_until_durable_has_a_timeout(folder: Path) -> None:
         began = time.monotonic()
         with pytest.raises(reifydb.WaitTimeoutError, match=f"lsn {db.lsn} is not durable yet"):
             db.wait_durable(timeout_s=0.05)
-        assert 0.04 < time.monotonic() - began < 5
+        assert 0.04 < time.monotonic() - began < 30
         with pytest.raises(reifydb.WaitTimeoutError):
             db.wait_durable(timeout_s=0)
         waiting = [in_thread(lambda: db.wait_durable()) for _ in range(3)]

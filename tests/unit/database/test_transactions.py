@@ -277,7 +277,7 @@ def test_an_abandoned_scan_may_be_collected_in_the_middle_of_an_operation(
         cycle.append(cycle)
         del rows, cycle
         tx.insert("note", Collecting())
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert db.count("note") == 1
 
 

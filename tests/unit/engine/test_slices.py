@@ -117,12 +117,18 @@ db = open_with(zig_guest("misbehave"), deadline_ms=300)
 pointer = stack_pointer(db)
 top = pointer()
 
-def interrupted(work, after_s=0.05):
-    timer = threading.Timer(after_s, lambda: os.kill(os.getpid(), signal.SIGINT))
+def interrupted(work, begun=lambda: True):
+    def strike():
+        time.sleep(0.05)
+        while not begun():
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Thread(target=strike)
     timer.start()
     try:
         work()
-        time.sleep(1)
+        time.sleep(30)
     except KeyboardInterrupt:
         return
     finally:
@@ -160,7 +166,8 @@ def test_ctrl_c_between_slices_leaves_a_prefix_of_the_batch() -> None:
     encode = db._transitions["misbehave.honest"].encode
     packed = b"".join(encode((i, i)) for i in range(400_000))
     before = db.lsn
-    interrupted(lambda: [db.call_packed("misbehave.honest", packed) for _ in range(50)], 0.1)
+    work = lambda: [db.call_packed("misbehave.honest", packed) for _ in range(50)]
+    interrupted(work, lambda: db.lsn > before)
     done = db.lsn - before
     assert 0 < done, done
     rows = [row["id"] for row in db.scan("victim")]

@@ -214,7 +214,7 @@ def test_too_much_memory_in_the_inspection() -> None:
 def test_too_long_on_the_wall() -> None:
     started = time.monotonic()
     assert "compile_wall_s_max is 0.02" in problems(bomb(), ModuleLimits(compile_wall_s_max=0.02))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 def test_too_much_code() -> None:

@@ -91,6 +91,8 @@ def test_places_are_those_of_the_text() -> None:
         ("create table t (a int primary key check (a > :x))", None, "no parameters"),
         ("create table t (a int primary key check (count(*) > 1))", 42, "a check is of one row"),
         ("create table t (a int primary key check (a in (select 1)))", 42, "in (select …)"),
+        ("create table t (a int primary key check (exists (select 1 from t)))", 57, "of one row"),
+        ("create table t (a int primary key check (a > (select max(a) from t)))", 54, "of one row"),
         ("create table t (a int primary key check (now() > '2020-01-01'))", 42, "parameter"),
         ("create table t (a int primary key, constraint n primary key (a))", None, "only checks"),
         ("create table t (a int constraint n not null primary key)", None, "only checks"),

@@ -275,8 +275,8 @@ def test_a_name_may_be_a_word_of_sql(word: str) -> None:
         ("create table t (like u)", 1, None, "write the columns out"),
         ("create table t (a int unique primary key)", 1, 17, "unique"),
         ("create table t (a int primary key, unique (a))", 1, None, "unique"),
-        ("create table t (a int primary key references u (a))", 1, None, "references"),
-        ("create table t (a int, foreign key (a) references u)", 1, None, "foreign key"),
+        ("create table t (a int primary key references u on delete set null)", 1, None, "set null"),
+        ("create table t (a int, foreign key (a) references u (b, c))", 1, None, "references 2"),
         ('create table t (a text collate "C" primary key)', 1, None, "code point"),
         ("create table t (a int primary key comment 'x')", 1, None, "comment"),
         (
