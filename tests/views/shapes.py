@@ -122,7 +122,8 @@ class Shapes:
         if draw < 0.14:
             return self._ties(name, bases)
         if draw < 0.22:
-            made = self._shape(name, [self._numbered(bases)])
+            numbered = self._numbered(bases)
+            made = self._shape(name, [numbered, numbered, numbered, *bases])
             return replace(made, shape=f"numbered_{made.shape}")
         pool = [*bases, *views, *views] if rng.random() < 0.5 else list(bases)
         if rng.random() < 0.15:
