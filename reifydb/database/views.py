@@ -104,7 +104,7 @@ class Views:
                 indexes |= part.encoded.indexes
             if part.source is not None:
                 state.put(part.source)
-                with state.reporter.doing(f"view {name}"):
+                with state.reporter.doing(f"view {made.name}"):
                     code = state.kernel.call["define_view"](table.number, len(part.source))
                 if code < 0:
                     control = state.kernel.control
