@@ -213,7 +213,7 @@ views_max = 256
 """Views of one database, those beside others included."""
 
 top_rows_max = 100_000
-"""Rows that a view with a limit skips and shows."""
+"""Rows that a view with a limit skips and shows, and rows of one part that are numbered."""
 
 aggregate_items_max = 10_000
 """Values of one group in an array or a text that an aggregate makes. Making one takes up to 5 ms,

@@ -5,7 +5,8 @@
 - A view of groups has its groups as key, and behind its columns what must be known of each group.
   `min`, `max` and distinct values need a table beside it: which values there are, and how often.
 - `having` is a condition over a view of groups beside it; `distinct` is groups alone.
-- `order by … limit` is a view beside it in that order, and the first rows of that one.
+- `order by … limit` is a view beside it in that order, and the first rows of that one. So is
+  `row_number()` with a bound on it, but that the key of both begins with what it is partitioned by.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from reifydb.sql.expressions import (
     column_kind,
     sources,
 )
+from reifydb.sql.numbering import BOUND_HINT, most_wanted
 from reifydb.sql.query import Aggregate, Input, OrderBy, Output, Query, Select, SetQuery
 from reifydb.sql.rewriting import groups_alone, over_group
 from reifydb.views.access import comparisons, stored
@@ -150,6 +152,8 @@ class _Builder:
 
     def select(self, query: Select, name: str | None) -> Table:
         """The parts of a select; the table of the last. Without a name it is one beside."""
+        if query.numbering is not None:
+            raise SqlError("row_number() needs a bound", hint=BOUND_HINT)
         if query.limit is not None or query.offset is not None:
             return self._first_rows(query, name)
         query = self.with_layers(replace(query, order=()))  # a table has its key's order
@@ -169,10 +173,16 @@ class _Builder:
         inputs = [
             one
             if isinstance(one.relation, Table)
-            else replace(one, relation=self.query(one.relation, None))
+            else replace(one, relation=self._beside(one.relation))
             for one in query.inputs
         ]
         return replace(query, inputs=tuple(inputs))
+
+    def _beside(self, query: Query) -> Table:
+        """A view beside for a query that is an input."""
+        if isinstance(query, Select) and query.numbering is not None:
+            return self._numbered(query)
+        return self.query(query, None)
 
     def with_layers(self, query: Select) -> Select:
         """As `with_tables`; and no join of it looks at rows of left joins."""
@@ -246,15 +256,38 @@ class _Builder:
         self.parts.append(Part(table, source))
         return table
 
+    def _numbered(self, query: Select) -> Table:
+        """The first rows of each part of a query, with their numbers."""
+        _check(query)
+        inner = self.with_layers(query)
+        numbering = inner.numbering
+        assert numbering is not None
+        most = most_wanted(numbering)
+        if most > top_rows_max:
+            raise SqlError(f"top_rows_max is {top_rows_max:,}: no more rows are numbered")
+        inner = replace(inner, numbering=None, order=numbering.order)
+        ordered = self._rows(inner, None, numbering.partition)
+        number = self.take_number()
+        groups = len(numbering.partition)
+        key = (*ordered.key[:groups], *ordered.key[groups + 1 :])
+        table = replace(ordered, name=_beside(number), number=number, key=key)
+        source = struct.pack("<IIQII", 3, ordered.number, most, groups, numbering.output)
+        self.parts.append(Part(table, source))
+        return table
+
     # ------------------------------------------------------------ rows
 
-    def _rows(self, query: Select, name: str | None) -> Table:
-        columns, hidden, key = shown(query, _row_key(Planner(query)))
+    def _rows(
+        self, query: Select, name: str | None, partition: tuple[Expression, ...] = ()
+    ) -> Table:
+        """A table of rows in the order of their keys, or in an order within parts."""
+        wanted = tuple(dict.fromkeys((*partition, *_row_key(Planner(query)))))
+        columns, hidden, key = shown(query, wanted)
         outputs = (*query.outputs, *(Output("", value) for value in hidden))
         plan = self._plan(replace(query, outputs=outputs))
         behind = [hidden_column(value, i) for i, value in enumerate(hidden)]
         if query.order:
-            key.insert(0, len(columns) + len(behind))
+            key.insert(len(partition), len(columns) + len(behind))
             behind.append(Column("order", Type.BYTES, nullable=False))
         return self._add(self._table(name, columns, key, behind), plan, anew=True)
 

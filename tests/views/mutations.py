@@ -389,8 +389,8 @@ MUTATIONS = (
     _kernel(
         "a variance of a sample is that of the population",
         "variance",
-        "own * (if (wanted.population) own else own - 1)",
-        "own * own",
+        "if (wanted.population) own else own - 1",
+        "if (wanted.population) own else own",
     ),
     _kernel(
         "a percentile does not notice what comes before it",
@@ -477,6 +477,37 @@ MUTATIONS = (
         "plan",
         "byte.* = ~byte.*;",
         "byte.* = byte.*;",
+    ),
+    # ------------------------------------------------------------ numbered rows
+    _kernel(
+        "the part that a row left is not numbered anew",
+        "places",
+        "for ([_]u64{ change.old, change.new })",
+        "for ([_]u64{ change.new, change.new })",
+    ),
+    _kernel(
+        "places go on from one part to the next",
+        "places",
+        "                place = 0;\n",
+        "",
+    ),
+    _kernel(
+        "a row that is not among the first stays",
+        "places",
+        "if ((try keys.put(arena, own_key[0..len])).new) try transaction.removeDerived(to, row);",
+        "if ((try keys.put(arena, own_key[0..len])).new and shown.len == 0) continue;",
+    ),
+    _kernel(
+        "places are not written",
+        "places",
+        "made.slot(places.column).* = place;",
+        "made.slot(places.column).* = @min(place, 1);",
+    ),
+    _python(
+        "the bound is one row too far",
+        "views/building",
+        'value.value - (op == "lt")',
+        "value.value - 1",
     ),
     # ------------------------------------------------------------ planner
     _python(

@@ -121,11 +121,18 @@ class Shapes:
             return self._fragile(name, bases)
         if draw < 0.14:
             return self._ties(name, bases)
+        if draw < 0.22:
+            numbered = self._numbered(bases)
+            made = self._shape(name, [numbered, numbered, numbered, *bases])
+            return replace(made, shape=f"numbered_{made.shape}")
         pool = [*bases, *views, *views] if rng.random() < 0.5 else list(bases)
         if rng.random() < 0.15:
             inner = self._shape("", pool)
             made = Relation("", inner.columns, (), inner.ours, inner.theirs, inner.reads)
             pool = [made, made, *pool]
+        elif rng.random() < 0.12:
+            numbered = self._numbered(bases)
+            pool = [numbered, numbered, *pool]
         return self._shape(name, pool)
 
     def _shape(self, name: str, pool: Sequence[Relation]) -> Spec:
@@ -150,6 +157,44 @@ class Shapes:
             return self._finish(name, shape, select, self._plain(select), shape == "distinct")
         outputs, tail, total = self._grouped(select, having=shape == "having")
         return self._finish(name, shape, select, outputs, shape == "distinct_groups", tail, total)
+
+    def _numbered(self, bases: Sequence[Relation]) -> Relation:
+        """The first rows of each part of a table; where the order leaves it open, by their key."""
+        rng = self.rng
+        relation = rng.choice([one for one in bases if one.key])
+        select = self.joined([relation], 1)
+        expressions = Expressions(rng, select.leaves)
+        outputs = [rng.choice(select.leaves) for _ in range(rng.randrange(1, 4))]
+        parts = [
+            rng.choice(select.leaves) if rng.random() < 0.7 else expressions.any(1)
+            for _ in range(rng.choice((0, 1, 1, 2)))
+        ]
+        names = rng.sample(NAMES, len(outputs) + 1)
+        ours, theirs = "", ""
+        for _ in range(rng.choice((1, 1, 2))):
+            by = expressions.any(1, kinds=[k for k in expressions.kinds if k in ORDERED])
+            down = rng.random() < 0.5
+            ours += f"{', ' if ours else ''}{by.ours}{' desc' if down else ''}"
+            word = "desc nulls first" if down else "nulls last"
+            theirs += f"{', ' if theirs else ''}{by.theirs} {word}"
+        theirs += "".join(f', "{select.inputs[0][0]}"."{key}"' for key in relation.key)
+        where = expressions.condition(1) if rng.random() < 0.4 else None
+        bound = rng.choice(("<= 1", "= 1", "< 3", "<= 3", "= 2", "<= 5", "between 2 and 4"))
+        texts = []
+        for mine, order in ((True, ours), (False, theirs)):
+            shown = [one.ours if mine else one.theirs for one in outputs]
+            among = ", ".join(one.ours if mine else one.theirs for one in parts)
+            over = f"{f'partition by {among} ' if among else ''}order by {order}"
+            columns = [f'{s} as "{n}"' for s, n in zip(shown, names, strict=False)]
+            columns.append(f'row_number() over ({over}) as "{names[-1]}"')
+            text = f"select {', '.join(columns)} from "
+            text += select.sources_ours if mine else select.sources_theirs
+            if where is not None:
+                text += f" where {where.ours if mine else where.theirs}"
+            texts.append(f'select * from ({text}) as "q" where "{names[-1]}" {bound}')
+        kinds = [*(one.kind for one in outputs), INT]
+        made = tuple(zip(names, kinds, strict=True))
+        return Relation("", made, (), texts[0], texts[1], _reads(select))
 
     # ------------------------------------------------------------ from
 
