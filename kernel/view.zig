@@ -24,6 +24,7 @@ const scratch = @import("scratch.zig");
 const batch = @import("batch.zig");
 const group_rows = @import("group_rows.zig");
 const delta = @import("delta.zig");
+const places_of = @import("places.zig");
 const Arena = arenas.Arena;
 const Row = row_format.Row;
 const Table = table_format.Table;
@@ -32,8 +33,9 @@ const Error = layout.Error;
 
 pub const View = struct {
     table: *Table,
-    /// Null: the first rows of another view.
+    /// Null: the first rows of another view, or, if there are places, of each of its groups.
     plan: ?*Plan,
+    places: ?places_of.Places = null,
     /// Where the plan lies.
     arena: Arena,
     top: Top = undefined,
@@ -119,8 +121,8 @@ pub fn define(number: u32, source: []const u8, anew: bool, owner: u32) Error!voi
     for (view.inputs) |input| input.feeds += 1;
 }
 
-/// What a view is: the first word of `source` says whether a plan follows, padded to 8 bytes, or a `Top`; or a plan that
-/// is run anew each time, behind the rows that may be looked at.
+/// What a view is: the first word of `source` says whether a plan follows, padded to 8 bytes, or a `Top`, or `Places`; or a
+/// plan that is run anew each time, behind the rows that may be looked at.
 fn read(view: *View, source: []const u8) Error!void {
     if (source.len < 16) return error.InvalidRow;
     const kind = std.mem.readInt(u32, source[0..4], .little);
@@ -134,17 +136,24 @@ fn read(view: *View, source: []const u8) Error!void {
     }
     if (source.len != 24) return error.InvalidRow;
     const from = table_format.get(std.mem.readInt(u32, source[4..8], .little)) orelse return error.NoRelation;
-    view.top = .{
-        .count = std.mem.readInt(u64, source[8..16], .little),
-        .skip = std.mem.readInt(u64, source[16..24], .little),
-    };
-    if (view.top.count + view.top.skip > layout.top_rows_max) return error.LimitReached;
+    if (kind == kind_places) {
+        const places = try places_of.Places.read(source[8..24]);
+        if (!places.fits(from) or !places.fits(view.table)) return error.InvalidRow;
+        view.places = places;
+    } else {
+        view.top = .{
+            .count = std.mem.readInt(u64, source[8..16], .little),
+            .skip = std.mem.readInt(u64, source[16..24], .little),
+        };
+        if (view.top.count + view.top.skip > layout.top_rows_max) return error.LimitReached;
+    }
     view.inputs = try view.arena.slice(*Table, 1);
     view.inputs[0] = from;
 }
 
 const kind_plan: u32 = 0;
 const kind_anew: u32 = 2;
+const kind_places: u32 = 3;
 
 /// Their table goes away.
 pub fn forget(first: *View) void {
@@ -499,7 +508,7 @@ fn replaceRows(table: *Table, wanted: *trees.Tree) Error!void {
         if (order != .lt) new = new_rows.next();
     }
     for (gone.items) |row| try transaction.removeDerived(table, row);
-    for (come.items) |row| try transaction.putDerived(table, try copied(row));
+    for (come.items) |row| try transaction.putDerived(table, try places_of.copied(row));
 }
 
 fn orderOf(table: *Table, a: Row, b: Row) std.math.Order {
@@ -578,22 +587,15 @@ fn firstRows(view: *View) Error![]Row {
 
 var top_path: trees.Path = undefined;
 
-fn copied(row: Row) Error!Row {
-    const length = row.length();
-    const at = try heap.allocate(length);
-    @memcpy(@as([*]u8, @ptrFromInt(at))[0..length], row.bytes());
-    const made: Row = .{ .at = at };
-    made.clear(row_format.flag_fresh | row_format.flag_new_key | row_format.flag_dead);
-    return made;
-}
-
 fn fillTop(view: *View) Error!void {
-    for (try firstRows(view)) |row| try transaction.loadDerived(view.table, try copied(row));
+    if (view.places) |*places| return places.fill(view.inputs[0], view.table);
+    for (try firstRows(view)) |row| try transaction.loadDerived(view.table, try places_of.copied(row));
 }
 
 fn runTop(view: *View) Error!void {
     const window = view.inputs[0].window.?;
     view.rows_in += window.changes.items.len;
+    if (view.places) |*places| return places.run(window, view.table, &arena);
     if (!view.top.concerns(window)) return;
     const wanted = try firstRows(view);
     var keys: arenas.Strings = .{};
@@ -611,7 +613,7 @@ fn runTop(view: *View) Error!void {
         if (found.new) try gone.add(&arena, row);
     }
     for (gone.items) |row| try transaction.removeDerived(view.table, row);
-    for (wanted) |row| try transaction.putDerived(view.table, try copied(row));
+    for (wanted) |row| try transaction.putDerived(view.table, try places_of.copied(row));
 }
 
 // ---------------------------------------------------------------- checks

@@ -29,6 +29,7 @@ from reifydb.sql.expressions import (
 )
 from reifydb.sql.functions import HINTS
 from reifydb.sql.kinds import arithmetic_kind, cast, common_kind, is_number
+from reifydb.sql.numbering import refuse_window
 from reifydb.sql.parameters import Parameters
 from reifydb.sql.query import Aggregate
 from reifydb.sql.reader import CAST_HINT, Reader, bare
@@ -399,7 +400,6 @@ _NODE_HINTS: dict[type, str] = {
     exp.RegexpILike: "ilike",
     exp.SimilarTo: "like",
     exp.AtTimeZone: "every timestamp is UTC: add an interval",
-    exp.Window: "order by … limit …, or group by",
     exp.Tuple: "compare one column after the other, with and",
     exp.CurrentDate: HINTS["now"],
     exp.CurrentTimestamp: HINTS["now"],
@@ -444,4 +444,5 @@ _READERS: dict[type, Callable[[ExpressionReader, Any, Kind | None], Expression]]
     exp.StrPosition: calls.position,
     exp.Filter: aggregate_calls.filtered,
     exp.WithinGroup: aggregate_calls.within_group,
+    exp.Window: lambda reader, node, _: refuse_window(reader, node),
 }

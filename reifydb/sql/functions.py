@@ -155,6 +155,6 @@ HINTS = {
     "json_agg": "array_agg(x)",
     "jsonb_agg": "array_agg(x)",
     "mode": "count the values in a query in from, and take arg_max(value, count)",
-    "row_number": "order by … limit …, or number the rows where they are read",
+    "row_number": "row_number() over (partition by … order by …), in a query in from",
 }
 """Functions that there are elsewhere, and what to write instead."""

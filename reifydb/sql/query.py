@@ -6,7 +6,7 @@ aggregates, `having`, outputs, `distinct`, `order`, `offset`, `limit`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from reifydb.engine.catalog import Column, Table
@@ -72,6 +72,23 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Numbering:
+    """`row_number() over (partition by … order by …)`: rows that are equal in all of it stand in
+    the order of their keys.
+
+    Attributes:
+        output: The output that it is, where a 0 stands in its place.
+        bounds: What the select around says of it: `lt`, `le` or `eq`, and a constant or parameter.
+    """
+
+    partition: tuple[Expression, ...]
+    order: tuple[OrderBy, ...]
+    output: int
+    bounds: tuple[tuple[str, Expression], ...] = ()
+    at: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Select:
     """One `select`.
 
@@ -79,6 +96,7 @@ class Select:
     without groups all rows are one group, which is there even if there are no rows.
 
     Attributes:
+        numbering: Only of a query in `from` whose rows are numbered; see `sql/numbering.py`.
         parameters: What is to be given, by position; only of the outermost query.
         parameter_names: The same by name; None for one without.
     """
@@ -94,6 +112,7 @@ class Select:
     limit: Constant | Parameter | None = None
     offset: Constant | Parameter | None = None
     grouped: bool = False
+    numbering: Numbering | None = None
     parameters: tuple[Kind, ...] = ()
     parameter_names: tuple[str | None, ...] = ()
 

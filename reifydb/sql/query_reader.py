@@ -27,9 +27,16 @@ from reifydb.sql.expressions import (
 from reifydb.sql.inputs import InputsReader, Relations
 from reifydb.sql.kinds import cast, common_kind
 from reifydb.sql.lookups import join_lookups
+from reifydb.sql.numbering import (
+    check_numbers,
+    is_window,
+    read_numbering,
+    unnumbered,
+    with_bounds,
+)
 from reifydb.sql.output_names import OutputNames, name_of
 from reifydb.sql.parameters import Parameters
-from reifydb.sql.query import OrderBy, Output, Query, Select, SetQuery
+from reifydb.sql.query import Numbering, OrderBy, Output, Query, Select, SetQuery
 from reifydb.sql.reader import Reader
 from reifydb.sql.scope import Scope
 from reifydb.sql.source import QUERY_HINT, Source
@@ -118,6 +125,10 @@ class QueryReader(Reader):
 
     def query(self, tree: Any, queries: dict[str, Query]) -> Query:
         """A query, in which those of `queries` can be read like tables."""
+        return unnumbered(self, self.from_query(tree, queries))
+
+    def from_query(self, tree: Any, queries: dict[str, Query]) -> Query:
+        """The same, and its rows may be numbered."""
         found = self.unjoined(tree, queries)
         return self.joined(found) if isinstance(found, Select) else found
 
@@ -125,7 +136,7 @@ class QueryReader(Reader):
         """A query in an expression, which may name columns around it, as `unjoined`."""
         self.around.append(around)
         try:
-            return self.unjoined(tree, queries, sees_around=True)
+            return unnumbered(self, self.unjoined(tree, queries, sees_around=True))
         finally:
             self.around.pop()
 
@@ -165,7 +176,7 @@ class QueryReader(Reader):
             if name in own:
                 self.refuse(f"{name} is in with twice", at)
             own.add(name)
-            query = self.query(part.this, found)
+            query = self.from_query(part.this, found)
             names = [self.name(column, "column") for column in alias.args.get("columns") or ()]
             found[name] = self.renamed(query, names, name, at)
         return found
@@ -203,7 +214,7 @@ class QueryReader(Reader):
             "distinct",
             "with_",
         )
-        relations = Relations(self.tables, queries, self.query)
+        relations = Relations(self.tables, queries, self.from_query)
         scope = Scope(around=tuple(self.around), sees_around=sees_around)
         inputs = InputsReader(self.source, at, self.parameters, relations, scope)
         inputs.read(tree)
@@ -214,7 +225,8 @@ class QueryReader(Reader):
         condition = None if where is None else reader.condition(where.this, "where")
         reader.clause = "select"
         aggregates = reader.aggregates = []
-        outputs = self.outputs(tree.expressions, reader)
+        numberings: list[Numbering] = []
+        outputs = self.outputs(tree.expressions, reader, numberings)
         groups = self.groups(tree.args.get("group"), reader, outputs)
         having = tree.args.get("having")
         kept = None if having is None else reader.condition(having.this, "having")
@@ -227,7 +239,7 @@ class QueryReader(Reader):
             kept = None if kept is None else grouped.over(kept)
         if distinct:
             self.check_distinct(order, outputs)
-        return Select(
+        made = Select(
             inputs=tuple(inputs.inputs),
             outputs=outputs,
             where=condition,
@@ -239,10 +251,15 @@ class QueryReader(Reader):
             limit=self.count(tree.args.get("limit"), "limit"),
             offset=self.count(tree.args.get("offset"), "offset"),
             grouped=bool(groups or aggregates or having is not None),
+            numbering=numberings[0] if numberings else None,
         )
+        check_numbers(self, made, numberings)
+        return with_bounds(self, made)
 
-    def outputs(self, nodes: Sequence[Any], reader: ExpressionReader) -> tuple[Output, ...]:
-        """What stands behind `select`; `*` becomes columns."""
+    def outputs(
+        self, nodes: Sequence[Any], reader: ExpressionReader, numberings: list[Numbering]
+    ) -> tuple[Output, ...]:
+        """What stands behind `select`; `*` becomes columns. Numbers of rows are added to a list."""
         names = OutputNames(self, unique=self.unique_names)
         found: list[Output] = []
         for node in nodes:
@@ -251,7 +268,14 @@ class QueryReader(Reader):
             if star is not None:
                 found += [Output(names.given(one.name, at), one) for one in star]
                 continue
-            if isinstance(node, exp.Alias):
+            if is_window(node):
+                called = node.this if isinstance(node, exp.Alias) else node
+                numberings.append(read_numbering(reader, called, len(found)))
+                value: Expression = Constant(0, INT, at)
+                name = "row_number"
+                if isinstance(node, exp.Alias):
+                    name = self.name(node.args["alias"], "column")
+            elif isinstance(node, exp.Alias):
                 self.only(node, "as", "this", "alias")
                 name, value = self.name(node.args["alias"], "column"), reader.read(node.this)
             else:

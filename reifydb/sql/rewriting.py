@@ -15,7 +15,7 @@ from reifydb.sql.expressions import (
     GroupRef,
     rewrite,
 )
-from reifydb.sql.query import Aggregate, OrderBy, Output, Query, Select, SetQuery
+from reifydb.sql.query import Aggregate, Numbering, OrderBy, Output, Query, Select, SetQuery
 
 Change = Callable[[Expression], Expression | None]
 """What stands for a node instead; None: nothing else, and the nodes below it are asked."""
@@ -43,7 +43,15 @@ def rewrite_select(select: Select, change: Change) -> Select:
         aggregates=tuple(map(aggregate, select.aggregates)),
         having=maybe(select.having),
         order=_orders(select.order, change),
+        numbering=select.numbering and _numbering(select.numbering, change),
     )
+
+
+def _numbering(numbering: Numbering, change: Change) -> Numbering:
+    partition = tuple(rewrite(one, change) for one in numbering.partition)
+    bounds = tuple((op, rewrite(value, change)) for op, value in numbering.bounds)
+    order = _orders(numbering.order, change)
+    return replace(numbering, partition=partition, order=order, bounds=bounds)
 
 
 def rewrite_query(query: Query, change: Change) -> Query:

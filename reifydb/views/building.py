@@ -5,7 +5,8 @@
 - A view of groups has its groups as key, and behind its columns what must be known of each group.
   `min`, `max` and distinct values need a table beside it: which values there are, and how often.
 - `having` is a condition over a view of groups beside it; `distinct` is groups alone.
-- `order by … limit` is a view beside it in that order, and the first rows of that one.
+- `order by … limit` is a view beside it in that order, and the first rows of that one. So is
+  `row_number()` with a bound on it, but that the key of both begins with what it is partitioned by.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from reifydb.sql.expressions import (
     column_kind,
     sources,
 )
+from reifydb.sql.numbering import BOUND_HINT, most_wanted
 from reifydb.sql.query import Aggregate, Input, OrderBy, Output, Query, Select, SetQuery
 from reifydb.sql.rewriting import groups_alone, over_group
 from reifydb.views.access import comparisons, stored
@@ -58,21 +60,24 @@ class Part:
         source: What `define_view` is given; None: a table that another part writes.
         encoded: The plan in it, for messages.
         plan: The same, to be explained.
+        max_rows: Of one that is made anew after each change; 0: it is brought up to date.
     """
 
     table: Table
     source: bytes | None = None
     encoded: Encoded | None = None
     plan: Plan | None = None
+    max_rows: int = 0
 
 
-def build(name: str, query: Query, number: int) -> list[Part]:
+def build(name: str, query: Query, number: int, max_rows: int = 0) -> list[Part]:
     """The parts of a view, each behind those that it needs; the last one is the view itself.
 
     Args:
         name: The view's.
         query: What it is to show.
         number: Of the first part's table; the others follow.
+        max_rows: It is made anew after each change, looking at so many rows; 0: brought up to date.
 
     Raises:
         SqlError: It cannot be kept up to date in proportion to what changes.
@@ -83,7 +88,7 @@ def build(name: str, query: Query, number: int) -> list[Part]:
     for i, one in enumerate(names):
         if one in names[:i]:
             raise SqlError(f"column {one} is there twice", hint=f"… as {one}_2")
-    builder = _Builder(name, number)
+    builder = _Builder(name, number, max_rows)
     builder.query(query, name)
     widest = max(len(part.table.columns) + len(part.table.hidden) for part in builder.parts)
     if widest > columns_max:
@@ -128,8 +133,8 @@ def _check(query: Select) -> None:
 
 
 class _Builder:
-    def __init__(self, name: str, number: int) -> None:
-        self.name, self.number = name, number
+    def __init__(self, name: str, number: int, max_rows: int = 0) -> None:
+        self.name, self.number, self.max_rows = name, number, max_rows
         self.parts: list[Part] = []
 
     def take_number(self) -> int:
@@ -147,6 +152,8 @@ class _Builder:
 
     def select(self, query: Select, name: str | None) -> Table:
         """The parts of a select; the table of the last. Without a name it is one beside."""
+        if query.numbering is not None:
+            raise SqlError("row_number() needs a bound", hint=BOUND_HINT)
         if query.limit is not None or query.offset is not None:
             return self._first_rows(query, name)
         query = self.with_layers(replace(query, order=()))  # a table has its key's order
@@ -166,10 +173,16 @@ class _Builder:
         inputs = [
             one
             if isinstance(one.relation, Table)
-            else replace(one, relation=self.query(one.relation, None))
+            else replace(one, relation=self._beside(one.relation))
             for one in query.inputs
         ]
         return replace(query, inputs=tuple(inputs))
+
+    def _beside(self, query: Query) -> Table:
+        """A view beside for a query that is an input."""
+        if isinstance(query, Select) and query.numbering is not None:
+            return self._numbered(query)
+        return self.query(query, None)
 
     def with_layers(self, query: Select) -> Select:
         """As `with_tables`; and no join of it looks at rows of left joins."""
@@ -243,18 +256,46 @@ class _Builder:
         self.parts.append(Part(table, source))
         return table
 
+    def _numbered(self, query: Select) -> Table:
+        """The first rows of each part of a query, with their numbers."""
+        _check(query)
+        inner = self.with_layers(query)
+        numbering = inner.numbering
+        assert numbering is not None
+        most = most_wanted(numbering)
+        if most > top_rows_max:
+            raise SqlError(f"top_rows_max is {top_rows_max:,}: no more rows are numbered")
+        inner = replace(inner, numbering=None, order=numbering.order)
+        ordered = self._rows(inner, None, numbering.partition)
+        number = self.take_number()
+        groups = len(numbering.partition)
+        key = (*ordered.key[:groups], *ordered.key[groups + 1 :])
+        table = replace(ordered, name=_beside(number), number=number, key=key)
+        source = struct.pack("<IIQII", 3, ordered.number, most, groups, numbering.output)
+        self.parts.append(Part(table, source))
+        return table
+
     # ------------------------------------------------------------ rows
 
-    def _rows(self, query: Select, name: str | None) -> Table:
-        columns, hidden, key = shown(query, _row_key(Planner(query)))
+    def _rows(
+        self, query: Select, name: str | None, partition: tuple[Expression, ...] = ()
+    ) -> Table:
+        """A table of rows in the order of their keys, or in an order within parts."""
+        wanted = tuple(dict.fromkeys((*partition, *_row_key(Planner(query)))))
+        columns, hidden, key = shown(query, wanted)
         outputs = (*query.outputs, *(Output("", value) for value in hidden))
-        plan = Planner(replace(query, outputs=outputs)).view()
+        plan = self._plan(replace(query, outputs=outputs))
         plan = replace(plan, stable=len(query.inputs) == 1 and not query.order)
         behind = [hidden_column(value, i) for i, value in enumerate(hidden)]
         if query.order:
-            key.insert(0, len(columns) + len(behind))
+            key.insert(len(partition), len(columns) + len(behind))
             behind.append(Column("order", Type.BYTES, nullable=False))
-        return self._add(self._table(name, columns, key, behind), plan)
+        return self._add(self._table(name, columns, key, behind), plan, anew=True)
+
+    def _plan(self, query: Select) -> Plan:
+        """How a part comes to its rows: by what changes, or as a query does."""
+        planner = Planner(query)
+        return planner.query() if self.max_rows else planner.view()
 
     def _table(
         self,
@@ -274,10 +315,12 @@ class _Builder:
             hidden=tuple(hidden),
         )
 
-    def _add(self, table: Table, plan: Plan) -> Table:
-        """The table as a part that is made by a plan."""
+    def _add(self, table: Table, plan: Plan, *, anew: bool = False) -> Table:
+        """The table as a part that is made by a plan; `anew`: by `_plan`."""
         encoded = encode(plan)
-        self.parts.append(Part(table, bytes(8) + encoded.data, encoded, plan))
+        most = self.max_rows if anew else 0
+        head = struct.pack("<IIQ", 2, 0, most) if most else bytes(8)
+        self.parts.append(Part(table, head + encoded.data, encoded, plan, most))
         return table
 
     # ------------------------------------------------------------ groups
@@ -296,12 +339,12 @@ class _Builder:
         if not key:
             key.append(len(columns))
             hidden.append(Output("", Constant(0, INT)))
-        plan = Planner(replace(query, outputs=(*query.outputs, *hidden))).view()
+        plan = self._plan(replace(query, outputs=(*query.outputs, *hidden)))
         aggregates = [self._with_values(query, one) for one in plan.aggregates]
         plan = replace(plan, aggregates=tuple(aggregates))
         behind = [hidden_column(output.value, i) for i, output in enumerate(hidden)]
         behind += [replace(one, name=f"state_{i}") for i, one in enumerate(_states(plan))]
-        return self._add(self._table(name, columns, key, behind), plan)
+        return self._add(self._table(name, columns, key, behind), plan, anew=True)
 
     def _with_values(self, query: Select, one: AggregatePlan) -> AggregatePlan:
         """With a table for the values, where they must be known one by one."""

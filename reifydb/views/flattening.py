@@ -72,7 +72,7 @@ def is_plain(query: Query) -> bool:
     return (
         isinstance(query, Select)
         and bool(query.inputs)
-        and not (query.grouped or query.distinct or query.order)
+        and not (query.grouped or query.distinct or query.order or query.numbering)
         and query.limit is None
         and query.offset is None
         and all(one.join != "left" for one in query.inputs)

@@ -22,6 +22,7 @@ from reifydb.sql.expressions import (
     sources,
     together,
 )
+from reifydb.sql.numbering import BOUND_HINT
 from reifydb.sql.query import Aggregate, OrderBy, Select
 from reifydb.sql.rewriting import over_group
 from reifydb.views.access import Comparison, Path, best_path, comparisons
@@ -44,6 +45,8 @@ class Planner:
 
     def __init__(self, select: Select) -> None:
         self.select = select = flatten(select)
+        if select.numbering is not None:
+            raise SqlError("row_number() needs a bound", hint=BOUND_HINT)
         if len(select.inputs) > INPUTS_MAX:
             raise SqlError(f"a query reads at most {INPUTS_MAX} tables")
         self.tables: list[Table] = []

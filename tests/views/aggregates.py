@@ -53,7 +53,7 @@ class Aggregates:
 
     def _unfiltered(self) -> Expr:
         rng = self.rng
-        if rng.random() < 0.35:
+        if rng.random() < 0.5:
             make: Callable[[], Expr] = getattr(self, f"_{rng.choice(_ORDERED)}")
             return make()
         name = rng.choice(_SIMPLE)

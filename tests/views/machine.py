@@ -27,7 +27,7 @@ from reifydb.errors import (
     NotFoundError,
     SchemaError,
     SqlError,
-    UnknownNameError,
+    WrongTypeError,
 )
 from tests.views import kinds
 from tests.views.kinds import BOOL, DECIMAL2, INT, JSON, TEXT, Kind
@@ -152,7 +152,9 @@ class Machine:
             spec = Shapes(self.rng).spec(name, self._relations(), small)
         else:
             spec = replace(query, name=name)
-        sql = f'create view "{spec.name}" as {spec.ours}'
+        anew = self.rng.random() < 0.15
+        how = " with (maintenance = 'recompute', max_rows = 1000000)" if anew else ""
+        sql = f'create view "{spec.name}"{how} as {spec.ours}'
         self.mirror.create(spec)
         try:
             possible = sum(self.mirror.rows(spec).values()) <= ROWS_MAX
@@ -178,6 +180,7 @@ class Machine:
         self.listeners[spec.name] = Listener(self.db, spec.name)
         self.selects[spec.name] = Listener(self.db, spec.ours, fragile=spec.fragile)
         self.figures["views"] += 1
+        self.figures["views made anew"] += anew
         self.figures[f"shape {spec.shape}"] += 1
         if spec.subquery:
             self.figures[f"subquery {spec.subquery}"] += 1
@@ -647,7 +650,7 @@ class Machine:
                 if self.rng.random() < 0.05 and one.position is not None:
                     one.come_back(self.db)
                 rows = one.read(self.db)
-            except (SqlError, UnknownNameError):  # of a view that was dropped
+            except (SqlError, WrongTypeError):  # of a view that was dropped, or is another one
                 self.filters.remove(one)
                 one.close()
                 continue

@@ -51,6 +51,66 @@ def _keys(name: str, file: str, old: str, new: str) -> Mutation:
 
 
 MUTATIONS = (
+    # ------------------------------------------------------------ selects that are followed
+    _kernel(
+        "a row that leaves a selection by what it compares is not told",
+        "selection",
+        "if (before) |hash| try look(shape, hash, change, after != null and after.? == hash);",
+        "if (before) |hash| if (after != null and after.? == hash) "
+        "try look(shape, hash, change, true);",
+    ),
+    _kernel(
+        "a row that comes to a selection by what it compares is not told",
+        "selection",
+        "if (before == null or before.? != hash) {",
+        "if (before == null) {",
+    ),
+    _kernel(
+        "who follows is told of what it does not see",
+        "selection",
+        "if (std.mem.eql(u8, before.bytes(), shown.bytes())) return true;",
+        "",
+    ),
+    _kernel(
+        "only the first of a bucket is looked at",
+        "selection",
+        "if (selection.hash.? != hash or selection.failed) continue;",
+        "if (selection.hash.? != hash or selection.failed) break;",
+    ),
+    _kernel(
+        "values of the one before are asked",
+        "selection",
+        "if (shape.condition()) |runner| "
+        "runner.program.prepare(runner.cells, selection.parameters);\n"
+        "        const found",
+        "const found",
+    ),
+    _python(
+        "a select is not begun anew when its table has other columns",
+        "database/schema_changes",
+        "db._subscriptions.before_schema(change.names(statements))",
+        "pass",
+    ),
+    # ------------------------------------------------------------ views that are made anew
+    _kernel(
+        "rows that are gone stay",
+        "view",
+        "for (gone.items) |row| try transaction.removeDerived(table, row);\n    for (come",
+        "for (come",
+    ),
+    _kernel(
+        "rows that have changed stay",
+        "view",
+        ".eq => if (!sameValues(old.?, new.?)) try come.add(&arena, new.?),",
+        ".eq => {},",
+    ),
+    _kernel(
+        "rows that the transaction deleted count",
+        "view",
+        "if (old) |row| if (row.has(row_format.flag_dead)) {\n"
+        "            old = old_rows.next();\n            continue;\n        };",
+        "",
+    ),
     # ------------------------------------------------------------ joins
     _kernel(
         "old rows are brought together with new ones",
@@ -280,8 +340,8 @@ MUTATIONS = (
     _kernel(
         "a variance of a sample is that of the population",
         "variance",
-        "own * (if (wanted.population) own else own - 1)",
-        "own * own",
+        "if (wanted.population) own else own - 1",
+        "if (wanted.population) own else own",
     ),
     _kernel(
         "a percentile does not notice what comes before it",
@@ -368,6 +428,37 @@ MUTATIONS = (
         "plan",
         "byte.* = ~byte.*;",
         "byte.* = byte.*;",
+    ),
+    # ------------------------------------------------------------ numbered rows
+    _kernel(
+        "the part that a row left is not numbered anew",
+        "places",
+        "for ([_]u64{ change.old, change.new })",
+        "for ([_]u64{ change.new, change.new })",
+    ),
+    _kernel(
+        "places go on from one part to the next",
+        "places",
+        "                place = 0;\n",
+        "",
+    ),
+    _kernel(
+        "a row that is not among the first stays",
+        "places",
+        "if ((try keys.put(arena, own_key[0..len])).new) try transaction.removeDerived(to, row);",
+        "if ((try keys.put(arena, own_key[0..len])).new and shown.len == 0) continue;",
+    ),
+    _kernel(
+        "places are not written",
+        "places",
+        "made.slot(places.column).* = place;",
+        "made.slot(places.column).* = @min(place, 1);",
+    ),
+    _python(
+        "the bound is one row too far",
+        "views/building",
+        'value.value - (op == "lt")',
+        "value.value - 1",
     ),
     # ------------------------------------------------------------ planner
     _python(

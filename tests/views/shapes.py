@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -84,7 +83,7 @@ class Select:
     """Two selects, being put together.
 
     Attributes:
-        also: What its subqueries read.
+        also: What its subqueries read, those that come to stand in it and others.
     """
 
     sources_ours: str
@@ -92,11 +91,12 @@ class Select:
     inputs: list[tuple[str, Relation]]
     leaves: list[Expr]
     where: Expr | None = None
-    also: list[Relation] = field(default_factory=list)
+    also: list[tuple[str, Relation]] = field(default_factory=list)
 
 
-def _reads(select: Select) -> tuple[str, ...]:
-    relations = [*(r for _, r in select.inputs), *select.also]
+def _reads(select: Select, ours: str = "") -> tuple[str, ...]:
+    relations = [relation for _, relation in select.inputs]
+    relations += [r for alias, r in select.also if r.source(alias, mine=True) in ours]
     found = [r.reads if r.ours else (r.name,) for r in relations]
     return tuple(dict.fromkeys(name for names in found for name in names))
 
@@ -121,11 +121,18 @@ class Shapes:
             return self._fragile(name, bases)
         if draw < 0.14:
             return self._ties(name, bases)
+        if draw < 0.22:
+            numbered = self._numbered(bases)
+            made = self._shape(name, [numbered, numbered, numbered, *bases])
+            return replace(made, shape=f"numbered_{made.shape}")
         pool = [*bases, *views, *views] if rng.random() < 0.5 else list(bases)
         if rng.random() < 0.15:
             inner = self._shape("", pool)
             made = Relation("", inner.columns, (), inner.ours, inner.theirs, inner.reads)
             pool = [made, made, *pool]
+        elif rng.random() < 0.12:
+            numbered = self._numbered(bases)
+            pool = [numbered, numbered, *pool]
         return self._shape(name, pool)
 
     def _shape(self, name: str, pool: Sequence[Relation]) -> Spec:
@@ -135,16 +142,14 @@ class Shapes:
             return self._set(name, pool)
         many = shape in ("join", "joined_groups") or rng.random() < 0.2
         select = self.joined(pool, rng.choice((2, 2, 2, 3, 3, 4)) if many else 1)
-        form = ""
-        if rng.random() < 0.3:
-            form, select.where = with_subquery(self, pool, select)
+        form = text = ""
+        if rng.random() < 0.4:
+            form, text = with_subquery(self, pool, select)
         if rng.random() < 0.5:
             said = Expressions(rng, select.leaves).condition()
             select.where = said if select.where is None else _either(rng, select.where, said)
-        spec = self._over(name, shape, select)
-        # Not every subquery that was drawn has found its place.
-        reads = tuple(one for one in spec.reads if re.search(rf'(?<!\.)"{one}" as "', spec.ours))
-        return replace(spec, reads=reads, subquery=form)
+        made = self._over(name, shape, select)
+        return replace(made, subquery=form if text in made.ours else "")
 
     def _over(self, name: str, shape: str, select: Select) -> Spec:
         """A view of what a select joins."""
@@ -152,6 +157,44 @@ class Shapes:
             return self._finish(name, shape, select, self._plain(select), shape == "distinct")
         outputs, tail, total = self._grouped(select, having=shape == "having")
         return self._finish(name, shape, select, outputs, shape == "distinct_groups", tail, total)
+
+    def _numbered(self, bases: Sequence[Relation]) -> Relation:
+        """The first rows of each part of a table; where the order leaves it open, by their key."""
+        rng = self.rng
+        relation = rng.choice([one for one in bases if one.key])
+        select = self.joined([relation], 1)
+        expressions = Expressions(rng, select.leaves)
+        outputs = [rng.choice(select.leaves) for _ in range(rng.randrange(1, 4))]
+        parts = [
+            rng.choice(select.leaves) if rng.random() < 0.7 else expressions.any(1)
+            for _ in range(rng.choice((0, 1, 1, 2)))
+        ]
+        names = rng.sample(NAMES, len(outputs) + 1)
+        ours, theirs = "", ""
+        for _ in range(rng.choice((1, 1, 2))):
+            by = expressions.any(1, kinds=[k for k in expressions.kinds if k in ORDERED])
+            down = rng.random() < 0.5
+            ours += f"{', ' if ours else ''}{by.ours}{' desc' if down else ''}"
+            word = "desc nulls first" if down else "nulls last"
+            theirs += f"{', ' if theirs else ''}{by.theirs} {word}"
+        theirs += "".join(f', "{select.inputs[0][0]}"."{key}"' for key in relation.key)
+        where = expressions.condition(1) if rng.random() < 0.4 else None
+        bound = rng.choice(("<= 1", "= 1", "< 3", "<= 3", "= 2", "<= 5", "between 2 and 4"))
+        texts = []
+        for mine, order in ((True, ours), (False, theirs)):
+            shown = [one.ours if mine else one.theirs for one in outputs]
+            among = ", ".join(one.ours if mine else one.theirs for one in parts)
+            over = f"{f'partition by {among} ' if among else ''}order by {order}"
+            columns = [f'{s} as "{n}"' for s, n in zip(shown, names, strict=False)]
+            columns.append(f'row_number() over ({over}) as "{names[-1]}"')
+            text = f"select {', '.join(columns)} from "
+            text += select.sources_ours if mine else select.sources_theirs
+            if where is not None:
+                text += f" where {where.ours if mine else where.theirs}"
+            texts.append(f'select * from ({text}) as "q" where "{names[-1]}" {bound}')
+        kinds = [*(one.kind for one in outputs), INT]
+        made = tuple(zip(names, kinds, strict=True))
+        return Relation("", made, (), texts[0], texts[1], _reads(select))
 
     # ------------------------------------------------------------ from
 
@@ -335,7 +378,7 @@ class Shapes:
             for mine in (True, False)
         )
         columns = tuple(zip(names, (o.kind for o in outputs), strict=True))
-        reads = _reads(select)
+        reads = _reads(select, ours)
         if ordered:
             shape += "_first"
         return Spec(
