@@ -131,6 +131,7 @@ class _Builder:
     def __init__(self, name: str, number: int) -> None:
         self.name, self.number = name, number
         self.parts: list[Part] = []
+        self.beside: dict[Query, Table] = {}
 
     def take_number(self) -> int:
         self.number += 1
@@ -166,7 +167,7 @@ class _Builder:
         inputs = [
             one
             if isinstance(one.relation, Table)
-            else replace(one, relation=self.query(one.relation, None))
+            else replace(one, relation=self._beside(one.relation))
             for one in query.inputs
         ]
         return replace(query, inputs=tuple(inputs))
@@ -174,6 +175,13 @@ class _Builder:
     def with_layers(self, query: Select) -> Select:
         """As `with_tables`; and no join of it looks at rows of left joins."""
         return self.with_tables(layered(flatten(query)))
+
+    def _beside(self, query: Query) -> Table:
+        """The table of a query in `from`; those that are equal have one."""
+        found = self.beside.get(query)
+        if found is None:
+            found = self.beside[query] = self.query(query, None)
+        return found
 
     # ------------------------------------------------------------ queries put together
 
