@@ -54,6 +54,7 @@ pub fn Join(comptime Sink: type) type {
         noted: ?*arenas.Strings = null,
         origins: [plans.inputs_max]u64 = @splat(0),
         rows: [plans.inputs_max]Row = undefined,
+        progress: layout.Progress = .{},
 
         /// All rows of a driver. Whether the sink wants more.
         pub fn all(self: *Self, driver: *const Driver) Error!bool {
@@ -91,6 +92,7 @@ pub fn Join(comptime Sink: type) type {
                     if (order == .eq and driver.flags & last_exclusive != 0) break;
                 }
                 if (row.has(row_format.flag_dead)) continue;
+                self.progress.step();
                 if (!try self.drive(row)) return false;
             }
             return true;

@@ -218,6 +218,10 @@ pub const Control = extern struct {
     delta_len: u64 = 0,
     /// Not even a head fitted: whoever listens to anything must read anew.
     delta_lost: u64 = 0,
+    /// Of a view, an index or a foreign key that is being made: rows gone through, and how many there are. The host reads
+    /// them from another thread.
+    progress_rows: u64 = 0,
+    progress_of: u64 = 0,
 };
 
 pub var control: Control = .{};
@@ -240,6 +244,22 @@ pub fn open() *Control {
     control.delta_at = @intFromPtr(&delta);
     return &control;
 }
+
+/// Counts rows that long work goes through, and tells now and then.
+pub const Progress = struct {
+    rows: u64 = 0,
+
+    pub fn begin(of: u64) Progress {
+        control.progress_rows = 0;
+        control.progress_of = of;
+        return .{};
+    }
+
+    pub inline fn step(progress: *Progress) void {
+        progress.rows += 1;
+        if (progress.rows & 0xfff == 0) control.progress_rows = progress.rows;
+    }
+};
 
 pub fn fault(table: u32, column: u32, row: u32) void {
     control.fault_table = table;

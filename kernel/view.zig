@@ -180,15 +180,16 @@ fn fill(view: *View, most: u64) Error!void {
 fn load(view: *View, most: u64) Error!void {
     const plan = view.plan orelse return fillTop(view);
     const counts = view.anew_rows_max > 0 or view.owner != 0;
+    const progress = layout.Progress.begin(plan.inputs[plan.drivers[0].input].rows);
     if (plan.grouped) {
         var sink = group_rows.Sink.init(view.table, plan, &arena, .loading);
-        var join: joins.Join(group_rows.Sink) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most, .counts_first = counts };
+        var join: joins.Join(group_rows.Sink) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most, .progress = progress, .counts_first = counts };
         if (plan.global) try sink.addGlobal();
         _ = try join.all(&plan.drivers[0]);
         try sink.finish();
     } else {
         var sink: Loader = .{ .table = view.table, .plan = plan };
-        var join: joins.Join(Loader) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most, .counts_first = counts };
+        var join: joins.Join(Loader) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most, .progress = progress, .counts_first = counts };
         _ = try join.all(&plan.drivers[0]);
     }
 }

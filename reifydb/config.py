@@ -219,6 +219,9 @@ aggregate_items_max = 10_000
 """Values of one group in an array or a text that an aggregate makes. Making one takes up to 5 ms,
 each time that its group changes."""
 
+recompute_rows_max = 1 << 20
+"""What `max_rows` of a view that is made anew after each change may be. 0.1 s a transaction."""
+
 subscribed_shapes_max = 256
 """Different selects of one table with a filter that are followed at a time, whatever their values:
 each costs every commit that changes its table 0.1 µs for each row."""

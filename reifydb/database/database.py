@@ -27,6 +27,7 @@ from reifydb.database.outcomes import Outcomes
 from reifydb.database.packed import check_packed
 from reifydb.database.packed_calls import run_packed
 from reifydb.database.positions import Position
+from reifydb.database.progress import Progress
 from reifydb.database.queries import Queries, Terms
 from reifydb.database.registry import Registry
 from reifydb.database.rows import Rows, Values
@@ -135,8 +136,11 @@ class Database:
 
     # ------------------------------------------------------------------ opening
 
-    def recover(self) -> None:
+    def recover(self, progress: Callable[[Progress], object] | None = None) -> None:
         """Replays the log, reads the schema, links the modules, starts the log. Once.
+
+        Args:
+            progress: Is told how far views have come that are made anew.
 
         Raises:
             LogDamagedError: The log cannot be believed.
@@ -145,7 +149,8 @@ class Database:
         for group in self._log.replay():
             self._replay(group)
         self._state.build_indexes()
-        self._views.restore(self._state.read_catalog())
+        with self._state.reporter.told(progress):
+            self._views.restore(self._state.read_catalog())
         for row in self._state.rows_of(MODULES):
             self._registry.reinstall(row)
         self._log.start()
@@ -514,9 +519,22 @@ class Database:
 
     # ------------------------------------------------------------------ schema and modules
 
-    def execute(self, sql: str, params: Values | None = None) -> int:
+    def execute(
+        self,
+        sql: str,
+        params: Values | None = None,
+        *,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> int:
         """Changes the schema: tables, columns, indexes, views; all statements in one transaction or
         none. Or runs one `insert`, `update` or `delete`, for scripts and tests, as `tx.execute`.
+
+        Args:
+            sql: The statements.
+            params: Of an `insert`, `update` or `delete`: values as those of a query.
+            progress: Is told how far a view or an index has come that is made of many rows: every
+                100 ms, in another thread, and at the end. It must not use the database. What it
+                raises undoes all.
 
         Returns:
             How many rows were inserted, updated or deleted; 0 for a change of the schema.
@@ -529,7 +547,7 @@ class Database:
             UnknownNameError: There is no table, column or index of a name.
             DuplicateKeyError: Rows that are there contradict a unique index.
         """
-        return schema_changes.execute(self, sql, params)
+        return schema_changes.execute(self, sql, params, progress)
 
     def plan_schema(self, sql: str) -> SchemaPlan:
         """What `execute` of this script would change, and everything that stands in the way: it is

@@ -27,6 +27,7 @@ from reifydb.database.expressions import (
 from reifydb.database.queries import NO_LIMIT, Queries, Terms
 from reifydb.database.tables import SYSTEM_PREFIX, TableHandle
 from reifydb.engine.descriptors import table_descriptor
+from reifydb.engine.kernel import Fault
 from reifydb.errors import LimitError, ReifyDBError, RequestError, SqlError
 
 if TYPE_CHECKING:

@@ -83,6 +83,7 @@ class SelectSubject:
         """See `Subject`."""
         found = self._followed
         if found is None or found.closed:
+            self._hub.take()  # what is said of one that is gone must not reach this one
             found = self._hub.selects.join(self._sql, self._params, self._terms)
             self._followed = found
         return Source(found.handle, found.stream, found)

@@ -93,9 +93,11 @@ class Control(NamedTuple):
     delta_at: int
     delta_len: int
     delta_lost: int
+    progress_rows: int
+    progress_of: int
 
 
-CONTROL = struct.Struct("<QIIQQQqQQQQIIIIIIQQQQQQQQQQQQQQQQ")
+CONTROL = struct.Struct("<QIIQQQqQQQQIIIIIIQQQQQQQQQQQQQQQQQQ")
 OFFSETS = {name: struct.calcsize(CONTROL.format[: 1 + i]) for i, name in enumerate(Control._fields)}
 
 
@@ -212,6 +214,8 @@ class Kernel:
         self.log_len = self._cell("log_len", ctypes.c_uint64)
         self.delta_len = self._cell("delta_len", ctypes.c_uint64)
         self.delta_lost = self._cell("delta_lost", ctypes.c_uint64)
+        self.progress_rows = self._cell("progress_rows", ctypes.c_uint64)
+        self.progress_of = self._cell("progress_of", ctypes.c_uint64)
         self._memory_limit = self._cell("memory_limit", ctypes.c_uint64)
 
     def view(self, at: int, length: int) -> memoryview:

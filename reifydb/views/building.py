@@ -58,21 +58,24 @@ class Part:
         source: What `define_view` is given; None: a table that another part writes.
         encoded: The plan in it, for messages.
         plan: The same, to be explained.
+        max_rows: Of one that is made anew after each change; 0: it is brought up to date.
     """
 
     table: Table
     source: bytes | None = None
     encoded: Encoded | None = None
     plan: Plan | None = None
+    max_rows: int = 0
 
 
-def build(name: str, query: Query, number: int) -> list[Part]:
+def build(name: str, query: Query, number: int, max_rows: int = 0) -> list[Part]:
     """The parts of a view, each behind those that it needs; the last one is the view itself.
 
     Args:
         name: The view's.
         query: What it is to show.
         number: Of the first part's table; the others follow.
+        max_rows: It is made anew after each change, looking at so many rows; 0: brought up to date.
 
     Raises:
         SqlError: It cannot be kept up to date in proportion to what changes.
@@ -83,7 +86,7 @@ def build(name: str, query: Query, number: int) -> list[Part]:
     for i, one in enumerate(names):
         if one in names[:i]:
             raise SqlError(f"column {one} is there twice", hint=f"… as {one}_2")
-    builder = _Builder(name, number)
+    builder = _Builder(name, number, max_rows)
     builder.query(query, name)
     widest = max(len(part.table.columns) + len(part.table.hidden) for part in builder.parts)
     if widest > columns_max:
@@ -128,8 +131,8 @@ def _check(query: Select) -> None:
 
 
 class _Builder:
-    def __init__(self, name: str, number: int) -> None:
-        self.name, self.number = name, number
+    def __init__(self, name: str, number: int, max_rows: int = 0) -> None:
+        self.name, self.number, self.max_rows = name, number, max_rows
         self.parts: list[Part] = []
         self.beside: dict[Query, Table] = {}
 
@@ -256,13 +259,18 @@ class _Builder:
     def _rows(self, query: Select, name: str | None) -> Table:
         columns, hidden, key = shown(query, _row_key(Planner(query)))
         outputs = (*query.outputs, *(Output("", value) for value in hidden))
-        plan = Planner(replace(query, outputs=outputs)).view()
+        plan = self._plan(replace(query, outputs=outputs))
         plan = replace(plan, stable=len(query.inputs) == 1 and not query.order)
         behind = [hidden_column(value, i) for i, value in enumerate(hidden)]
         if query.order:
             key.insert(0, len(columns) + len(behind))
             behind.append(Column("order", Type.BYTES, nullable=False))
-        return self._add(self._table(name, columns, key, behind), plan)
+        return self._add(self._table(name, columns, key, behind), plan, anew=True)
+
+    def _plan(self, query: Select) -> Plan:
+        """How a part comes to its rows: by what changes, or as a query does."""
+        planner = Planner(query)
+        return planner.query() if self.max_rows else planner.view()
 
     def _table(
         self,
@@ -282,10 +290,12 @@ class _Builder:
             hidden=tuple(hidden),
         )
 
-    def _add(self, table: Table, plan: Plan) -> Table:
-        """The table as a part that is made by a plan."""
+    def _add(self, table: Table, plan: Plan, *, anew: bool = False) -> Table:
+        """The table as a part that is made by a plan; `anew`: by `_plan`."""
         encoded = encode(plan)
-        self.parts.append(Part(table, bytes(8) + encoded.data, encoded, plan))
+        most = self.max_rows if anew else 0
+        head = struct.pack("<IIQ", 2, 0, most) if most else bytes(8)
+        self.parts.append(Part(table, head + encoded.data, encoded, plan, most))
         return table
 
     # ------------------------------------------------------------ groups
@@ -304,12 +314,12 @@ class _Builder:
         if not key:
             key.append(len(columns))
             hidden.append(Output("", Constant(0, INT)))
-        plan = Planner(replace(query, outputs=(*query.outputs, *hidden))).view()
+        plan = self._plan(replace(query, outputs=(*query.outputs, *hidden)))
         aggregates = [self._with_values(query, one) for one in plan.aggregates]
         plan = replace(plan, aggregates=tuple(aggregates))
         behind = [hidden_column(output.value, i) for i, output in enumerate(hidden)]
         behind += [replace(one, name=f"state_{i}") for i, one in enumerate(_states(plan))]
-        return self._add(self._table(name, columns, key, behind), plan)
+        return self._add(self._table(name, columns, key, behind), plan, anew=True)
 
     def _with_values(self, query: Select, one: AggregatePlan) -> AggregatePlan:
         """With a table for the values, where they must be known one by one."""
