@@ -136,6 +136,7 @@ class _Builder:
     def __init__(self, name: str, number: int, max_rows: int = 0) -> None:
         self.name, self.number, self.max_rows = name, number, max_rows
         self.parts: list[Part] = []
+        self.beside: dict[Query, Table] = {}
 
     def take_number(self) -> int:
         self.number += 1
@@ -187,6 +188,13 @@ class _Builder:
     def with_layers(self, query: Select) -> Select:
         """As `with_tables`; and no join of it looks at rows of left joins."""
         return self.with_tables(layered(flatten(query)))
+
+    def _beside(self, query: Query) -> Table:
+        """The table of a query in `from`; those that are equal have one."""
+        found = self.beside.get(query)
+        if found is None:
+            found = self.beside[query] = self.query(query, None)
+        return found
 
     # ------------------------------------------------------------ queries put together
 
