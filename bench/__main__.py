@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import (
+    feeds,
     fresh,
     growth,
     http_calls,
@@ -40,6 +41,7 @@ MEASURED = {
     "connections": connections,
     "http": http_calls,
     "views": views,
+    "feeds": feeds,
 }
 
 

@@ -234,6 +234,17 @@ def _show_http(console: Console, found: Result) -> None:
         console.print(table)
 
 
+def _show_feeds(console: Console, found: Result) -> None:
+    table = _table("selects that are followed: one commit", "", "µs")
+    for name, value in found["us_per_commit"].items():
+        table.add_row(name, f"{value:.2f}")
+    console.print(table)
+    console.print(
+        f"one of 10,000 concerned is {found['ratio']} times one of one; "
+        f"beginning to follow: {found['us_to_begin_following']:.0f} µs"
+    )
+
+
 def _show_views(console: Console, found: Result) -> None:
     title = f"\nViews, µs that one costs a transaction of one row, {found['accounts']:,} accounts"
     table = _table(title, "", "µs", "SQLite", "ratio", "made in s")
@@ -246,6 +257,7 @@ def _show_views(console: Console, found: Result) -> None:
 
 _SHOW = {
     "views": _show_views,
+    "feeds": _show_feeds,
     "served": _show_served,
     "connections": _show_connections,
     "transfers": _show_transfers,

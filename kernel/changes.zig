@@ -68,7 +68,8 @@ pub const Window = struct {
         return window.versions.get(row.at) != null;
     }
 
-    fn note(window: *Window, arena: *Arena, entry: transaction.Undo) error{OutOfMemory}!void {
+    /// One more entry of the undo log, about this table.
+    pub fn note(window: *Window, arena: *Arena, entry: transaction.Undo) error{OutOfMemory}!void {
         if (entry.old != 0) if (window.versions.get(entry.old)) |number| {
             window.changes.items[number].new = entry.new;
             if (entry.new != 0) try window.versions.put(arena, entry.new, number);

@@ -228,9 +228,11 @@ fn compareAll(one: *const ForeignKey) Error!void {
 }
 
 fn firstBroken(one: *const ForeignKey) ?Row {
+    var progress = layout.Progress.begin(one.child.rows);
     var it = trees.Iterator(false){ .path = &path };
     var found = it.first(&one.child.tree);
     while (found) |row| : (found = it.next()) {
+        progress.step();
         if (!row.has(row_format.flag_dead) and !one.isKept(row)) return row;
     }
     return null;

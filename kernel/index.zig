@@ -80,10 +80,12 @@ pub const Index = struct {
 
     /// Hangs all rows of the table in.
     pub fn build(index: *Index) Error!void {
+        var progress = layout.Progress.begin(index.table.rows);
         var it = trees.Iterator(false).init();
         var found = it.first(&index.table.tree);
         while (found) |row| : (found = it.next()) {
             if (row.has(row_format.flag_dead)) continue;
+            progress.step();
             try index.check(row, 0);
             _ = try index.add(row);
         }

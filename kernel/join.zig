@@ -42,8 +42,9 @@ pub fn Join(comptime Sink: type) type {
         sink: *Sink,
         driver: *const Driver = undefined,
         changed: u32 = nothing,
-        /// Rows that may still be looked at; those of the first input do not count.
+        /// Rows that may still be looked at; those of the first input count only if that is said.
         left: u64 = layout.query_scanned_max,
+        counts_first: bool = false,
         /// Whether the input of a step has found a row.
         met: [plans.inputs_max]bool = undefined,
         /// Rows are brought together as they were before they changed.
@@ -53,6 +54,7 @@ pub fn Join(comptime Sink: type) type {
         noted: ?*arenas.Strings = null,
         origins: [plans.inputs_max]u64 = @splat(0),
         rows: [plans.inputs_max]Row = undefined,
+        progress: layout.Progress = .{},
 
         /// All rows of a driver. Whether the sink wants more.
         pub fn all(self: *Self, driver: *const Driver) Error!bool {
@@ -82,6 +84,7 @@ pub fn Join(comptime Sink: type) type {
             const strictly = driver.flags & first_exclusive != 0;
             var found = if (lower == null) it.first(tree) else it.seek(tree, &keys[0], from_len, strictly);
             while (found) |row| : (found = it.next()) {
+                if (self.counts_first) try self.look();
                 if (upper != null) {
                     const len = @min(tree.keyOf(row, &own_key), end_len);
                     const order = std.mem.order(u8, own_key[0..len], end_key[0..end_len]);
@@ -89,6 +92,7 @@ pub fn Join(comptime Sink: type) type {
                     if (order == .eq and driver.flags & last_exclusive != 0) break;
                 }
                 if (row.has(row_format.flag_dead)) continue;
+                self.progress.step();
                 if (!try self.drive(row)) return false;
             }
             return true;

@@ -33,6 +33,20 @@ pub const checks_max = 32;
 pub const foreign_keys_max = 32;
 pub const views_max = 256;
 pub const queries_max = 256;
+/// Selects that are followed: of one table with a filter alone; the same with values; with the same values in what is
+/// compared by `=`; others, which take tables of their own, those beside included.
+pub const subscribed_shapes_max = 256;
+pub const subscribed_selections_max = 65_536;
+pub const subscribed_alike_max = 1000;
+pub const subscribed_parameters_bytes_max = 4096;
+pub const private_views_max = 2048;
+/// Their tables have the last numbers there are.
+pub const private_tables_max = 2048;
+pub const private_tables_first = table_numbers_max - private_tables_max;
+/// Of each of those: rows looked at when it is made or brought up to date, rows that a commit changes, and its rows.
+pub const subscribed_view_scanned_max = 1 << 20;
+pub const subscribed_view_changes_max = 65_536;
+pub const subscribed_view_rows_max = 1 << 20;
 /// Rows that a view with a limit skips and shows.
 pub const top_rows_max = 100_000;
 /// Rows of one query's answer that are kept, and rows that are looked at for it.
@@ -90,7 +104,20 @@ pub const Code = enum(i32) {
 };
 
 /// Which limit `limit_reached` is about, where more than one could be: `fault_index` says it.
-pub const Limit = enum(u32) { other = 0, answer_rows = 1, scanned_rows = 2, views = 3, aggregate_items = 4 };
+pub const Limit = enum(u32) {
+    other = 0,
+    answer_rows = 1,
+    scanned_rows = 2,
+    views = 3,
+    /// Selections of the same values; rows of what is kept for those who follow it, and changes of one commit in it.
+    alike = 4,
+    followed_rows = 5,
+    followed_changes = 6,
+    /// Rows that are looked at to make a view anew.
+    anew_rows = 7,
+    /// Values of one group that an aggregate makes an array or a text of.
+    aggregate_items = 8,
+};
 
 /// Says which limit it was.
 pub fn reached(limit: Limit) Error {
@@ -191,6 +218,10 @@ pub const Control = extern struct {
     delta_len: u64 = 0,
     /// Not even a head fitted: whoever listens to anything must read anew.
     delta_lost: u64 = 0,
+    /// Of a view, an index or a foreign key that is being made: rows gone through, and how many there are. The host reads
+    /// them from another thread.
+    progress_rows: u64 = 0,
+    progress_of: u64 = 0,
 };
 
 pub var control: Control = .{};
@@ -213,6 +244,22 @@ pub fn open() *Control {
     control.delta_at = @intFromPtr(&delta);
     return &control;
 }
+
+/// Counts rows that long work goes through, and tells now and then.
+pub const Progress = struct {
+    rows: u64 = 0,
+
+    pub fn begin(of: u64) Progress {
+        control.progress_rows = 0;
+        control.progress_of = of;
+        return .{};
+    }
+
+    pub inline fn step(progress: *Progress) void {
+        progress.rows += 1;
+        if (progress.rows & 0xfff == 0) control.progress_rows = progress.rows;
+    }
+};
 
 pub fn fault(table: u32, column: u32, row: u32) void {
     control.fault_table = table;

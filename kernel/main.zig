@@ -14,6 +14,7 @@ const transaction = @import("transaction.zig");
 const cursor = @import("cursor.zig");
 const indexes = @import("index.zig");
 const delta = @import("delta.zig");
+const selections = @import("selection.zig");
 const redo = @import("redo.zig");
 const registry = @import("registry.zig");
 const batch = @import("batch.zig");
@@ -318,7 +319,15 @@ export fn discard_temporary(number: u32) void {
     if (table.derived) discard(table);
 }
 
+/// Takes a part of what was followed away. A code: the open transaction has written, and may have to undo what it wrote there.
+export fn discard_private_view(number: u32) i32 {
+    if (transaction.changed()) return layout.codeOf(error.LimitReached);
+    discard_temporary(number);
+    return 0;
+}
+
 fn discard(table: *table_format.Table) void {
+    delta.closeAll(table);
     table_format.unhook(table);
     table_format.destroy(table);
 }
@@ -387,7 +396,17 @@ export fn define_view(number: u32, length: u64) i32 {
     control.operation = .write;
     defer control.operation = .none;
     const source = given(length) catch |err| return layout.codeOf(err);
-    views.define(number, source, !batch.host_open) catch |err| return layout.codeOf(err);
+    views.define(number, source, !batch.host_open, 0) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+/// The same for a part of what somebody follows who has no view of it (`View.owner`); not while a transaction is open.
+export fn define_private_view(number: u32, length: u64, owner: u32) i32 {
+    control.operation = .write;
+    defer control.operation = .none;
+    if (batch.host_open) return layout.codeOf(error.NoRelation);
+    const source = given(length) catch |err| return layout.codeOf(err);
+    views.define(number, source, false, owner) catch |err| return layout.codeOf(err);
     return 0;
 }
 
@@ -481,7 +500,37 @@ export fn table_hash(number: u32) i32 {
 /// Begins to read a table a little at a time. The walk's number, or a code.
 export fn walk_open(number: u32) i32 {
     const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
-    return @intCast(delta.open(table) catch |err| return layout.codeOf(err));
+    if (views.isBroken(table)) return layout.codeOf(error.NoRelation);
+    return @intCast(delta.open(table, null) catch |err| return layout.codeOf(err));
+}
+
+/// The input: a select of one table that may be followed with values (selection.zig).
+export fn define_shape(number: u32, length: u64) i32 {
+    const source = given(length) catch |err| return layout.codeOf(err);
+    selections.define(number, source) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+export fn forget_shape(number: u32) void {
+    selections.forget(number);
+}
+
+/// From now on each commit that changes what such a select shows leaves a chunk. The input: the row of its values.
+export fn open_selection(number: u32, shape: u32, length: u64) i32 {
+    control.fault_index = 0;
+    const values = given(length) catch |err| return layout.codeOf(err);
+    selections.open(number, shape, values) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+export fn close_selection(number: u32) void {
+    selections.close(number);
+}
+
+/// `walk_open` for a selection.
+export fn walk_selection(number: u32) i32 {
+    const selection = selections.find(number) orelse return layout.codeOf(error.NoRelation);
+    return @intCast(delta.open(selection.shape.table, selection) catch |err| return layout.codeOf(err));
 }
 
 /// Reads about so many bytes on, as a chunk. 1: that was the end; 0, or a code.

@@ -13,6 +13,7 @@ const changes = @import("changes.zig");
 const plans = @import("plan.zig");
 const views = @import("view.zig");
 const foreign_keys = @import("foreign_key.zig");
+const selections = @import("selection.zig");
 const Runner = plans.Runner;
 const Index = indexes.Index;
 
@@ -93,6 +94,8 @@ pub const Table = struct {
     /// Somebody is told of every change; and how many walks go over it.
     watched: bool,
     walks: u32,
+    /// Selects of it that are followed.
+    shapes: ?*selections.Shape,
     /// A view's: made of other tables, so neither logged nor part of the state.
     derived: bool,
     /// Which key columns may be null, in a view's.
@@ -168,7 +171,7 @@ pub const Table = struct {
 };
 
 pub var tables: [layout.table_numbers_max]?*Table = @splat(null);
-/// Behind the highest number ever used.
+/// Behind the highest number ever used, those of private tables apart.
 pub var tables_end: u32 = 0;
 var tables_count: u32 = 0;
 
@@ -305,7 +308,7 @@ pub fn freeLayout(old: *const Layout) void {
 pub fn create(source: []const u8) layout.Error!*Table {
     const head = try Head.read(source);
     if (tables[head.number] != null) return error.DuplicateKey;
-    if (tables_count == layout.tables_max) return error.LimitReached;
+    if (!isPrivate(head.number) and tables_count == layout.tables_max) return error.LimitReached;
     const table = try heap.create(Table);
     errdefer heap.destroy(Table, table);
     const made = try makeLayout(table, head, source);
@@ -350,6 +353,7 @@ pub fn create(source: []const u8) layout.Error!*Table {
         .told_lsn = 0,
         .watched = false,
         .walks = 0,
+        .shapes = null,
         .derived = head.derived,
         .key_nullable = key_nullable,
         .feeds = 0,
@@ -416,14 +420,20 @@ fn freeChecks(table: *Table) void {
 
 fn hook(table: *Table) void {
     tables[table.number] = table;
+    if (isPrivate(table.number)) return;
     tables_end = @max(tables_end, table.number + 1);
     tables_count += 1;
+}
+
+/// Of what somebody follows who has no view of it: not in the schema.
+fn isPrivate(number: u32) bool {
+    return number >= layout.private_tables_first;
 }
 
 /// Makes a table unknown without freeing anything of it; `restore` undoes that.
 pub fn unhook(table: *Table) void {
     tables[table.number] = null;
-    tables_count -= 1;
+    if (!isPrivate(table.number)) tables_count -= 1;
 }
 
 pub fn restore(table: *Table) void {

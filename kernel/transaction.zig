@@ -22,6 +22,7 @@ const delta = @import("delta.zig");
 const scratch = @import("scratch.zig");
 const views = @import("view.zig");
 const foreign_keys = @import("foreign_key.zig");
+const selections = @import("selection.zig");
 const Index = indexes.Index;
 const Row = row_format.Row;
 const Table = table_format.Table;
@@ -798,6 +799,7 @@ fn tellListeners() void {
             if (table.told_lsn == lsn or table.last_lsn != lsn or !delta.isListenedTo(table)) continue;
             table.told_lsn = lsn;
             delta.tell(table, Changes{ .table = table });
+            if (table.shapes != null) selections.tell(table, undo[0..undo_len]);
         },
         else => {},
     };

@@ -8,6 +8,7 @@ const table_format = @import("table.zig");
 const tree = @import("tree.zig");
 const views = @import("view.zig");
 const foreign_keys = @import("foreign_key.zig");
+const selections = @import("selection.zig");
 const transaction = @import("transaction.zig");
 const Table = table_format.Table;
 
@@ -16,13 +17,15 @@ pub fn verify(out: []u8) usize {
     if (heap.check()) |problem| return say(out, problem, 0);
     if (transaction.changed()) return say(out, "a transaction is open", 0);
     var least: u64 = 0;
-    for (table_format.tables[0..table_format.tables_end]) |maybe| if (maybe) |table| {
+    const all = [_][]const ?*Table{ table_format.tables[0..table_format.tables_end], table_format.tables[layout.private_tables_first..] };
+    for (all) |some| for (some) |maybe| if (maybe) |table| {
         var bytes: u64 = 0;
         if (verifyTable(table, &bytes)) |problem| return say(out, problem, table.number);
         least += bytes;
         if (!foreign_keys.areKept(table)) return say(out, "a row references one that is not there", table.number);
     };
     if (views.unwanted()) |table| return say(out, "a view that must be empty has a row", table.number);
+    least += selections.heap_bytes;
     const other = views.verify() catch return say(out, "a view cannot be made anew", 0);
     if (other) |number| return say(out, "a view is not what its tables say", number);
     if (!std.mem.eql(u64, &table_format.recomputedState(), &table_format.state))
@@ -33,7 +36,7 @@ pub fn verify(out: []u8) usize {
 }
 
 /// Tables, bindings and transitions besides rows and trees.
-const descriptors_bytes_max = 64 * layout.MiB;
+const descriptors_bytes_max = 96 * layout.MiB;
 
 fn say(out: []u8, problem: []const u8, table: u32) usize {
     const text = std.fmt.bufPrint(out, "table {d}: {s}", .{ table, problem }) catch unreachable;

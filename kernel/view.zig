@@ -24,6 +24,7 @@ const scratch = @import("scratch.zig");
 const batch = @import("batch.zig");
 const group_rows = @import("group_rows.zig");
 const places_of = @import("places.zig");
+const delta = @import("delta.zig");
 const Arena = arenas.Arena;
 const Row = row_format.Row;
 const Table = table_format.Table;
@@ -44,6 +45,18 @@ pub const View = struct {
     /// Rows that came in and went out since the view was made or the database opened.
     rows_in: u64 = 0,
     rows_out: u64 = 0,
+    /// Made anew after each change, looking at so many rows at most. 0: brought up to date.
+    anew_rows_max: u64 = 0,
+    /// Of one that somebody follows who has no view: the table of the last part. 0: it is in the schema.
+    owner: u32 = 0,
+    /// It could not be brought up to date, and is not any more: its table is as it was then.
+    broken: bool = false,
+
+    /// So many rows may be looked at to bring it up to date.
+    fn scannedMax(view: *const View) u64 {
+        if (view.anew_rows_max > 0) return view.anew_rows_max;
+        return if (view.owner != 0) layout.subscribed_view_scanned_max else layout.query_scanned_max;
+    }
 
     /// Columns that others may look at: what is kept of groups stands behind them.
     fn shownColumns(view: *const View) usize {
@@ -56,10 +69,12 @@ pub const View = struct {
     }
 };
 
-var views: [layout.views_max]*View = undefined;
+var views: [layout.views_max + layout.private_views_max]*View = undefined;
 var views_len: usize = 0;
 /// How many of them must be empty.
 var asserted: usize = 0;
+/// So many of them have an owner.
+var private_len: usize = 0;
 
 /// What lives as long as one flush.
 var arena: Arena = .{};
@@ -69,16 +84,23 @@ pub fn find(number: u32) ?*View {
     return null;
 }
 
+/// Whether its rows are no longer what its plan says.
+pub fn isBroken(table: *const Table) bool {
+    return if (table.view) |view| view.broken else false;
+}
+
 /// Makes a table that is there, and has no rows, a view, and fills it. `source` is its plan. `anew`: it was there before
 /// recovery, so however long it takes to make, it must be made.
-pub fn define(number: u32, source: []const u8, anew: bool) Error!void {
+/// `owner`: see `View`.
+pub fn define(number: u32, source: []const u8, anew: bool, owner: u32) Error!void {
     const table = table_format.get(number) orelse return error.NoRelation;
     const first = table.view;
     if (!table.derived or (if (first) |one| !one.isOfRows() else table.rows > 0)) return error.InvalidRow;
-    if (views_len == views.len) return layout.reached(.views);
+    const full = if (owner == 0) views_len - private_len == layout.views_max else private_len == layout.private_views_max;
+    if (full) return layout.reached(.views);
     try flush();
     const view = try heap.create(View);
-    view.* = .{ .table = table, .plan = null, .arena = .{}, .inputs = &.{} };
+    view.* = .{ .table = table, .plan = null, .arena = .{}, .inputs = &.{}, .owner = owner };
     errdefer {
         if (view.plan) |plan| plans.release(plan);
         view.arena.free();
@@ -86,10 +108,12 @@ pub fn define(number: u32, source: []const u8, anew: bool) Error!void {
     }
     try read(view, source);
     layout.control.fault_index = 0;
-    try fill(view, if (anew) no_limit else layout.query_scanned_max);
+    try fill(view, if (anew) no_limit else view.scannedMax());
+    if (owner != 0 and table.rows > layout.subscribed_view_rows_max) return layout.reached(.followed_rows);
     views[views_len] = view;
     views_len += 1;
     asserted += @intFromBool(table.must_be_empty);
+    if (owner != 0) private_len += 1;
     if (first) |one| {
         view.next = one.next;
         one.next = view;
@@ -97,11 +121,14 @@ pub fn define(number: u32, source: []const u8, anew: bool) Error!void {
     for (view.inputs) |input| input.feeds += 1;
 }
 
-/// What a view is: the first word of `source` says whether a plan follows, padded to 8 bytes, or a `Top`, or `Places`.
+/// What a view is: the first word of `source` says whether a plan follows, padded to 8 bytes, or a `Top`, or `Places`; or a
+/// plan that is run anew each time, behind the rows that may be looked at.
 fn read(view: *View, source: []const u8) Error!void {
-    if (source.len < 8) return error.InvalidRow;
-    if (std.mem.readInt(u32, source[0..4], .little) == kind_plan) {
-        const plan = try plans.make(&view.arena, source[8..]);
+    if (source.len < 16) return error.InvalidRow;
+    const kind = std.mem.readInt(u32, source[0..4], .little);
+    if (kind == kind_plan or kind == kind_anew) {
+        if (kind == kind_anew) view.anew_rows_max = @max(1, std.mem.readInt(u64, source[8..16], .little));
+        const plan = try plans.make(&view.arena, source[if (kind == kind_anew) 16 else 8..]);
         view.plan = plan;
         view.inputs = plan.inputs;
         plans.prepare(plan, plans.noParameters());
@@ -125,7 +152,8 @@ fn read(view: *View, source: []const u8) Error!void {
 }
 
 const kind_plan: u32 = 0;
-const kind_places: u32 = 2;
+const kind_anew: u32 = 2;
+const kind_places: u32 = 3;
 
 /// Their table goes away.
 pub fn forget(first: *View) void {
@@ -141,6 +169,7 @@ fn forgetOne(view: *View) void {
     std.mem.copyForwards(*View, views[at..], views[at + 1 .. views_len]);
     views_len -= 1;
     asserted -= @intFromBool(view.table.must_be_empty);
+    if (view.owner != 0) private_len -= 1;
     for (view.inputs) |input| input.feeds -= 1;
     if (view.plan) |plan| plans.release(plan);
     view.arena.free();
@@ -154,16 +183,22 @@ const no_limit = std.math.maxInt(u64);
 fn fill(view: *View, most: u64) Error!void {
     defer arena.reset();
     view.table.last_lsn = layout.control.lsn;
+    return load(view, most);
+}
+
+fn load(view: *View, most: u64) Error!void {
     const plan = view.plan orelse return fillTop(view);
+    const counts = view.anew_rows_max > 0 or view.owner != 0;
+    const progress = layout.Progress.begin(plan.inputs[plan.drivers[0].input].rows);
     if (plan.grouped) {
         var sink = group_rows.Sink.init(view.table, plan, &arena, .loading);
-        var join: joins.Join(group_rows.Sink) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most };
+        var join: joins.Join(group_rows.Sink) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most, .progress = progress, .counts_first = counts };
         if (plan.global) try sink.addGlobal();
         _ = try join.all(&plan.drivers[0]);
         try sink.finish();
     } else {
         var sink: Loader = .{ .table = view.table, .plan = plan };
-        var join: joins.Join(Loader) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most };
+        var join: joins.Join(Loader) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most, .progress = progress, .counts_first = counts };
         _ = try join.all(&plan.drivers[0]);
     }
 }
@@ -212,11 +247,15 @@ fn bring(waiting: []const transaction.Undo, touched: *arenas.List(*Table)) Error
         const concerned = for (view.inputs) |input| {
             if (input.window != null) break true;
         } else false;
-        if (!concerned or passesBy(view) or table_format.get(view.table.number) != view.table) continue;
+        if (!concerned or view.broken or passesBy(view) or table_format.get(view.table.number) != view.table) continue;
+        const at_start = transaction.mark();
         const from = transaction.entries();
-        run(view) catch |err| {
+        runWithin(view, from) catch |err| {
             layout.control.fault_table = view.table.number;
-            return err;
+            if (view.owner == 0) return err;
+            transaction.rollbackTo(at_start);
+            breakDown(view.owner, err);
+            continue;
         };
         view.rows_out += transaction.entries() - from;
         if (view.table.feeds > 0) try changes.collect(&arena, transaction.since(from), view.shownColumns(), touched);
@@ -252,7 +291,23 @@ fn passesBy(view: *const View) bool {
     return true;
 }
 
+fn runWithin(view: *View, from: usize) Error!void {
+    try run(view);
+    if (view.owner == 0) return;
+    if (view.table.rows > layout.subscribed_view_rows_max) return layout.reached(.followed_rows);
+    if (transaction.entries() - from > layout.subscribed_view_changes_max) return layout.reached(.followed_changes);
+}
+
+/// What nobody sees but those who follow it refuses no transaction: they are told, and it ends.
+fn breakDown(owner: u32, err: Error) void {
+    for (views[0..views_len]) |view| if (view.owner == owner) {
+        view.broken = true;
+    };
+    delta.sayFailure(owner, err);
+}
+
 fn run(view: *View) Error!void {
+    if (view.anew_rows_max > 0) return runAnew(view);
     const plan = view.plan orelse return runTop(view);
     if (plan.grouped) {
         var sink = group_rows.Sink.init(view.table, plan, &arena, .changing);
@@ -278,7 +333,7 @@ fn drive(view: *View, comptime Sink: type, sink: *Sink) Error!void {
 /// What had, or has, a row that changed; those of left joins apart.
 fn driveOnce(view: *View, comptime Sink: type, sink: *Sink, as_was: bool) Error!void {
     const plan = view.plan.?;
-    var join: joins.Join(Sink) = .{ .plan = plan, .arena = &arena, .sink = sink, .as_was = as_was };
+    var join: joins.Join(Sink) = .{ .plan = plan, .arena = &arena, .sink = sink, .as_was = as_was, .left = view.scannedMax() };
     sink.times = if (as_was) -1 else 1;
     for (plan.inputs, plan.drivers, 0..) |input, *driver, i| {
         const window = input.window orelse continue;
@@ -297,7 +352,7 @@ fn driveOnce(view: *View, comptime Sink: type, sink: *Sink, as_was: bool) Error!
 fn driveOuters(view: *View, comptime Sink: type, sink: *Sink) Error!void {
     const plan = view.plan.?;
     var noted: arenas.Strings = .{};
-    var join: joins.Join(Sink) = .{ .plan = plan, .arena = &arena, .sink = sink, .noted = &noted };
+    var join: joins.Join(Sink) = .{ .plan = plan, .arena = &arena, .sink = sink, .noted = &noted, .left = view.scannedMax() };
     for (plan.inputs, plan.drivers, 0..) |input, *driver, i| {
         const window = input.window orelse continue;
         if (!driver.isOuter()) continue;
@@ -399,6 +454,76 @@ const Difference = struct {
     }
 };
 
+// ---------------------------------------------------------------- views that are made anew
+
+/// Makes a view as its query says beside itself; what is different is what has changed.
+fn runAnew(view: *View) Error!void {
+    for (view.inputs) |input| if (input.window) |window| {
+        view.rows_in += window.changes.items.len;
+    };
+    const aggregates = view.plan.?.aggregates;
+    const tables = try arena.slice(*Table, 1 + aggregates.len);
+    var count: usize = 1;
+    tables[0] = view.table;
+    for (aggregates) |one| if (one.values) |values| {
+        tables[count] = values;
+        count += 1;
+    };
+    const made = try arena.slice(trees.Tree, count);
+    const kept = try arena.slice(Kept, count);
+    for (kept, tables[0..count]) |*one, table| one.* = setAside(table);
+    const loaded = load(view, view.anew_rows_max);
+    for (made, kept, tables[0..count]) |*tree, one, table| {
+        tree.* = table.tree;
+        restore(table, one);
+    }
+    defer for (made) |*tree| tree.clear(true);
+    loaded catch |err| {
+        const scanned = layout.control.fault_index == @backingInt(layout.Limit.scanned_rows);
+        return if (err == error.LimitReached and scanned) layout.reached(.anew_rows) else err;
+    };
+    for (made, tables[0..count]) |*tree, table| try replaceRows(table, tree);
+}
+
+/// Gives a table the rows of a tree that are other ones than its own. O(rows of both).
+fn replaceRows(table: *Table, wanted: *trees.Tree) Error!void {
+    var gone: arenas.List(Row) = .{};
+    var come: arenas.List(Row) = .{};
+    var old_rows = trees.Iterator(false){ .path = &top_path };
+    var new_rows = trees.Iterator(false).init();
+    var old = old_rows.first(&table.tree);
+    var new = new_rows.first(wanted);
+    while (old != null or new != null) {
+        if (old) |row| if (row.has(row_format.flag_dead)) {
+            old = old_rows.next();
+            continue;
+        };
+        const order = if (old == null) std.math.Order.gt else if (new == null) std.math.Order.lt else orderOf(table, old.?, new.?);
+        switch (order) {
+            .lt => try gone.add(&arena, old.?),
+            .gt => try come.add(&arena, new.?),
+            .eq => if (!sameValues(old.?, new.?)) try come.add(&arena, new.?),
+        }
+        if (order != .gt) old = old_rows.next();
+        if (order != .lt) new = new_rows.next();
+    }
+    for (gone.items) |row| try transaction.removeDerived(table, row);
+    for (come.items) |row| try transaction.putDerived(table, try places_of.copied(row));
+}
+
+fn orderOf(table: *Table, a: Row, b: Row) std.math.Order {
+    const len = table.tree.keyOf(a, &own_key);
+    const other = table.tree.keyOf(b, &other_key);
+    return std.mem.order(u8, own_key[0..len], other_key[0..other]);
+}
+
+var other_key: key.Buffer = undefined;
+
+/// The same but for marks of the transaction.
+fn sameValues(a: Row, b: Row) bool {
+    return a.length() == b.length() and std.mem.eql(u8, a.bytes()[row_format.head_bytes..], b.bytes()[row_format.head_bytes..]);
+}
+
 // ---------------------------------------------------------------- the first rows of another view
 
 /// Of a view whose rows are the first ones of another, in the order of that one's key.
@@ -496,7 +621,7 @@ fn runTop(view: *View) Error!void {
 /// Makes every view anew beside itself and compares. The number of one that differs. Not while a transaction is open.
 pub fn verify() Error!?u32 {
     for (views[0..views_len]) |view| {
-        if (view.table.view == view and try differs(view)) return view.table.number;
+        if (view.table.view == view and !view.broken and try differs(view)) return view.table.number;
     }
     return null;
 }
@@ -517,12 +642,16 @@ fn putBack(table: *Table, kept: Kept) bool {
     var old = kept.tree;
     const different = table.rows != kept.rows or !sameRows(&table.tree, &old);
     table.tree.clear(true);
-    table.tree = old;
+    restore(table, kept);
+    return different;
+}
+
+fn restore(table: *Table, kept: Kept) void {
+    table.tree = kept.tree;
     table.rows = kept.rows;
     table.row_bytes = kept.row_bytes;
     table.last_lsn = kept.last_lsn;
     table.indexes_len = kept.indexes_len;
-    return different;
 }
 
 /// Whether two trees have the same rows, to the last byte.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from reifydb.database.outcome import Outcome
     from reifydb.database.outcomes import Outcomes
     from reifydb.database.positions import Position
+    from reifydb.database.progress import Progress
     from reifydb.database.table_memory import TableMemory
     from reifydb.database.transaction import Transaction
     from reifydb.database.typed import AsyncCalls, Calls, TypedTable
@@ -53,6 +54,7 @@ __all__ = [
     "Outcome",
     "Outcomes",
     "Position",
+    "Progress",
     "RemoteChanges",
     "RemoteDatabase",
     "Snapshot",
@@ -82,6 +84,7 @@ _LAZY = {
     "Delta": ("reifydb.database.changes", "Delta"),
     "Snapshot": ("reifydb.database.changes", "Snapshot"),
     "Position": ("reifydb.database.positions", "Position"),
+    "Progress": ("reifydb.database.progress", "Progress"),
     "Outcome": ("reifydb.database.outcome", "Outcome"),
     "Outcomes": ("reifydb.database.outcomes", "Outcomes"),
     "TableMemory": ("reifydb.database.table_memory", "TableMemory"),

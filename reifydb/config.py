@@ -219,6 +219,39 @@ aggregate_items_max = 10_000
 """Values of one group in an array or a text that an aggregate makes. Making one takes up to 5 ms,
 each time that its group changes."""
 
+recompute_rows_max = 1 << 20
+"""What `max_rows` of a view that is made anew after each change may be. 0.1 s a transaction."""
+
+subscribed_shapes_max = 256
+"""Different selects of one table with a filter that are followed at a time, whatever their values:
+each costs every commit that changes its table 0.1 µs for each row."""
+
+subscribed_selections_max = 65_536
+"""Such selects with their values. Those that differ in a value compared by `=` cost a commit that
+does not concern them nothing."""
+
+subscribed_alike_max = 1000
+"""Such selects of one text with the same values in what is compared by `=`, or with nothing that
+is: a commit looks at each of them."""
+
+subscribed_parameters_bytes_max = 4096
+"""Values of one such select, as a row."""
+
+subscribed_views_max = 64
+"""Other selects that are followed at a time; each is kept up to date as a view is."""
+
+subscribed_view_parts_max = 32
+"""Tables that one of those takes."""
+
+subscribed_view_scanned_max = 1 << 20
+"""Rows that are looked at to make one of those, or to bring it up to date. 0.1 s."""
+
+subscribed_view_changes_max = 65_536
+"""Rows that one commit changes in one of those."""
+
+subscribed_view_rows_max = 1 << 20
+"""Rows of one of those."""
+
 sql_nesting_max = 32
 """Parentheses within parentheses in SQL. People need ten; more only uses up the stack."""
 

@@ -116,7 +116,8 @@ def table_of(described: Mapping[str, Any]) -> Table:
 
 def _view_of(described: Mapping[str, Any]) -> View:
     reads = tuple((table, ()) for table in described["tables"])
-    return View(described["sql"], reads, 0, described.get("assertion", False))
+    assertion, max_rows = described.get("assertion", False), described.get("max_rows", 0)
+    return View(described["sql"], reads, 0, assertion, max_rows)
 
 
 def transition_of(described: Mapping[str, Any]) -> Transition:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 import reifydb
+from reifydb.cli.progress import progress_line
 from reifydb.cli.target import Answer, Args, Row
 from reifydb.database import Database
 from reifydb.database.modules import Module
+from reifydb.database.progress import Progress
 from reifydb.errors import LockedError, ReifyDBError
 from reifydb.gateway.grants import EVERYTHING
 from reifydb.gateway.queries import whole_answer
@@ -22,14 +24,14 @@ from reifydb.wire.dialects import PLAIN
 @contextmanager
 def opened(path: str) -> Iterator[Folder]:
     """The database in a folder; made when it is not there, closed at the end."""
-    with open_folder(path) as db:
+    with open_folder(path, progress_line()) as db:
         yield Folder(db)
 
 
-def open_folder(path: str) -> Database:
+def open_folder(path: str, progress: Callable[[Progress], object] | None = None) -> Database:
     """`reifydb.open`, with a hint when a server has it."""
     try:
-        return reifydb.open(path)
+        return reifydb.open(path, progress=progress)
     except LockedError as error:
         message = LockedError(path, error.pid).message
         ReifyDBError.__init__(error, message, hint="does a server have it open? ask that: --url")
@@ -76,7 +78,7 @@ class Folder:
 
     def execute(self, sql: str) -> None:
         """See `Target`."""
-        self.db.execute(sql)
+        self.db.execute(sql, progress=progress_line())
         self.db.wait_durable()
 
     def plan_schema(self, sql: str) -> dict[str, Any]:

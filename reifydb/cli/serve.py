@@ -82,6 +82,7 @@ def serve(
     from reifydb.cli.manifests import read_manifest
     from reifydb.cli.notify import notify
     from reifydb.cli.output import print_json
+    from reifydb.cli.progress import progress_log
     from reifydb.cli.server_log import log, write_log
     from reifydb.database import MEMORY
     from reifydb.errors import RequestError
@@ -92,7 +93,7 @@ def serve(
     write_log(as_json=as_json)
     named = [(read_manifest(module)[0], module) for module in modules]
     shown = path or "a database in memory"
-    with open_folder(path or MEMORY) as db:
+    with open_folder(path or MEMORY, progress_log(log)) as db:
         if tokens_needed and not Tokens(db).any:
             raise RequestError(
                 "there is no token, so nobody could do anything",

@@ -1,4 +1,4 @@
-"""`reifydb watch`: a table, then what each commit changes in it."""
+"""`reifydb watch`: a table or a select, then what each commit changes in it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reifydb.cli.options import Place, target_command
+from reifydb.cli.parameters import given_params, param_option, params_option
 
 if TYPE_CHECKING:
     from reifydb.database.changes import Delta, Snapshot
@@ -18,37 +19,34 @@ LOOK_S = 0.2
 MARKS = {"insert": "+", "update": "~", "delete": "-"}
 
 
-@target_command("TABLE")
-def watch(place: Place, words: list[str], as_json: bool) -> None:
-    """Print a server's table, then what changes in it, until Ctrl-C.
+@target_command("TABLE|SELECT")
+@param_option
+@params_option
+def watch(
+    place: Place, words: list[str], named: tuple[str, ...], params: str | None, as_json: bool
+) -> None:
+    """Print a server's table or the answer to a select, then what changes in it, until Ctrl-C.
 
-    One line for each row (=) of the table, then one for each that is inserted (+), updated (~) or
+    One line for each row (=) of it, then one for each that is inserted (+), updated (~) or
     deleted (-). After a line that begins with "snapshot" all rows before it no longer count.
     """
     import reifydb
-    from reifydb.cli.catalog import Catalog
     from reifydb.cli.interrupts import until_interrupted
     from reifydb.cli.output import print_json
-    from reifydb.cli.target import open_target
 
     if place.url is None:
         raise click.UsageError(
             "A folder does not change while it is open here: watch its server, with '--url'."
         )
-    [name] = words
-
-    def described() -> Mapping[str, Any]:
-        with open_target(place) as target:
-            return Catalog(target.schema()).table(name)
-
-    writer = Writer(described)
+    [what] = words
     say = print_json if as_json else _print_line
     try:
         with (
             reifydb.connect(place.url, token=place.token) as db,
-            db.subscribe(name) as changes,
+            db.subscribe(what, given_params(named, params)) as changes,
             until_interrupted() as interrupted,
         ):
+            writer = Writer(lambda: changes.described)
             while not interrupted():
                 item = changes.get(timeout_s=LOOK_S)
                 for line in writer.lines(item) if item is not None else ():
@@ -61,7 +59,7 @@ class Writer:
     """What a subscription brings, as lines.
 
     Args:
-        described: What the table looks like now.
+        described: What the rows look like now, as the server says it.
     """
 
     def __init__(self, described: Callable[[], Mapping[str, Any]]) -> None:

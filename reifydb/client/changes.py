@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from reifydb.client.feed import Feed
 from reifydb.client.protocol import ClientProtocol
@@ -25,16 +25,16 @@ class AsyncChanges:
         closed: `close` was called.
     """
 
-    def __init__(self, protocol: ClientProtocol, table: str, since: Position | None) -> None:
+    def __init__(self, protocol: ClientProtocol, what: object, since: Position | None) -> None:
         self._protocol = protocol
         self._event = asyncio.Event()
-        self._feed = Feed(table, since, self._event.set)
+        self._feed = Feed(what, since, self._event.set)
         self.closed = False
         protocol.join(self._feed)
 
     @property
     def table(self) -> str:
-        """The table's name when it was subscribed to."""
+        """The table's name when it was subscribed to; "select" of a select."""
         return self._feed.table
 
     @property
@@ -42,12 +42,18 @@ class AsyncChanges:
         """Of what was read last; None before anything was."""
         return self._feed.position
 
+    @property
+    def described(self) -> Mapping[str, Any]:
+        """What its rows look like, as the server says it (docs/wire.md): columns, key, hidden."""
+        return self._feed.described
+
     async def accepted(self) -> Self:
         """Waits until the server has accepted it.
 
         Raises:
             UnknownNameError: There is no such table.
-            RequestError: There is no such position yet.
+            SqlError: The select cannot be parsed, or cannot be followed.
+            RequestError: There is no such position yet, or the parameters are not the select's.
             ForbiddenError: The token does not allow it.
         """
         while not self._feed.begun:

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mappin
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from reifydb.client import requests
+from reifydb.client import queries, requests
 from reifydb.client.changes import AsyncChanges
 from reifydb.client.connection import Connection, Patience
 from reifydb.client.protocol import Request
-from reifydb.client.queries import query
 from reifydb.client.requests import Prepare
 from reifydb.client.scans import Walk
 from reifydb.client.schema import Schema
@@ -193,7 +192,7 @@ class AsyncDatabase:
             LimitError: The answer is beyond `answer_rows_max` or `answer_bytes_max`, or the query
                 looks at more than `query_scanned_max` rows.
         """
-        found: Rows = await self._ask("query", query(sql, params))
+        found: Rows = await self._ask("query", queries.query(sql, params))
         return found
 
     async def pages(self, walk: Walk) -> AsyncIterator[Sequence[Row]]:
@@ -241,22 +240,27 @@ class AsyncDatabase:
 
     # ------------------------------------------------------------------ listening
 
-    def subscribe(self, table: str, *, since: Position | None = None) -> AsyncChanges:
-        """Listens to a table: a snapshot of it, then what each commit changes in it.
+    def subscribe(
+        self, what: str, params: Values | None = None, *, since: Position | None = None
+    ) -> AsyncChanges:
+        """Listens to a table, a view or a select: a snapshot of it, then what each commit changes.
 
             async with db.subscribe("account") as changes:
                 async for change in changes: ...
+            async with db.subscribe("select id from account where branch = ?", ["n"]) as changes:
 
         What comes is durable, or, with `ack="committed"`, committed. It goes on by itself when the
         connection is lost: where it was if the server still knows what has changed since, else with
         a snapshot; always with one when the server has lost a commit that was passed on.
 
         Args:
-            table: Its name.
+            what: A name, or the text of a `select`.
+            params: Values for the parameters of a select, as for `query`.
             since: A position that this subscriber had before.
         """
-        requests.subscribe(table, since)  # refuses what is no position
-        return AsyncChanges(self._protocol, table, since)
+        wanted = queries.followed(what, params)
+        requests.subscribe(wanted, since)  # refuses what is no position
+        return AsyncChanges(self._protocol, wanted, since)
 
     # ------------------------------------------------------------------ positions
 

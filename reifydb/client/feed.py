@@ -22,17 +22,20 @@ class Feed:
     """A subscription.
 
     Attributes:
-        table: Its table's name when it was subscribed to.
+        what: What `subscribe` is sent: a table's name, or a select.
+        table: The table's name when it was subscribed to; "select" of a select.
         id: Of the subscription on the connection that there is; None: there is none under way.
         position: Of what was read last.
         given: `position` is what the user gave, and must be a right one.
         begun: The server has once accepted it.
+        described: What its rows look like, as the server says it.
         error: Why nothing comes any more.
         left: It was left, because too much waits to be read.
     """
 
-    def __init__(self, table: str, since: Position | None, tell: Callable[[], None]) -> None:
-        self.table, self.position, self.given = table, since, since is not None
+    def __init__(self, what: object, since: Position | None, tell: Callable[[], None]) -> None:
+        self.what, self.table = what, what if isinstance(what, str) else "select"
+        self.position, self.given = since, since is not None
         self.id: int | None = None
         self.begun = self.left = False
         self.error: ReifyDBError | None = None
@@ -41,6 +44,7 @@ class Feed:
         self._items: deque[Snapshot | Delta] = deque()
         self._changes = 0
         self._incarnation = 0
+        self.described: Mapping[str, Any] = {}
         self._shape: TableShape | None = None
         self._gathered: dict[tuple[Any, ...], Any] | None = None
 
@@ -69,7 +73,8 @@ class Feed:
 
     def begin(self, described: Mapping[str, Any], incarnation: int) -> None:
         """The server has accepted it."""
-        self._shape, self._incarnation = TableShape(described), incarnation
+        self.described, self._incarnation = described, incarnation
+        self._shape = TableShape(described)
         self._gathered = None
         self.begun, self.given = True, False
         self._tell()
@@ -103,7 +108,7 @@ class Feed:
 
     def _restart(self, columns: Any, key: Any, hidden: Any = ()) -> None:
         described = {"name": self.table, "columns": columns, "key": key, "hidden": hidden}
-        self._shape = TableShape(described)
+        self.described, self._shape = described, TableShape(described)
         self._gathered = {}
 
     def _gather(self, entries: Any) -> None:

@@ -246,7 +246,7 @@ class ClientProtocol:
                 self._feeds.pop(feed, None)
                 feed.end(error)
 
-        prepare = requests.subscribe(feed.table, feed.since)
+        prepare = requests.subscribe(feed.what, feed.since)
         self._enqueue(Request("subscribe", prepare, began, failed, feed))
 
     # ------------------------------------------------------------------ out

@@ -15,6 +15,7 @@ from uuid import UUID
 from reifydb.client.requests import Prepare, Prepared
 from reifydb.client.schema import Schema, column_of
 from reifydb.database.rows import Rows, Values
+from reifydb.database.sources import is_select
 from reifydb.database.wire_rows import read, readers
 from reifydb.engine.json_values import JSON_NULL, json_bytes, json_value
 from reifydb.engine.misfit import MisfitError
@@ -27,6 +28,15 @@ def query(sql: str, params: Values | None) -> Prepare:
     """A query; the answer is `Rows`."""
     rest = [sql] if params is None else [sql, _written(params)]
     return lambda _: Prepared(rest, _rows, True)
+
+
+def followed(what: str, params: Values | None) -> object:
+    """What `subscribe` is sent: a table's name, or a select with its parameters."""
+    if not is_select(what):
+        if params:
+            raise RequestError("a table has no parameters", hint="select … from … where … = :name")
+        return what
+    return {"query": what} if params is None else {"query": what, "params": _written(params)}
 
 
 def _rows(_: Schema, answer: Any) -> Rows:

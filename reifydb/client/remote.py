@@ -147,13 +147,15 @@ class RemoteDatabase:
 
     # ------------------------------------------------------------------ listening and positions
 
-    def subscribe(self, table: str, *, since: Position | None = None) -> RemoteChanges:
+    def subscribe(
+        self, what: str, params: Values | None = None, *, since: Position | None = None
+    ) -> RemoteChanges:
         """See `AsyncDatabase.subscribe`; returns once the server has accepted it.
 
         with db.subscribe("account") as changes:
             for change in changes: ...
         """
-        return RemoteChanges(self._loop, self._loop.wait(_accepted(self._db, table, since)))
+        return RemoteChanges(self._loop, self._loop.wait(_accepted(self._db, what, params, since)))
 
     @property
     def position(self) -> Position:
@@ -221,6 +223,11 @@ class RemoteChanges:
         """Of what was read last; None before anything was."""
         return self._changes.position
 
+    @property
+    def described(self) -> Mapping[str, Any]:
+        """See `AsyncChanges.described`."""
+        return self._changes.described
+
     def get(self, timeout_s: float | None = None) -> Snapshot | Delta | None:
         """See `AsyncChanges.get`."""
         return self._loop.wait(self._changes.get(timeout_s))
@@ -258,8 +265,10 @@ async def _next(pages: Any) -> Sequence[Row] | None:
     return page
 
 
-async def _accepted(db: AsyncDatabase, table: str, since: Position | None) -> AsyncChanges:
-    return await db.subscribe(table, since=since).accepted()
+async def _accepted(
+    db: AsyncDatabase, what: str, params: Values | None, since: Position | None
+) -> AsyncChanges:
+    return await db.subscribe(what, params, since=since).accepted()
 
 
 async def _close(changes: AsyncChanges) -> None:

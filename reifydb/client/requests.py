@@ -124,12 +124,14 @@ def write(how: str, table: str, rows: Iterable[Any]) -> Prepare:
     return prepare
 
 
-def subscribe(table: str, since: Position | None) -> Prepare:
-    """A subscription; the answer describes the table."""
+def subscribe(what: object, since: Position | None) -> Prepare:
+    """A subscription to a table by its name, or to `{"query", "params"}`; the answer describes its
+    rows.
+    """
     if since is not None and not (isinstance(since, tuple) and len(since) == 2):
         raise RequestError(f"since is {since!r:.60}", hint="a reifydb.Position")
     options = {} if since is None else {"since": list(since)}
-    return lambda _: Prepared((table, options), _itself, True)
+    return lambda _: Prepared((what, options), _itself, True)
 
 
 def unsubscribe(subscription: int) -> Prepare:

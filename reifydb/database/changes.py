@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from reifydb.database.outbox import Chunk, ChunkKind, Outbox, Phase
 from reifydb.database.positions import Position
+from reifydb.database.sources import Subject
 from reifydb.database.wire_rows import WireRows
-from reifydb.errors import ClosedError, SchemaError
+from reifydb.errors import ClosedError, ReifyDBError
 
 if TYPE_CHECKING:
     from reifydb.database.database import Database
@@ -42,7 +43,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All rows of a table. It replaces whatever was known.
+    """All rows of a table or a select. It replaces whatever was known.
 
     Attributes:
         position: The table was like this after this commit.
@@ -58,7 +59,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What one commit changed in a table.
+    """What one commit changed in a table or a select.
 
     Attributes:
         position: Of the commit.
@@ -80,22 +81,30 @@ class Changes:
     new snapshot, and so does one whose table got other columns.
 
     Attributes:
-        table: The table's name when it was subscribed to.
+        table: The table's name when it was subscribed to; "select" of a select.
         position: Of what was read last; None before anything was.
     """
 
-    def __init__(self, db: Database, table: str, since: Position | None) -> None:
+    def __init__(
+        self, db: Database, subject: Callable[[], Subject], since: Position | None
+    ) -> None:
         self._db, self._hub = db, db._subscriptions
-        self.table, self.position = table, since
+        self.position = since
         self._outbox = Outbox(db.options)
         db._turns.prepare()
         with db._turns.lock:
             db._turns.settle()
             db._check_open()
-            handle = db._state.catalog.get(table)
-            self._number, self._rows = handle.number, WireRows(handle.table)
-            if since is not None:
-                self._hub.resume(self._outbox, handle, since)
+            self._subject = subject()
+            self.table = self._subject.name
+            source = self._subject.source()
+            self._rows = WireRows(source.handle.table)
+            try:
+                if since is not None:
+                    self._hub.resume(self._outbox, source, since)
+            except BaseException:
+                self._subject.leave()
+                raise
         self._gathered: dict[object, object] = {}
         self._gathering = False  # a snapshot was begun and not yet given to the reader
 
@@ -143,7 +152,8 @@ class Changes:
             snapshot = self._read_snapshot(until)
             if snapshot is not None:
                 return snapshot
-            if until is not None and time.monotonic() >= until:
+            late = until is not None and time.monotonic() >= until
+            if late and outbox.phase is not Phase.ENDED:
                 return None
 
     def _wait(self, until: float | None) -> bool:
@@ -181,15 +191,16 @@ class Changes:
         with db._turns.lock:
             db._turns.settle()
             db._check_open()
-            if read:
-                self._hub.read_on(self._outbox)
+            try:
+                if read:
+                    self._hub.read_on(self._outbox)
+                    return True
+                source = self._subject.source()
+                self._rows = WireRows(source.handle.table)
+                return self._hub.begin_reading(self._outbox, source)
+            except ReifyDBError as error:
+                self._outbox.end(error)
                 return True
-            handle = db._state.catalog.by_number.get(self._number)
-            if handle is None:
-                self._outbox.end(_dropped(self.table))
-                return True
-            self._rows = WireRows(handle.table)
-            return self._hub.begin_reading(self._outbox, handle)
 
     def _gather(self) -> Snapshot | None:
         """Takes what has come of a snapshot; the snapshot once it is complete."""
@@ -229,8 +240,9 @@ class Changes:
     def close(self) -> None:
         """Ends the subscription; twice is fine. Whoever waits in another thread is told."""
         with self._db._turns.lock:
-            if self._db._refusal is None and self._outbox.phase is not Phase.ENDED:
+            if self._db._refusal is None:
                 self._hub.leave(self._outbox)
+                self._subject.leave()
             self._outbox.end(None)
 
     def __enter__(self) -> Self:
@@ -249,7 +261,3 @@ class Changes:
 
 
 _OPS: tuple[Literal["delete", "insert", "update"], ...] = ("delete", "insert", "update")
-
-
-def _dropped(table: str) -> SchemaError:
-    return SchemaError(f"table {table} was dropped")

@@ -20,17 +20,20 @@ from reifydb.database.batches import Call, Outcome, Replied
 from reifydb.database.call_frames import CallFrame, Lone
 from reifydb.database.changes import Changes
 from reifydb.database.feed import EXPECTED, Feed
+from reifydb.database.followed import Selects
 from reifydb.database.lifetime import open_databases
 from reifydb.database.modules import Module
 from reifydb.database.outcomes import Outcomes
 from reifydb.database.packed import check_packed
 from reifydb.database.packed_calls import run_packed
 from reifydb.database.positions import Position
+from reifydb.database.progress import Progress
 from reifydb.database.queries import Queries, Terms
 from reifydb.database.registry import Registry
 from reifydb.database.rows import Rows, Values
 from reifydb.database.scans import scan_request
 from reifydb.database.schema_turn import SchemaTurn
+from reifydb.database.sources import SelectSubject, Subject, TableSubject, is_select
 from reifydb.database.state import Row, State
 from reifydb.database.subscriptions import Subscriptions
 from reifydb.database.table_memory import TableMemory
@@ -122,18 +125,22 @@ class Database:
         self._watchdog.attach(self._kernel)
         self._executor = Executor(self._kernel, self._watchdog, slice_ms=options.slice_ms)
         self._feed = Feed(self._kernel, self._executor, log, self._turns)
-        self._subscriptions = Subscriptions(self._kernel, log, options)
         self._executor.on_yield, self._executor.behind = self._between_slices, log.behind
         self._state = State(self._kernel)
         self._registry = Registry(workshop, self._state, self._executor, self._watchdog, options)
         self._transitions = self._registry.transitions
         self._queries, self._views = Queries(self._state), Views(self._state)
+        selects = Selects(self._state, self._queries)
+        self._subscriptions = Subscriptions(self._kernel, log, options, selects)
         open_databases.add(self)
 
     # ------------------------------------------------------------------ opening
 
-    def recover(self) -> None:
+    def recover(self, progress: Callable[[Progress], object] | None = None) -> None:
         """Replays the log, reads the schema, links the modules, starts the log. Once.
+
+        Args:
+            progress: Is told how far views have come that are made anew.
 
         Raises:
             LogDamagedError: The log cannot be believed.
@@ -142,7 +149,8 @@ class Database:
         for group in self._log.replay():
             self._replay(group)
         self._state.build_indexes()
-        self._views.restore(self._state.read_catalog())
+        with self._state.reporter.told(progress):
+            self._views.restore(self._state.read_catalog())
         for row in self._state.rows_of(MODULES):
             self._registry.reinstall(row)
         self._log.start()
@@ -474,30 +482,59 @@ class Database:
             self._check_open()
             return self._queries.run_on_terms(sql, params, terms)
 
-    def subscribe(self, table: str, *, since: Position | None = None) -> Changes:
-        """Listens to a table: a snapshot of it, then what each commit changes in it.
+    def subscribe(
+        self, what: str, params: Values | None = None, *, since: Position | None = None
+    ) -> Changes:
+        """Listens to a table, a view or a select: a snapshot of it, then what each commit changes.
 
             with db.subscribe("account") as changes:
                 for change in changes: ...
+            with db.subscribe("select id from account where branch = :branch", {"branch": "n"}) as …
 
         Writers never wait for a subscriber, nor for its snapshot, which is read a page at a time.
+        A select of one table with a filter costs commits that do not concern it next to nothing;
+        any other is kept up to date as a view is (docs/views.md, "Following a select").
 
         Args:
-            table: Its name.
+            what: A name, or the text of a `select`.
+            params: Values for the parameters of a select.
             since: A position that this subscriber had before: no snapshot comes when what has
                 changed since is still known (`delta_retention_commits_max`, `…_bytes_max`).
 
         Raises:
             UnknownNameError: There is no such table.
-            RequestError: There is no such position yet.
+            SqlError: The select cannot be parsed, or cannot be followed.
+            RequestError: There is no such position yet, or the parameters are not the select's.
+            ExpressionError, LimitError: The select cannot be computed, or takes too much.
         """
-        return Changes(self, table, since)
+        return Changes(self, lambda: self._subject(what, params), since)
+
+    def _subject(self, what: str, params: Values | None) -> Subject:
+        """In a turn."""
+        if is_select(what):
+            return SelectSubject(self, what, params, None)
+        if params:
+            raise RequestError("a table has no parameters", hint="select … from … where … = :name")
+        return TableSubject(self, self._state.catalog.get(what))
 
     # ------------------------------------------------------------------ schema and modules
 
-    def execute(self, sql: str, params: Values | None = None) -> int:
+    def execute(
+        self,
+        sql: str,
+        params: Values | None = None,
+        *,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> int:
         """Changes the schema: tables, columns, indexes, views; all statements in one transaction or
         none. Or runs one `insert`, `update` or `delete`, for scripts and tests, as `tx.execute`.
+
+        Args:
+            sql: The statements.
+            params: Of an `insert`, `update` or `delete`: values as those of a query.
+            progress: Is told how far a view or an index has come that is made of many rows: every
+                100 ms, in another thread, and at the end. It must not use the database. What it
+                raises undoes all.
 
         Returns:
             How many rows were inserted, updated or deleted; 0 for a change of the schema.
@@ -510,7 +547,7 @@ class Database:
             UnknownNameError: There is no table, column or index of a name.
             DuplicateKeyError: Rows that are there contradict a unique index.
         """
-        return schema_changes.execute(self, sql, params)
+        return schema_changes.execute(self, sql, params, progress)
 
     def plan_schema(self, sql: str) -> SchemaPlan:
         """What `execute` of this script would change, and everything that stands in the way: it is

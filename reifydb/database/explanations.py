@@ -51,7 +51,8 @@ def of_definition(sql: str, catalog: Catalog, may_read: MayRead) -> list[Line]:
         return catalog.visible_table(name)
 
     query = read_query(statement.before + statement.sql, table, None, unique_names=True)
-    return _explained(build(statement.name, query, catalog.next_number), catalog)
+    parts = build(statement.name, query, catalog.next_number, statement.max_rows)
+    return _explained(parts, catalog)
 
 
 def _explained(parts: list[Part], catalog: Catalog) -> list[Line]:

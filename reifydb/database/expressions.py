@@ -74,7 +74,7 @@ def limit_error(control: Control | Fault, what: str) -> LimitError | None:
                 value=config.views_max,
                 hint="drop views that nobody reads",
             )
-        case 4:
+        case 8:
             return LimitError(
                 f"{what} has a group with more than {config.aggregate_items_max:,} values in an "
                 "array or a text",
@@ -88,7 +88,7 @@ def limit_error(control: Control | Fault, what: str) -> LimitError | None:
 def query_refusal(code: int, control: Control | Fault, encoded: Encoded, sql: str) -> ReifyDBError:
     """The error for a query that the kernel did not run to its end."""
     if code == EXPRESSION_FAILED:
-        if control.fault_table != NONE:
+        if isinstance(control, Control) and control.fault_table != NONE:
             return ExpressionError(_REASONS.get(control.fault_column, "an expression failed"))
         return expression_error(control, encoded, sql)
     if code == LIMIT_REACHED:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from reifydb.config import Options
 from reifydb.database import MEMORY
 from reifydb.database.database import Database, now_ns
+from reifydb.database.progress import Progress
 from reifydb.durability.log import CommitLog, open_log
 from reifydb.durability.memory import MemoryLog
 from reifydb.errors import RequestError
@@ -23,6 +24,7 @@ def open_database(
     options: Options | None = None,
     clock: Callable[[], int] | None = None,
     seed: int | None = None,
+    progress: Callable[[Progress], object] | None = None,
 ) -> Database:
     """Opens a database, and makes it when the folder is not there or empty.
 
@@ -34,6 +36,8 @@ def open_database(
         options: Its settings; see `reifydb.Options`.
         clock: Nanoseconds since 1970 UTC, for `now()`; by default the system's clock.
         seed: Where `random()` starts; by default somewhere new each time.
+        progress: Is told how far views have come, which are made anew: every 100 ms, in another
+            thread, and at the end of each.
 
     Raises:
         LockedError: Another process has it open.
@@ -67,7 +71,7 @@ def open_database(
             seed=int.from_bytes(os.urandom(8), "little") if seed is None else seed,
         )
         try:
-            db.recover()
+            db.recover(progress)
         except BaseException:
             db._abandon()
             raise

@@ -22,6 +22,7 @@ class ChunkKind(IntEnum):
     TOO_LARGE = 1
     PAGE = 2
     LAST_PAGE = 3
+    FAILED = 4
 
 
 class Chunk(NamedTuple):

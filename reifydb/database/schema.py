@@ -67,6 +67,26 @@ class SchemaChange:
         """
         self._apply(statement)
 
+    def names(self, statements: Iterable[Statement]) -> set[str]:
+        """The tables and views that these statements change, or take away."""
+        found = set()
+        for statement in statements:
+            match statement:
+                case DropIndex(name=name):
+                    table = self._state.catalog.table_of_index(name)
+                    found |= set() if table is None else {table.name}
+                case DropView(name=name):
+                    found.add(name)
+                case (
+                    DropTable(table=name)
+                    | RenameTable(table=name)
+                    | AddColumn(table=name)
+                    | RenameColumn(table=name)
+                    | DropColumn(table=name)
+                ):
+                    found.add(name)
+        return found
+
     @singledispatchmethod
     def _apply(self, statement: object) -> None:
         raise TypeError(f"{statement!r} is no statement")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reifydb.config import ModuleLimits
 from reifydb.database.modules import Module
+from reifydb.database.progress import Listener
 from reifydb.database.rows import Values
 from reifydb.database.schema import SchemaChange
 from reifydb.database.schema_plan import SchemaPlan, planned
@@ -21,7 +22,7 @@ Source = str | os.PathLike[str] | bytes
 """A module: the path of a wasm binary, or the binary itself."""
 
 
-def execute(db: Database, sql: str, params: Values | None) -> int:
+def execute(db: Database, sql: str, params: Values | None, progress: Listener | None) -> int:
     """See `Database.execute`."""
     from reifydb.database.row_changes import is_change
 
@@ -37,9 +38,11 @@ def execute(db: Database, sql: str, params: Values | None) -> int:
         tx._check()
         before, lsn = db._state.catalog, db._kernel.lsn_cell.value
         change = SchemaChange(db._state, db._views, db._registry.bound)
+        db._subscriptions.before_schema(change.names(statements))
         try:
-            for statement in statements:
-                change.apply(statement)
+            with db._state.reporter.told(progress):
+                for statement in statements:
+                    change.apply(statement)
             tx._commit()
         except BaseException:
             if db._kernel.lsn_cell.value == lsn:  # Ctrl-C may come after the commit

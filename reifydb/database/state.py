@@ -12,6 +12,7 @@ from reifydb.database.expressions import EXPRESSION_FAILED, LIMIT_REACHED
 from reifydb.database.faults import FOREIGN_KEY_BROKEN, host_refusal
 from reifydb.database.foreign_keys import encoded
 from reifydb.database.made_views import Made, view_refusal
+from reifydb.database.progress import Reporter
 from reifydb.database.refusals import refusal
 from reifydb.database.scans import Scan
 from reifydb.database.table_memory import TableMemory
@@ -37,11 +38,13 @@ class State:
     Attributes:
         catalog: The tables by name; replaced as a whole when the schema changes.
         made_views: What is known of views, by the numbers of their tables.
+        reporter: Who is told how far long work has come.
     """
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel, self.catalog = kernel, Catalog()
         self.made_views: dict[int, Made] = {}
+        self.reporter = Reporter(kernel)
         for table, descriptor in _SYSTEM_TABLES:
             self.create_in_kernel(table, descriptor)
 
@@ -181,7 +184,8 @@ class State:
         """
         source = encoded(table, self.catalog)
         self.put(source)
-        code = self.kernel.call["define_foreign_keys"](table.number, len(source))
+        with self.reporter.doing(f"foreign keys of table {table.name}"):
+            code = self.kernel.call["define_foreign_keys"](table.number, len(source))
         if code == FOREIGN_KEY_BROKEN:
             raise host_refusal(self, code)
         self._expect(code, table)
@@ -239,7 +243,8 @@ class State:
         """
         descriptor = index_descriptor(table, index)
         self.put(descriptor)
-        code = self.kernel.call["create_index"](table.number, len(descriptor))
+        with self.reporter.doing(f"index {index.name}"):
+            code = self.kernel.call["create_index"](table.number, len(descriptor))
         if code == -3:
             raise DuplicateKeyError(
                 f"index {index.name} cannot be unique: two rows of table {table.name} have the "

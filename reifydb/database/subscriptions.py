@@ -1,8 +1,8 @@
-"""Who listens to which table, and how the kernel's chunks reach them. Everything in a turn.
+"""Who listens to what, and how the kernel's chunks reach them. Everything in a turn.
 
 A table is watched from the first subscription on. Its last deltas are kept for subscribers that
 come back; when nobody listens any more and these would have to be dropped, it is not watched any
-longer.
+longer. A select is there as long as somebody subscribes to it (followed.py).
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from collections import deque
 from collections.abc import Iterable
 
 from reifydb.config import Options
+from reifydb.database.expressions import LIMIT_REACHED
+from reifydb.database.followed import PRIVATE_TABLES, SELECTIONS, Followed, Selects
 from reifydb.database.outbox import Chunk, ChunkKind, Outbox, Phase
 from reifydb.database.positions import Position
+from reifydb.database.sources import Source
 from reifydb.database.tables import Catalog, TableHandle
 from reifydb.durability.log import CommitLog
 from reifydb.engine.kernel import Kernel
@@ -23,20 +26,24 @@ _HEAD = struct.Struct("<IIQQII")
 _WALKS = 1 << 31
 """The stream of a walk is this and its number, that of a table the table's number."""
 
+_NO_RELATION = -10
+
 STEP_BYTES = 64 << 10
 """So much of a table is read at a time: less than a millisecond."""
 
 
 class Relation:
-    """A table that is watched: who follows it, and its last deltas.
+    """A table or a select that is watched: who follows it, and its last deltas.
 
     Attributes:
         lsn: Of the last delta.
         since: All deltas after this lsn are kept.
     """
 
-    def __init__(self, handle: TableHandle, lsn: int, options: Options) -> None:
-        self.handle, self.lsn, self.since = handle, lsn, lsn
+    def __init__(self, source: Source, lsn: int, options: Options) -> None:
+        self.handle, self.lsn, self.since = source.handle, lsn, lsn
+        # There may be thousands of selections, each followed by one or two.
+        self._keeps = source.stream < SELECTIONS
         self.outboxes: list[Outbox] = []
         self._options = options
         self._kept: deque[Chunk] = deque()
@@ -48,7 +55,7 @@ class Relation:
             return True
         self.lsn = chunk.lsn
         self.outboxes = [outbox for outbox in self.outboxes if outbox.put(chunk)]
-        if chunk.kind is ChunkKind.TOO_LARGE:
+        if chunk.kind is ChunkKind.TOO_LARGE or not self._keeps:
             self.forget(chunk.lsn)
             return bool(self.outboxes)
         self._kept.append(chunk)
@@ -82,16 +89,21 @@ class Relation:
 
 
 class Subscriptions:
-    """All subscriptions of one database."""
+    """All subscriptions of one database.
 
-    def __init__(self, kernel: Kernel, log: CommitLog, options: Options) -> None:
-        self._kernel, self._log, self._options = kernel, log, options
-        self._relations: dict[int, Relation] = {}
-        self._walks: dict[int, tuple[Outbox, TableHandle]] = {}
+    Attributes:
+        selects: The selects that are followed.
+    """
+
+    def __init__(self, kernel: Kernel, log: CommitLog, options: Options, selects: Selects) -> None:
+        self._kernel, self._log, self._options, self.selects = kernel, log, options, selects
+        self._relations: dict[int, Relation] = {}  # by stream
+        self._following: dict[Outbox, Relation] = {}
+        self._walks: dict[int, tuple[Outbox, Source]] = {}
 
     # ------------------------------------------------------------------ coming and going
 
-    def resume(self, outbox: Outbox, handle: TableHandle, since: Position) -> None:
+    def resume(self, outbox: Outbox, source: Source, since: Position) -> None:
         """Lets a subscriber go on from a position, if what has changed since is known; else it
         needs a snapshot.
 
@@ -110,20 +122,32 @@ class Subscriptions:
             ended_at = self._log.ended_at(incarnation)
             if ended_at is None or lsn > ended_at:
                 return  # that commit was lost, or nobody knows
-        relation = self._watch(handle)
-        if self._kernel.call["last_lsn"](handle.number) > lsn and relation.since > lsn:
+        relation = self._watch(source)
+        if self._last_lsn(source) > lsn and relation.since > lsn:
             return
         outbox.begin_following(lsn)
         if all(outbox.put(chunk) for chunk in relation.after(lsn)):
-            relation.outboxes.append(outbox)
+            self._follow(outbox, relation)
 
-    def begin_reading(self, outbox: Outbox, handle: TableHandle) -> bool:
-        """Begins a snapshot. False: too many are being read, try again."""
+    def begin_reading(self, outbox: Outbox, source: Source) -> bool:
+        """Begins a snapshot. False: too many are being read, try again.
+
+        Raises:
+            ReifyDBError: Where a select's rows are cannot be computed.
+        """
         self._end_walk(outbox)
-        walk = self._kernel.call["walk_open"](handle.number)
+        followed = source.followed
+        if followed is None or followed.selection is None:
+            walk = self._kernel.call["walk_open"](source.stream)
+        else:
+            walk = self._kernel.call["walk_selection"](followed.selection)
         if walk < 0:
+            if followed is not None and walk != LIMIT_REACHED:
+                if walk != _NO_RELATION:
+                    raise followed.error(self.selects.present_fault(followed, walk))
+                self._give_up(followed)  # it failed, and nobody was told: it is made anew
             return False
-        self._walks[walk] = (outbox, handle)
+        self._walks[walk] = (outbox, source)
         outbox.begin_reading(walk)
         return True
 
@@ -132,17 +156,19 @@ class Subscriptions:
         walk = outbox.walk
         if outbox.phase is not Phase.READING or walk is None:
             return
-        _, handle = self._walks[walk]
+        _, source = self._walks[walk]
         end = self._kernel.call["walk_step"](walk, STEP_BYTES)
         if end < 0:
+            if source.followed is not None:
+                raise source.followed.error(self.selects.present_fault(source.followed, end))
             raise KernelError(f"a snapshot could not be read on: the kernel answered {end}")
         self.take()
         if end and outbox.phase is Phase.READING:
-            relation = self._watch(handle)
+            relation = self._watch(source)
             self._kernel.call["walk_close"](walk)
             del self._walks[walk]
             outbox.begin_following(self._kernel.lsn_cell.value)
-            relation.outboxes.append(outbox)
+            self._follow(outbox, relation)
 
     def give_up(self, outbox: Outbox) -> None:
         """Ends the snapshot that is read for a subscriber, which begins anew."""
@@ -152,18 +178,34 @@ class Subscriptions:
     def leave(self, outbox: Outbox) -> None:
         """Ends a subscription."""
         self._end_walk(outbox)
-        for relation in self._relations.values():
-            if outbox in relation.outboxes:
-                relation.outboxes.remove(outbox)
+        relation = self._following.pop(outbox, None)
+        if relation is not None and outbox in relation.outboxes:
+            relation.outboxes.remove(outbox)
         outbox.end(None)
 
-    def _watch(self, handle: TableHandle) -> Relation:
-        relation = self._relations.get(handle.number)
+    def _follow(self, outbox: Outbox, relation: Relation) -> None:
+        relation.outboxes.append(outbox)
+        self._following[outbox] = relation
+
+    def _watch(self, source: Source) -> Relation:
+        relation = self._relations.get(source.stream)
         if relation is None:
-            lsn = self._kernel.call["last_lsn"](handle.number)
-            relation = self._relations[handle.number] = Relation(handle, lsn, self._options)
-            self._kernel.call["watch"](handle.number, 1)
+            lsn = self._last_lsn(source)
+            relation = self._relations[source.stream] = Relation(source, lsn, self._options)
+            if source.stream < SELECTIONS:  # else it is for what it is there
+                self._kernel.call["watch"](source.stream, 1)
         return relation
+
+    def _last_lsn(self, source: Source) -> int:
+        """Of the last commit that can have changed something there."""
+        base = source.handle.number if source.followed is None else source.followed.base
+        lsn: int = self._kernel.call["last_lsn"](base)
+        return lsn
+
+    def forget_select(self, followed: Followed) -> None:
+        """One of those who subscribe to a select has left."""
+        if self.selects.leave(followed):  # else its stream may be another one's by now
+            self._relations.pop(followed.stream, None)
 
     def _end_walk(self, outbox: Outbox) -> None:
         walk, outbox.walk = outbox.walk, None
@@ -177,6 +219,7 @@ class Subscriptions:
         got a commit already does not take it twice.
         """
         kernel = self._kernel
+        self.selects.sweep()
         length = kernel.delta_len.value
         if length:
             data = bytes(kernel.delta[:length])
@@ -192,15 +235,57 @@ class Subscriptions:
         kind, stream, lsn, previous, changes, length = _HEAD.unpack_from(data, at)
         start = at + _HEAD.size
         chunk = Chunk(ChunkKind(kind), lsn, previous, changes, data[start : start + length])
-        if stream >= _WALKS:
+        if chunk.kind is ChunkKind.FAILED:
+            self._fail(stream, chunk.body)
+        elif stream >= _WALKS:
             found = self._walks.get(stream - _WALKS)
             if found is not None and not found[0].put(chunk):
                 self._end_walk(found[0])
-        elif stream in self._relations and not self._relations[stream].push(chunk):
-            del self._relations[stream]
-            self._kernel.call["watch"](stream, 0)
+        else:
+            self._push(stream, chunk)
         following: int = start + (length + 7) // 8 * 8
         return following
+
+    def _push(self, stream: int, chunk: Chunk) -> None:
+        relation = self._relations.get(stream)
+        if relation is None or relation.push(chunk) or stream >= PRIVATE_TABLES:
+            return
+        del self._relations[stream]
+        self._kernel.call["watch"](stream, 0)
+
+    # ------------------------------------------------------------------ selects
+
+    def _fail(self, stream: int, body: bytes) -> None:
+        """The kernel has given a select up: whoever follows it is told why."""
+        followed = self.selects.by_stream(stream)
+        if followed is None:
+            return
+        error = followed.error(self.selects.fault_of(body))
+        for outbox in self._detach(followed):
+            outbox.end(error)
+        self.selects.give_up(followed)
+
+    def _give_up(self, followed: Followed) -> None:
+        """A select is no longer there: whoever follows it begins anew."""
+        for outbox in self._detach(followed):
+            outbox.restart()
+        self.selects.give_up(followed)
+
+    def _detach(self, followed: Followed) -> list[Outbox]:
+        """Those who follow a select or read its snapshot, who do not any more."""
+        relation = self._relations.pop(followed.stream, None)
+        found = [] if relation is None else list(relation.outboxes)
+        for outbox, source in list(self._walks.values()):
+            if source.followed is followed:
+                self._end_walk(outbox)
+                found.append(outbox)
+        return found
+
+    def before_schema(self, names: Iterable[str]) -> None:
+        """Tables and views of these names are about to change: selects of them are read anew."""
+        self.take()
+        for followed in self.selects.touching(names):
+            self._give_up(followed)
 
     def _restart_all(self) -> None:
         for relation in self._relations.values():
@@ -216,6 +301,8 @@ class Subscriptions:
         """
         self.take()
         for number, relation in list(self._relations.items()):
+            if number >= PRIVATE_TABLES:
+                continue
             handle = catalog.by_number.get(number)
             if handle is None:
                 del self._relations[number]
@@ -225,9 +312,11 @@ class Subscriptions:
                 relation.forget(self._kernel.lsn_cell.value)
             if handle is not None:
                 relation.handle = handle
-        for outbox, handle in list(self._walks.values()):
-            now = catalog.by_number.get(handle.number)
-            if now is None or _has_other_columns(now, handle):
+        for outbox, source in list(self._walks.values()):
+            if source.followed is not None:
+                continue
+            now = catalog.by_number.get(source.stream)
+            if now is None or _has_other_columns(now, source.handle):
                 self._end_walk(outbox)
                 outbox.restart()
 

@@ -25,7 +25,8 @@ def parts_of(table: Table, catalog: Catalog) -> list[Part]:
     view = table.view
     assert view is not None
     query = read_query(view.sql, _as_it_was(view, catalog), None, unique_names=True)
-    return of_view(build(table.name, query, table.number - view.parts + 1), view)
+    first = table.number - view.parts + 1
+    return of_view(build(table.name, query, first, view.max_rows), view)
 
 
 def of_view(parts: list[Part], view: View) -> list[Part]:

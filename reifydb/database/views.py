@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reifydb.database.made_views import Made, part_refusal
@@ -56,14 +57,14 @@ class Views:
         for name in named:
             if name not in catalog.user_names:
                 raise SqlError(f"table {name} is the system's: no view can be made of it")
-        parts = build(statement.name, query, catalog.next_number)
+        parts = build(statement.name, query, catalog.next_number, statement.max_rows)
         reads = tuple(
             (name, tuple(column.name for column in table.columns)) for name, table in named.items()
         )
         count = len({part.table.number for part in parts})
-        view = View(statement.sql, reads, count, statement.assertion)
+        view = View(statement.sql, reads, count, statement.assertion, statement.max_rows)
         parts = of_view(parts, view)
-        self._make(parts, text)
+        self._make(parts, text, statement.max_rows)
         self._state.describe(parts[-1].table)
 
     def drop(self, table: Table) -> None:
@@ -84,15 +85,15 @@ class Views:
         for table in sorted(kept, key=lambda one: one.number):
             parts = parts_of(table, self._state.catalog)
             assert table.view is not None
-            self._make(parts, table.view.sql)
+            self._make(parts, table.view.sql, table.view.max_rows)
             self._state.catalog = self._state.catalog.with_table(parts[-1].table)
 
-    def _make(self, parts: list[Part], sql: str) -> None:
+    def _make(self, parts: list[Part], sql: str, max_rows: int) -> None:
         state = self._state
         encoded: dict[int, Encoded] = {}
         indexes: set[tuple[int, int]] = set()
         there: set[int] = set()
-        name = parts[-1].table.name
+        made = Made(parts[-1].table.name, sql, encoded, frozenset(), max_rows)
         for part in parts:
             table = part.table
             if table.number not in there:
@@ -103,14 +104,15 @@ class Views:
                 indexes |= part.encoded.indexes
             if part.source is not None:
                 state.put(part.source)
-                code = state.kernel.call["define_view"](table.number, len(part.source))
+                with state.reporter.doing(f"view {made.name}"):
+                    code = state.kernel.call["define_view"](table.number, len(part.source))
                 if code < 0:
                     control = state.kernel.control
-                    raise part_refusal(code, control, state.catalog, name, sql, part.encoded)
+                    raise part_refusal(code, control, state.catalog, made, part.encoded)
             if part is not parts[-1]:
                 state.catalog = state.catalog.with_table(table)
         number = parts[-1].table.number
-        self._state.made_views[number] = Made(name, sql, encoded, frozenset(indexes))
+        self._state.made_views[number] = replace(made, indexes=frozenset(indexes))
 
     # ------------------------------------------------------------ who uses what
 

@@ -126,12 +126,14 @@ class View:
         reads: The tables and views that it names, each with the columns that it had then.
         parts: So many tables it takes, with numbers up to its own.
         assertion: It must have no rows when a transaction ends.
+        max_rows: It is made anew after each change, looking at so many rows; 0: brought up to date.
     """
 
     sql: str
     reads: tuple[tuple[str, tuple[str, ...]], ...]
     parts: int
     assertion: bool = False
+    max_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

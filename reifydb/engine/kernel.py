@@ -50,6 +50,7 @@ RUNS_NO_GUEST = (
     "define_binding define_transition create_table alter_table drop_table drop_index savepoint "
     "release abandon retry open hash_state end watch last_lsn walk_open walk_close "
     "evaluate define_query forget_query query_page end_query define_checks view_counters "
+    "define_shape forget_shape open_selection close_selection walk_selection discard_private_view "
     "table_hash discard_temporary read_calls reply_to_calls read_lone"
 ).split()
 """Short calls: they keep the GIL. `replay`, `create_index` and the like are long, `execute`,
@@ -92,19 +93,22 @@ class Control(NamedTuple):
     delta_at: int
     delta_len: int
     delta_lost: int
+    progress_rows: int
+    progress_of: int
 
 
-CONTROL = struct.Struct("<QIIQQQqQQQQIIIIIIQQQQQQQQQQQQQQQQ")
+CONTROL = struct.Struct("<QIIQQQqQQQQIIIIIIQQQQQQQQQQQQQQQQQQ")
 OFFSETS = {name: struct.calcsize(CONTROL.format[: 1 + i]) for i, name in enumerate(Control._fields)}
 
 
 class Fault(NamedTuple):
-    """What the payload of an outcome says of a commit that was refused (kernel/closing.zig); fields
+    """What the kernel says of something that it refused (kernel/closing.zig); fields
     are called as in `Control`.
 
     Attributes:
         memory_limit: The database's.
         row: The row that is in the way; empty: it is not one.
+        code: What was answered, where it is not told beside.
     """
 
     fault_table: int
@@ -112,7 +116,8 @@ class Fault(NamedTuple):
     fault_row: int
     fault_index: int
     memory_limit: int
-    row: bytes
+    row: bytes = b""
+    code: int = 0
 
 
 _FAULT = struct.Struct("<IIII")
@@ -209,6 +214,8 @@ class Kernel:
         self.log_len = self._cell("log_len", ctypes.c_uint64)
         self.delta_len = self._cell("delta_len", ctypes.c_uint64)
         self.delta_lost = self._cell("delta_lost", ctypes.c_uint64)
+        self.progress_rows = self._cell("progress_rows", ctypes.c_uint64)
+        self.progress_of = self._cell("progress_of", ctypes.c_uint64)
         self._memory_limit = self._cell("memory_limit", ctypes.c_uint64)
 
     def view(self, at: int, length: int) -> memoryview:

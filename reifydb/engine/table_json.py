@@ -70,6 +70,7 @@ def table_to_json(table: Table) -> str:
         view = table.view
         facts = {"format": _format(table), "name": table.name, "number": table.number}
         said = {"sql": view.sql, "reads": view.reads, "parts": view.parts}
+        said |= {"max_rows": view.max_rows} if view.max_rows else {}
         facts["view"] = said | ({"assertion": True} if view.assertion else {})
     if table.dropped:
         facts["dropped"] = [list(pair) for pair in table.dropped]
@@ -130,7 +131,9 @@ def _view_from_json(facts: dict[str, Any]) -> Table:
     assertion = view.get("assertion", False)
     if not isinstance(assertion, bool):
         raise TypeError("assertion is true or false")
-    kept = View(view["sql"], reads, _integer(view["parts"]), assertion)
+    kept = View(
+        view["sql"], reads, _integer(view["parts"]), assertion, _integer(view.get("max_rows", 0))
+    )
     return Table(_name(facts["name"]), (), (), number=_integer(facts["number"]), view=kept)
 
 

@@ -15,7 +15,8 @@ from reifydb.config import outgoing_bytes_max, subscriptions_max, walk_stall_ms_
 from reifydb.database import Database
 from reifydb.database.outbox import Chunk, ChunkKind, Outbox, Phase
 from reifydb.database.positions import Position
-from reifydb.errors import ReifyDBError, RequestError, SchemaError
+from reifydb.database.sources import Source, Subject
+from reifydb.errors import ReifyDBError, RequestError
 from reifydb.gateway.options import options_of
 from reifydb.gateway.peer import Peer
 from reifydb.gateway.session import Id
@@ -42,9 +43,9 @@ class _Outbox(Outbox):
 class _Feed:
     """One subscription of one connection."""
 
-    def __init__(self, peer: Peer, id_: Id, number: int, shape: TableShape, outbox: Outbox) -> None:
-        self.peer, self.id, self.number = peer, id_, number
-        self.shape, self.outbox = shape, outbox
+    def __init__(self, peer: Peer, id_: Id, subject: Subject, outbox: Outbox) -> None:
+        self.peer, self.id, self.subject, self.outbox = peer, id_, subject, outbox
+        self.shape: TableShape
         self.started = False  # the client has been told that pages come
         self.waiting: Chunk | None = None  # taken, and not yet to be told
         self.delta = peer.session.codec.begin("delta", id_, 3)
@@ -85,25 +86,43 @@ class Feeds:
 
     # ------------------------------------------------------------------ coming and going
 
-    def join(self, peer: Peer, id_: Id, name: Any, options: Any) -> dict[str, Any]:
-        """Begins a subscription; what the client must know to read it."""
+    def join(self, peer: Peer, id_: Id, subject: Subject, options: Any) -> dict[str, Any]:
+        """Begins a subscription; what the client must know to read it.
+
+        Raises:
+            RequestError: There is one of this id, or the options are none.
+            LimitError, …: What it is to cannot be followed.
+        """
         own = self._feeds.setdefault(peer, {})
         if id_ in own:
             raise RequestError(f"there is a subscription {id_!r} already")
         if len(own) >= subscriptions_max:
             raise RequestError(f"a connection has at most {subscriptions_max} (subscriptions_max)")
         since = _since(options)
-        shape = self._shapes.table(name)
         feed: _Feed
         outbox = _Outbox(self._db, lambda: self._note(feed))
-        feed = _Feed(peer, id_, shape.handle.number, shape, outbox)
-        if since is not None:
-            with self._db._turns.lock:
-                self._hub.resume(outbox, shape.handle, since)
+        feed = _Feed(peer, id_, subject, outbox)
+        self._db._turns.prepare()
+        with self._db._turns.lock:
+            self._db._turns.settle()
+            self._db._check_open()
+            source = subject.source()
+            feed.shape = self._shape(source)
+            try:
+                if since is not None:
+                    self._hub.resume(outbox, source, since)
+            except BaseException:
+                subject.leave()
+                raise
         feed.started = outbox.phase is Phase.FOLLOWING
         own[id_] = feed
         self._note(feed)
-        return shape.described()
+        return feed.shape.described()
+
+    def _shape(self, source: Source) -> TableShape:
+        if source.followed is None:
+            return self._shapes.table(source.handle.name)
+        return TableShape(source.handle)
 
     def leave(self, peer: Peer, id_: Any) -> None:
         """Ends a subscription.
@@ -131,6 +150,7 @@ class Feeds:
         with self._db._turns.lock:
             if self._db._refusal is None:
                 self._hub.leave(feed.outbox)
+                feed.subject.leave()
         self._due.pop(feed, None)
         self._stuck.pop(feed, None)
 
@@ -181,7 +201,6 @@ class Feeds:
                 if self._lost is not None:
                     feed.outbox.end(self._lost)
                     self._say_end(feed, said)
-                    self._end(feed)
                     return
                 feed.waiting = chunk
                 self._due[feed] = None  # the log wakes the service
@@ -224,17 +243,14 @@ class Feeds:
 
     def _begin(self, feed: _Feed, said: list[tuple[int, Any]]) -> bool:
         """Begins a snapshot. In a turn. False: too many are being read."""
-        handle = self._db._state.catalog.by_number.get(feed.number)
-        if handle is None:
-            feed.outbox.end(SchemaError(f"table {feed.shape.handle.name} was dropped"))
-            return True
-        if not self._hub.begin_reading(feed.outbox, handle) and not (
-            self._free_a_walk() and self._hub.begin_reading(feed.outbox, handle)
+        source = feed.subject.source()
+        if not self._hub.begin_reading(feed.outbox, source) and not (
+            self._free_a_walk() and self._hub.begin_reading(feed.outbox, source)
         ):
             self._due[feed] = None
             self.stalled = True
             return False
-        feed.shape = self._shapes.table(handle.name)
+        feed.shape = self._shape(source)
         if feed.started:
             self.restarts += 1
             described = feed.shape.described()
@@ -262,6 +278,7 @@ class Feeds:
         if error is not None:
             said.append((self._db.lsn, ["ended", feed.id, problem_of(error)]))
         self._feeds.get(feed.peer, {}).pop(feed.id, None)
+        self._end(feed)
 
     def _messages(self, feed: _Feed, chunk: Chunk) -> list[Any]:
         codec, id_ = feed.peer.session.codec, feed.id

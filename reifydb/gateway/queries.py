@@ -14,8 +14,10 @@ from reifydb.config import answer_bytes_max, answer_rows_max, query_bytes_max
 from reifydb.database import Database
 from reifydb.database.queries import Prepared, Terms
 from reifydb.database.rows import Rows, Values
+from reifydb.database.sources import SelectSubject
 from reifydb.engine.catalog import Column, Type
 from reifydb.errors import ForbiddenError, LimitError, RequestError
+from reifydb.gateway.options import options_of
 from reifydb.gateway.session import Session
 from reifydb.gateway.shapes import describe_column
 from reifydb.wire.dialects import PLAIN, Converter, Dialect
@@ -31,12 +33,7 @@ def answer_of(db: Database, session: Session, sql: Any, params: Any) -> dict[str
         RequestError, WrongTypeError: Its parameters are not.
         LimitError: It is too long, or its answer is.
     """
-    if not isinstance(sql, str):
-        raise RequestError(f"a query is SQL in a string, not {sql!r:.40}")
-    size = len(sql.encode("utf-8", "surrogatepass"))
-    if size > query_bytes_max:
-        said = f"the query has {size:,} bytes"
-        raise LimitError(said, limit="query_bytes_max", value=query_bytes_max)
+    _check(sql)
     grant = session.grant
     if grant is None or not grant.may_some("read"):
         raise ForbiddenError("a query reads, which nothing allows here", capability="read")
@@ -48,6 +45,33 @@ def answer_of(db: Database, session: Session, sql: Any, params: Any) -> dict[str
         ("answer_bytes_max", answer_bytes_max),
     )
     return written(db._query_on_terms(sql, params, terms), session.codec.dialect)
+
+
+def select_of(db: Database, session: Session, what: Mapping[str, Any]) -> SelectSubject:
+    """What a client subscribes to: `query`, and `params` for it. Its tables are named when it is
+    first asked for.
+
+    Raises:
+        ForbiddenError: Nothing allows the client to subscribe.
+        RequestError: It is none.
+        LimitError: It is too long.
+    """
+    given = options_of(what, ("query", "params"), "what is subscribed to")
+    _check(given.get("query"))
+    grant = session.grant
+    if grant is None or not grant.may_some("subscribe"):
+        raise ForbiddenError("nothing allows to subscribe here", capability="subscribe")
+    terms = Terms(lambda name: session.require("subscribe", name), _values)
+    return SelectSubject(db, given["query"], given.get("params"), terms)
+
+
+def _check(sql: Any) -> None:
+    if not isinstance(sql, str):
+        raise RequestError(f"a query is SQL in a string, not {sql!r:.40}")
+    size = len(sql.encode("utf-8", "surrogatepass"))
+    if size > query_bytes_max:
+        said = f"the query has {size:,} bytes"
+        raise LimitError(said, limit="query_bytes_max", value=query_bytes_max)
 
 
 def whole_answer(db: Database, dialect: Dialect, sql: str, params: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from reifydb.config import group_calls_max, queue_delay_ms_max
 from reifydb.database import Database
 from reifydb.database.batches import Call, Outcome, Replied
 from reifydb.database.call_frames import CallFrame, Lone
+from reifydb.database.sources import Subject, TableSubject
 from reifydb.database.transaction import Transaction
 from reifydb.database.transitions import PythonTransition
 from reifydb.engine.kernel import COMMITTED, OUTCOME
@@ -28,7 +29,7 @@ from reifydb.gateway.metrics import Metrics
 from reifydb.gateway.options import options_of
 from reifydb.gateway.pages import page_of
 from reifydb.gateway.peer import Peer
-from reifydb.gateway.queries import answer_of
+from reifydb.gateway.queries import answer_of, select_of
 from reifydb.gateway.session import Id, Request, wants_durable
 from reifydb.gateway.shapes import Shapes
 from reifydb.wire.codecs import Spliced
@@ -600,12 +601,17 @@ class Service:
             return write(name, given), None
 
     def _subscribe(self, peer: Peer, request: Request) -> tuple[Any, bool]:
-        name, options = request.arguments
-        peer.session.require("subscribe", name)
+        what, options = request.arguments
+        subject: Subject
+        if isinstance(what, dict):
+            subject = select_of(self.db, peer.session, what)
+        else:
+            peer.session.require("subscribe", what)
+            subject = TableSubject(self.db, self.shapes.table(what).handle)
         if peer.session.gone:  # nobody would ever end it
             raise RequestError("the connection is gone")
         # At once, before the stream, which waits for the disk itself.
-        return self.feeds.join(peer, request.id, name, options), False
+        return self.feeds.join(peer, request.id, subject, options), False
 
     def _unsubscribe(self, peer: Peer, request: Request) -> tuple[Any, None]:
         self.feeds.leave(peer, request.arguments[0])

@@ -181,6 +181,8 @@ class TableShape:
             found["view"] = {"sql": table.view.sql, "tables": made_of}
             if table.view.assertion:
                 found["view"]["assertion"] = True
+            if table.view.max_rows:
+                found["view"]["max_rows"] = table.view.max_rows
         return found
 
 

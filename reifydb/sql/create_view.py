@@ -1,4 +1,4 @@
-"""`create {view | assertion} NAME as select …`: the text of the query is kept as it is."""
+"""`create {view | assertion} NAME [with (…)] as select …`: the text of the query is kept as is."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import re
 from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
+from reifydb.config import recompute_rows_max
 from reifydb.sql.reader import Reader
 from reifydb.sql.source import ASSERTION
 from reifydb.sql.statements import CreateView
+
+_SETTINGS = "with (maintenance = 'recompute', max_rows = 10000)"
 
 
 class ViewDefinition(Reader):
@@ -22,8 +25,8 @@ class ViewDefinition(Reader):
         if tree.args.get("replace"):
             hint = f"drop {word}, create {word}"
             self.refuse(f"create or replace {word} is not supported", hint=hint)
-        self.properties(tree)
-        self.only(tree, f"create {word}", "this", "kind", "exists", "expression")
+        max_rows = self._max_rows(tree)
+        self.only(tree, f"create {word}", "this", "kind", "exists", "expression", "properties")
         if isinstance(tree.this, exp.Schema):
             message = f"{article} {word}'s columns are named in its select"
             self.refuse(message, hint="select … as name")
@@ -34,7 +37,33 @@ class ViewDefinition(Reader):
         start, end = self._query()
         before = re.sub(r"[^\n]", " ", self.source.sql[:start])
         sql, if_not_exists = self.source.sql[start:end], bool(tree.args.get("exists"))
-        return CreateView(name, sql, before, if_not_exists, assertion)
+        return CreateView(name, sql, before, if_not_exists, assertion, max_rows)
+
+    def _max_rows(self, tree: exp.Create) -> int:
+        """What `with (maintenance = 'recompute', max_rows = N)` says; 0 without it."""
+        properties = tree.args.get("properties")
+        if properties is None or not properties.expressions:
+            return 0
+        found: dict[str, exp.Expression] = {}
+        for node in properties.expressions:
+            plain = isinstance(node, exp.Property) and isinstance(node.this, exp.Var)
+            if not plain or not isinstance(node.args.get("value"), exp.Literal):
+                self.refuse_feature(node, self.at)
+            name = node.this.name.lower()
+            if name not in ("maintenance", "max_rows") or name in found:
+                self.refuse(f"a view has no setting {name}", hint=_SETTINGS)
+            found[name] = node.args["value"]
+        if set(found) != {"maintenance", "max_rows"}:
+            self.refuse("both settings are needed", hint=_SETTINGS)
+        mode, most = found["maintenance"], found["max_rows"]
+        if not mode.is_string or mode.name != "recompute":
+            self.refuse(f"there is no maintenance {mode.name}", hint=_SETTINGS)
+        if most.is_string or not most.name.isdecimal() or len(most.name) > 18:
+            self.refuse("max_rows is a whole number from 1", hint=_SETTINGS)
+        if not 1 <= int(most.name) <= recompute_rows_max:
+            limit = f"recompute_rows_max is {recompute_rows_max:,}"
+            self.refuse(f"max_rows is {most.name}: {limit}", hint=_SETTINGS)
+        return int(most.name)
 
     def _query(self) -> tuple[int, int]:
         """Where the text behind `as` starts and ends."""

@@ -20,7 +20,9 @@ def render(table: Table, later: Collection[str] = ()) -> str:
     """
     if table.view is not None:
         word = "assertion" if table.view.assertion else "view"
-        return f"create {word} {quoted(table.name)} as {table.view.sql}"
+        most = table.view.max_rows
+        how = f" with (maintenance = 'recompute', max_rows = {most})" if most else ""
+        return f"create {word} {quoted(table.name)}{how} as {table.view.sql}"
     lines = [_column(table, position) for position in range(len(table.columns))]
     if len(table.key) > 1:
         lines.append(f"primary key ({', '.join(quoted(c.name) for c in table.key_columns)})")

@@ -10,7 +10,7 @@
     alter table NAME add [constraint NAME] foreign key …          see foreign_keys.py
     alter table NAME drop constraint [if exists] NAME
     drop table [if exists] NAME
-    create {view | assertion} [if not exists] NAME as QUERY
+    create {view | assertion} [if not exists] NAME [with (…)] as QUERY    see create_view.py
     drop {view | assertion} [if exists] NAME
 
 What they name need not exist as far as this module knows: that is for the database to say.
@@ -125,6 +125,7 @@ class CreateView:
         sql: The text of its query.
         before: As much white space as text stands before it, so that errors point into the script.
         assertion: The view must be empty.
+        max_rows: It is made anew after each change, looking at so many rows; 0: brought up to date.
     """
 
     name: str
@@ -132,6 +133,7 @@ class CreateView:
     before: str = ""
     if_not_exists: bool = False
     assertion: bool = False
+    max_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,7 +247,8 @@ class Subqueries:
                 rest.append(condition)
         query = replace(query, where=together(rest))
         for one in query.aggregates:
-            self.refuse_outer(*one.args, *conjuncts(one.filter))
+            ordered = (part.value for part in one.order)
+            self.refuse_outer(*one.args, *conjuncts(one.filter), *ordered)
         self.refuse_outer(*rest, *query.groups, *(one.value for one in query.order))
         self.refuse_outer(*(part for one in query.inputs for part in conjuncts(one.on)))
         return _Inner(query, tuple(pairs), bound, at)

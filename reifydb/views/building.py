@@ -60,21 +60,24 @@ class Part:
         source: What `define_view` is given; None: a table that another part writes.
         encoded: The plan in it, for messages.
         plan: The same, to be explained.
+        max_rows: Of one that is made anew after each change; 0: it is brought up to date.
     """
 
     table: Table
     source: bytes | None = None
     encoded: Encoded | None = None
     plan: Plan | None = None
+    max_rows: int = 0
 
 
-def build(name: str, query: Query, number: int) -> list[Part]:
+def build(name: str, query: Query, number: int, max_rows: int = 0) -> list[Part]:
     """The parts of a view, each behind those that it needs; the last one is the view itself.
 
     Args:
         name: The view's.
         query: What it is to show.
         number: Of the first part's table; the others follow.
+        max_rows: It is made anew after each change, looking at so many rows; 0: brought up to date.
 
     Raises:
         SqlError: It cannot be kept up to date in proportion to what changes.
@@ -85,7 +88,7 @@ def build(name: str, query: Query, number: int) -> list[Part]:
     for i, one in enumerate(names):
         if one in names[:i]:
             raise SqlError(f"column {one} is there twice", hint=f"… as {one}_2")
-    builder = _Builder(name, number)
+    builder = _Builder(name, number, max_rows)
     builder.query(query, name)
     widest = max(len(part.table.columns) + len(part.table.hidden) for part in builder.parts)
     if widest > columns_max:
@@ -93,10 +96,10 @@ def build(name: str, query: Query, number: int) -> list[Part]:
             f"the view needs {widest} columns, with what is kept to bring it up to date: "
             f"columns_max is {columns_max}"
         )
-    return [replace(part, table=_named_apart(part.table)) for part in builder.parts]
+    return [replace(part, table=named_apart(part.table)) for part in builder.parts]
 
 
-def _named_apart(table: Table) -> Table:
+def named_apart(table: Table) -> Table:
     """The table with names of its hidden columns that none of those has which are shown."""
     taken = {column.name for column in table.columns}
     hidden = []
@@ -130,8 +133,8 @@ def _check(query: Select) -> None:
 
 
 class _Builder:
-    def __init__(self, name: str, number: int) -> None:
-        self.name, self.number = name, number
+    def __init__(self, name: str, number: int, max_rows: int = 0) -> None:
+        self.name, self.number, self.max_rows = name, number, max_rows
         self.parts: list[Part] = []
 
     def take_number(self) -> int:
@@ -226,7 +229,7 @@ class _Builder:
         for i, side in enumerate(sides):
             select = _all_of(side)
             which = Output("", Constant(i, INT))
-            order = tuple(OrderBy(ref) for ref in _primary_key(side, 0))
+            order = tuple(OrderBy(ref) for ref in primary_key(side, 0))
             select = replace(select, outputs=(*select.outputs, which), order=order)
             self._add(table, replace(Planner(select).view(), stable=True))
         return table
@@ -268,7 +271,7 @@ class _Builder:
         groups = len(numbering.partition)
         key = (*ordered.key[:groups], *ordered.key[groups + 1 :])
         table = replace(ordered, name=_beside(number), number=number, key=key)
-        source = struct.pack("<IIQII", 2, ordered.number, most, groups, numbering.output)
+        source = struct.pack("<IIQII", 3, ordered.number, most, groups, numbering.output)
         self.parts.append(Part(table, source))
         return table
 
@@ -278,24 +281,21 @@ class _Builder:
         self, query: Select, name: str | None, partition: tuple[Expression, ...] = ()
     ) -> Table:
         """A table of rows in the order of their keys, or in an order within parts."""
-        planner = Planner(query)
-        columns = [_column(output) for output in query.outputs]
-        hidden: list[Expression] = []
-        key: list[int] = []
-        for wanted in dict.fromkeys((*partition, *_row_key(planner))):
-            place = next((i for i, o in enumerate(query.outputs) if o.value == wanted), None)
-            if place is None:
-                place = len(columns) + len(hidden)
-                hidden.append(wanted)
-            key.append(place)
+        wanted = list(dict.fromkeys((*partition, *_row_key(Planner(query)))))
+        columns, hidden, key = shown(query, wanted)
         outputs = (*query.outputs, *(Output("", value) for value in hidden))
-        plan = Planner(replace(query, outputs=outputs)).view()
+        plan = self._plan(replace(query, outputs=outputs))
         plan = replace(plan, stable=len(query.inputs) == 1 and not query.order)
-        behind = [_hidden(value, i) for i, value in enumerate(hidden)]
+        behind = [hidden_column(value, i) for i, value in enumerate(hidden)]
         if query.order:
             key.insert(len(partition), len(columns) + len(behind))
             behind.append(Column("order", Type.BYTES, nullable=False))
-        return self._add(self._table(name, columns, key, behind), plan)
+        return self._add(self._table(name, columns, key, behind), plan, anew=True)
+
+    def _plan(self, query: Select) -> Plan:
+        """How a part comes to its rows: by what changes, or as a query does."""
+        planner = Planner(query)
+        return planner.query() if self.max_rows else planner.view()
 
     def _table(
         self,
@@ -315,10 +315,12 @@ class _Builder:
             hidden=tuple(hidden),
         )
 
-    def _add(self, table: Table, plan: Plan) -> Table:
-        """The table as a part that is made by a plan."""
+    def _add(self, table: Table, plan: Plan, *, anew: bool = False) -> Table:
+        """The table as a part that is made by a plan; `anew`: by `_plan`."""
         encoded = encode(plan)
-        self.parts.append(Part(table, bytes(8) + encoded.data, encoded, plan))
+        most = self.max_rows if anew else 0
+        head = struct.pack("<IIQ", 2, 0, most) if most else bytes(8)
+        self.parts.append(Part(table, head + encoded.data, encoded, plan, most))
         return table
 
     # ------------------------------------------------------------ groups
@@ -337,12 +339,12 @@ class _Builder:
         if not key:
             key.append(len(columns))
             hidden.append(Output("", Constant(0, INT)))
-        plan = Planner(replace(query, outputs=(*query.outputs, *hidden))).view()
+        plan = self._plan(replace(query, outputs=(*query.outputs, *hidden)))
         aggregates = [self._with_values(query, one) for one in plan.aggregates]
         plan = replace(plan, aggregates=tuple(aggregates))
-        behind = [_hidden(output.value, i) for i, output in enumerate(hidden)]
+        behind = [hidden_column(output.value, i) for i, output in enumerate(hidden)]
         behind += [replace(one, name=f"state_{i}") for i, one in enumerate(_states(plan))]
-        return self._add(self._table(name, columns, key, behind), plan)
+        return self._add(self._table(name, columns, key, behind), plan, anew=True)
 
     def _with_values(self, query: Select, one: AggregatePlan) -> AggregatePlan:
         """With a table for the values, where they must be known one by one."""
@@ -373,6 +375,22 @@ def _states(plan: Plan) -> Iterator[Column]:
             yield one.kind.column("")
 
 
+def shown(
+    query: Select, wanted: Sequence[Expression]
+) -> tuple[tuple[Column, ...], list[Expression], list[int]]:
+    """The columns of a select; what of a key is not among them; and where the key's parts stand."""
+    columns = tuple(_column(output) for output in query.outputs)
+    hidden: list[Expression] = []
+    key: list[int] = []
+    for one in wanted:
+        place = next((i for i, o in enumerate(query.outputs) if o.value == one), None)
+        if place is None:
+            place = len(columns) + len(hidden)
+            hidden.append(one)
+        key.append(place)
+    return columns, hidden, key
+
+
 def _beside(number: int) -> str:
     return f"{BESIDE}{number}"
 
@@ -386,7 +404,8 @@ def _column(output: Output) -> Column:
     return output.value.kind.column(output.name, nullable=output.value.nullable)
 
 
-def _hidden(value: Expression, i: int) -> Column:
+def hidden_column(value: Expression, i: int) -> Column:
+    """A part of a key that is not shown."""
     return value.kind.column(f"key_{i}", nullable=value.nullable)
 
 
@@ -429,7 +448,7 @@ def _row_key(planner: Planner) -> list[ColumnRef]:
     return [
         replace(ref, nullable=ref.nullable or i in planner.outer)
         for i in left
-        for ref in _primary_key(planner.tables[i], i)
+        for ref in primary_key(planner.tables[i], i)
     ]
 
 
@@ -439,10 +458,11 @@ def _follows(planner: Planner, i: int, others: frozenset[int]) -> bool:
     said = planner.on[i] if i in planner.outer else planner.where
     found = comparisons(said, i, lambda value: sources(value) <= others)
     given = {one.place for one in found if one.op == "eq"}
-    return {ref.place for ref in _primary_key(table, i)} <= given
+    return {ref.place for ref in primary_key(table, i)} <= given
 
 
-def _primary_key(table: Table, source: int) -> list[ColumnRef]:
+def primary_key(table: Table, source: int) -> list[ColumnRef]:
+    """The columns of a table's key, as an input of a select."""
     kept = stored(table)
     nullable = table.derived
     return [

@@ -117,7 +117,10 @@ def explain_view(parts: Sequence[Part], tables: Callable[[int], Table]) -> list[
     does: list[_Doing] = []
     for part in parts:
         called = name(part.table.number)
-        if part.plan is not None:
+        if part.max_rows:
+            most = f"at most {part.max_rows:,} rows are looked at"
+            does.append(("made anew", called, most, "the whole of it, after each change"))
+        elif part.plan is not None:
             does += _upkeep(part.plan, called, part.table, table, name)
         elif part.source is not None:
             _, below, count, skip = struct.unpack("<IIQQ", part.source)

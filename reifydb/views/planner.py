@@ -25,7 +25,7 @@ from reifydb.sql.expressions import (
 from reifydb.sql.numbering import BOUND_HINT
 from reifydb.sql.query import Aggregate, OrderBy, Select
 from reifydb.sql.rewriting import over_group
-from reifydb.views.access import Path, best_path, comparisons
+from reifydb.views.access import Comparison, Path, best_path, comparisons
 from reifydb.views.flattening import INPUTS_MAX, flatten
 from reifydb.views.plan import (
     DESCENDING,
@@ -71,6 +71,17 @@ class Planner:
             return self._plan((Driver(0),))
         first = self._first()
         return self._plan((self._driver(first, self._way(first), sort=True),))
+
+    def selection(self) -> tuple[Plan, tuple[Comparison, ...]]:
+        """A plan of one table whose condition says everything, though an index may lead to rows;
+        and what of that is an equality with something known.
+        """
+        driver = self._driver(0, self._way(0), sort=False)
+        assert self._rest is None  # there are no left joins
+        driver = replace(driver, condition=together(self.where))
+        found = comparisons(self.where, 0, lambda value: not sources(value))
+        equal = {one.place: one for one in found if one.op == "eq"}
+        return self._plan((driver,)), tuple(equal.values())
 
     def view(self) -> Plan:
         """A plan that brings a view up to date whichever of its tables changes."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -25,9 +26,11 @@ from reifydb.errors import (
     ExpressionError,
     NotFoundError,
     SchemaError,
+    SqlError,
+    WrongTypeError,
 )
 from tests.views import kinds
-from tests.views.kinds import BOOL, DECIMAL2, INT, TEXT, Kind
+from tests.views.kinds import BOOL, DECIMAL2, INT, JSON, TEXT, Kind
 from tests.views.listener import Listener
 from tests.views.mirror import Mirror, Refused
 from tests.views.shapes import NAMES, Relation, Shapes, Spec
@@ -72,6 +75,8 @@ class Machine:
         self.known: dict[tuple[str, str], Spec] = {}
         self.assertions: dict[str, Spec] = {}
         self.listeners: dict[str, Listener] = {}
+        self.selects: dict[str, Listener] = {}  # of what each view shows, without the view
+        self.filters: list[Listener] = []
         self.indexes = 0
         self.db: Any = None
         self._open()
@@ -116,6 +121,7 @@ class Machine:
             (0.105, self.kill),
             (0.11, self.empty),
             (0.14, self.change_assertions),
+            (0.17, self.follow),
         )
         step = next((step for upto, step in steps if draw < upto), self.transaction)
         step()
@@ -146,7 +152,9 @@ class Machine:
             spec = Shapes(self.rng).spec(name, self._relations(), small)
         else:
             spec = replace(query, name=name)
-        sql = f'create view "{spec.name}" as {spec.ours}'
+        anew = self.rng.random() < 0.15
+        how = " with (maintenance = 'recompute', max_rows = 1000000)" if anew else ""
+        sql = f'create view "{spec.name}"{how} as {spec.ours}'
         self.mirror.create(spec)
         try:
             possible = sum(self.mirror.rows(spec).values()) <= ROWS_MAX
@@ -170,7 +178,9 @@ class Machine:
             raise MismatchError(f"{spec.ours}\ncould be made although it has an impossible row")
         self.specs[spec.name] = self.known[spec.name, spec.ours] = spec
         self.listeners[spec.name] = Listener(self.db, spec.name)
+        self.selects[spec.name] = Listener(self.db, spec.ours, fragile=spec.fragile)
         self.figures["views"] += 1
+        self.figures["views made anew"] += anew
         self.figures[f"shape {spec.shape}"] += 1
         if spec.subquery:
             self.figures[f"subquery {spec.subquery}"] += 1
@@ -179,8 +189,38 @@ class Machine:
         taken = {*self.specs, *self.assertions, *self.mirror.bases}
         return [name for name in NAMES if name not in taken]
 
+    def _subscribers(self) -> list[Listener]:
+        return [*self.listeners.values(), *self.selects.values(), *self.filters]
+
+    def follow(self) -> None:
+        """One more who follows a filtered table or view by parameters; perhaps one less."""
+        rng = self.rng
+        if len(self.filters) >= 10:
+            self.filters.pop(rng.randrange(len(self.filters))).close()
+        views = [one.relation for one in self.specs.values() if not one.fragile]
+        relation = rng.choice([*self._relations(), *self._relations(), *views])
+        columns = dict(relation.columns)
+        asked = rng.sample(sorted(columns), min(len(columns), rng.choice((1, 1, 2))))
+        ops = [rng.choice(("=", "=", "=", "<", ">=", "<>")) for _ in asked]
+        said = " and ".join(
+            f'"{name}" {op} :p{i}' for i, (name, op) in enumerate(zip(asked, ops, strict=True))
+        )
+        shown = rng.choice(("*", ", ".join(f'"{c}"' for c in asked)))
+        sql = f'select {shown} from "{relation.name}" where {said}'
+        if any(columns[name] == JSON for name in asked):
+            return
+        params = {f"p{i}": kinds.draw(rng, columns[n]) for i, n in enumerate(asked)}
+        self.log.append(f"db.subscribe({sql!r}, {params!r})")
+        self.filters.append(Listener(self.db, sql, params))
+        self.figures["filters"] += 1
+
+    def leave(self) -> None:
+        """Nobody follows by parameters any more."""
+        while self.filters:
+            self.filters.pop().close()
+
     def _dependents(self, name: str) -> list[str]:
-        return [one.name for one in self.specs.values() if name in one.reads]
+        return [one.name for one in self.specs.values() if _is_made_of(one, name)]
 
     def drop_view(self) -> None:
         """One of the views goes, if no other is made of it."""
@@ -195,12 +235,13 @@ class Machine:
         self._drop(name)
 
     def _drop(self, name: str) -> None:
-        for other in [a.name for a in self.assertions.values() if name in a.reads]:
+        for other in [a.name for a in self.assertions.values() if _is_made_of(a, name)]:
             self._drop_assertion(other)
         self._execute(f'drop view "{name}"')
         self.mirror.drop(name)
         del self.specs[name]
         self.listeners.pop(name).close()
+        self.selects.pop(name).close()
 
     def _fails(self) -> bool:
         """Whether one of the views cannot be computed."""
@@ -493,14 +534,15 @@ class Machine:
         self.figures["reopened"] += 1
         self.log.append("# reopened")
         before = self.hashes()
-        for one in self.listeners.values():
+        self._check_filters(often=1.0)
+        for one in self._subscribers():
             one.read(self.db)
             one.changes.close()
         self.db.close()
         self._open()
         if self.hashes() != before:
             raise MismatchError("views made anew are not those that were kept up to date")
-        for one in self.listeners.values():
+        for one in self._subscribers():
             one.come_back(self.db)
 
     def hashes(self) -> dict[int, bytes]:
@@ -592,7 +634,33 @@ class Machine:
                 if self.rng.random() < 0.05 and listener.position is not None:
                     listener.come_back(self.db)
                 self._same(spec, listener.read(self.db), Counter(expected), "a subscriber")
+            follower = self.selects[spec.name]
+            if self.rng.random() < 0.4:
+                if self.rng.random() < 0.1 and follower.position is not None:
+                    follower.come_back(self.db)
+                self._same(spec, follower.read(self.db), Counter(expected), "who follows a select")
+        self._check_filters()
         self.figures["comparisons"] += len(self.specs)
+
+    def _check_filters(self, *, often: float = 0.5) -> None:
+        for one in list(self.filters):
+            if self.rng.random() >= often:
+                continue
+            try:
+                if self.rng.random() < 0.05 and one.position is not None:
+                    one.come_back(self.db)
+                rows = one.read(self.db)
+            except (SqlError, WrongTypeError):  # of a view that was dropped, or is another one
+                self.filters.remove(one)
+                one.close()
+                continue
+            wanted = [dict(row) for row in self.db.query(one.view, one.params)]
+            got, expected = (Counter(repr(sorted(r.items())) for r in x) for x in (rows, wanted))
+            if got != expected:
+                raise MismatchError(
+                    f"who follows {one.view} {one.params}\ntoo much: {got - expected}\n"
+                    f"missing: {expected - got}"
+                )
 
     def _shown(self, spec: Spec, row: dict[str, object]) -> tuple[object, ...]:
         return tuple(kinds.ours(row[name], kind) for name, kind in spec.columns)
@@ -611,6 +679,11 @@ class Machine:
                 f"{when}: {spec.name}\n{spec.ours}\n{spec.theirs}\n"
                 f"too much: {got - expected}\nmissing: {expected - got}"
             )
+
+
+def _is_made_of(spec: Spec, name: str) -> bool:
+    """Whether it names a relation: a subquery that was drawn may have been left out again."""
+    return name in spec.reads and re.search(rf"(from|join) \"{name}\"", spec.ours) is not None
 
 
 def grown(table: str, column: str, kind: Kind) -> Spec:

@@ -42,6 +42,66 @@ def _python(name: str, file: str, old: str, new: str) -> Mutation:
 
 
 MUTATIONS = (
+    # ------------------------------------------------------------ selects that are followed
+    _kernel(
+        "a row that leaves a selection by what it compares is not told",
+        "selection",
+        "if (before) |hash| try look(shape, hash, change, after != null and after.? == hash);",
+        "if (before) |hash| if (after != null and after.? == hash) "
+        "try look(shape, hash, change, true);",
+    ),
+    _kernel(
+        "a row that comes to a selection by what it compares is not told",
+        "selection",
+        "if (before == null or before.? != hash) {",
+        "if (before == null) {",
+    ),
+    _kernel(
+        "who follows is told of what it does not see",
+        "selection",
+        "if (std.mem.eql(u8, before.bytes(), shown.bytes())) return true;",
+        "",
+    ),
+    _kernel(
+        "only the first of a bucket is looked at",
+        "selection",
+        "if (selection.hash.? != hash or selection.failed) continue;",
+        "if (selection.hash.? != hash or selection.failed) break;",
+    ),
+    _kernel(
+        "values of the one before are asked",
+        "selection",
+        "if (shape.condition()) |runner| "
+        "runner.program.prepare(runner.cells, selection.parameters);\n"
+        "        const found",
+        "const found",
+    ),
+    _python(
+        "a select is not begun anew when its table has other columns",
+        "database/schema_changes",
+        "db._subscriptions.before_schema(change.names(statements))",
+        "pass",
+    ),
+    # ------------------------------------------------------------ views that are made anew
+    _kernel(
+        "rows that are gone stay",
+        "view",
+        "for (gone.items) |row| try transaction.removeDerived(table, row);\n    for (come",
+        "for (come",
+    ),
+    _kernel(
+        "rows that have changed stay",
+        "view",
+        ".eq => if (!sameValues(old.?, new.?)) try come.add(&arena, new.?),",
+        ".eq => {},",
+    ),
+    _kernel(
+        "rows that the transaction deleted count",
+        "view",
+        "if (old) |row| if (row.has(row_format.flag_dead)) {\n"
+        "            old = old_rows.next();\n            continue;\n        };",
+        "",
+    ),
     # ------------------------------------------------------------ joins
     _kernel(
         "old rows are brought together with new ones",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -84,7 +83,7 @@ class Select:
     """Two selects, being put together.
 
     Attributes:
-        also: What its subqueries read.
+        also: What its subqueries read, those that come to stand in it and others.
     """
 
     sources_ours: str
@@ -92,11 +91,12 @@ class Select:
     inputs: list[tuple[str, Relation]]
     leaves: list[Expr]
     where: Expr | None = None
-    also: list[Relation] = field(default_factory=list)
+    also: list[tuple[str, Relation]] = field(default_factory=list)
 
 
-def _reads(select: Select) -> tuple[str, ...]:
-    relations = [*(r for _, r in select.inputs), *select.also]
+def _reads(select: Select, ours: str = "") -> tuple[str, ...]:
+    relations = [relation for _, relation in select.inputs]
+    relations += [r for alias, r in select.also if r.source(alias, mine=True) in ours]
     found = [r.reads if r.ours else (r.name,) for r in relations]
     return tuple(dict.fromkeys(name for names in found for name in names))
 
@@ -142,16 +142,14 @@ class Shapes:
             return self._set(name, pool)
         many = shape in ("join", "joined_groups") or rng.random() < 0.2
         select = self.joined(pool, rng.choice((2, 2, 2, 3, 3, 4)) if many else 1)
-        form = ""
-        if rng.random() < 0.3:
-            form, select.where = with_subquery(self, pool, select)
+        form = text = ""
+        if rng.random() < 0.4:
+            form, text = with_subquery(self, pool, select)
         if rng.random() < 0.5:
             said = Expressions(rng, select.leaves).condition()
             select.where = said if select.where is None else _either(rng, select.where, said)
-        spec = self._over(name, shape, select)
-        # Not every subquery that was drawn has found its place.
-        reads = tuple(one for one in spec.reads if re.search(rf'(?<!\.)"{one}" as "', spec.ours))
-        return replace(spec, reads=reads, subquery=form)
+        made = self._over(name, shape, select)
+        return replace(made, subquery=form if text in made.ours else "")
 
     def _over(self, name: str, shape: str, select: Select) -> Spec:
         """A view of what a select joins."""
@@ -380,7 +378,7 @@ class Shapes:
             for mine in (True, False)
         )
         columns = tuple(zip(names, (o.kind for o in outputs), strict=True))
-        reads = _reads(select)
+        reads = _reads(select, ours)
         if ordered:
             shape += "_first"
         return Spec(

@@ -56,7 +56,7 @@ class SubqueryShapes:
         pool = [one for one in self.pool if one.key] if keyed else self.pool
         count = count or (1 if keyed else rng.choice((1, 1, 1, 2)))
         inner = self.shapes.joined(pool, count, names_from=10 * self.depth)
-        self.select.also += [relation for _, relation in inner.inputs]
+        self.select.also += inner.inputs
         if self.depth == 1 and rng.random() < 0.15:
             _, one = SubqueryShapes(self.shapes, self.pool, inner, 2).draw()
             self.select.also += inner.also
@@ -302,16 +302,15 @@ class SubqueryShapes:
         return self._value(value.kind, self._text(inner, value, tail=self._first(inner, 1)))
 
 
-def with_subquery(
-    shapes: Shapes, pool: Sequence[Relation], select: Select
-) -> tuple[str, Expr | None]:
-    """A subquery among what a select's expressions are made of; its form, and a condition on it."""
+def with_subquery(shapes: Shapes, pool: Sequence[Relation], select: Select) -> tuple[str, str]:
+    """Puts a subquery among what a select's expressions are made of, and mostly into its `where`.
+    Its form, and its text: it may come to stand nowhere.
+    """
     rng = shapes.rng
     form, one = SubqueryShapes(shapes, pool, select).draw()
     select.leaves.append(one)
-    if rng.random() < 0.25:
-        return form, None
     if one.kind == BOOL and rng.random() < 0.6:
-        return form, one
-    made = Expressions(rng, [one, rng.choice(select.leaves)]).condition(1)
-    return form, made
+        select.where = one
+    elif rng.random() < 0.7:
+        select.where = Expressions(rng, [one, rng.choice(select.leaves)]).condition(1)
+    return form, one.ours

@@ -25,7 +25,7 @@ from reifydb.gateway.websocket import SERVER_NAME
 from reifydb.wire.codecs import JsonCodec
 from reifydb.wire.problems import problem_of
 
-PARAMETERS = ("table", "since", "ack")
+PARAMETERS = ("table", "query", "params", "since", "ack")
 
 LOOK_S = 5.0
 """How often a stream on which nothing happens is looked at, and shows that it is there."""
@@ -52,7 +52,7 @@ _CODEC = EventCodec()
 
 
 class Stream:
-    """A `Peer` of the service that subscribes to one table, and is read as events.
+    """A `Peer` of the service that subscribes to one thing, and is read as events.
 
     Args:
         complete: The client has the whole table, as of the position that it has given.
@@ -149,14 +149,12 @@ class Stream:
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """A table or a view as a stream of events, until either side ends it."""
+    """A table, a view or a select as a stream of events, until either side ends it."""
     exchange = Exchange(request, PARAMETERS)
     server = exchange.server
-    table = request.query.get("table")
-    if table is None:
-        raise RequestError("which table?", hint="/v1/events?table=NAME")
+    what = _wanted(request)
     with server.connected():
-        stream, first = await _subscribed(exchange, table)
+        stream, first = await _subscribed(exchange, what)
         server.streams.add(stream)
         try:
             return await _told(exchange, stream, first)
@@ -165,7 +163,24 @@ async def events(request: web.Request) -> web.StreamResponse:
             server.service.forget(stream)
 
 
-async def _subscribed(exchange: Exchange, table: str) -> tuple[Stream, bytes]:
+def _wanted(request: web.Request) -> Any:
+    """What is to be followed, as `subscribe` takes it."""
+    table, sql = request.query.get("table"), request.query.get("query")
+    params = request.query.get("params")
+    if (table is None) == (sql is None) or (sql is None and params is not None):
+        hint = "/v1/events?table=NAME, or ?query=select…&params={…}"
+        raise RequestError("which table, or which query?", hint=hint)
+    if sql is None:
+        return table
+    if params is None:
+        return {"query": sql}
+    try:
+        return {"query": sql, "params": json.loads(params)}
+    except (ValueError, RecursionError):
+        raise RequestError("params is JSON: an array, or an object by name") from None
+
+
+async def _subscribed(exchange: Exchange, what: Any) -> tuple[Stream, bytes]:
     """The stream, once the server has accepted it, and its first events.
 
     Raises:
@@ -179,20 +194,20 @@ async def _subscribed(exchange: Exchange, table: str) -> tuple[Stream, bytes]:
     if last is not None and came_back:
         since = _position(last)
     try:
-        return await _ask(exchange, table, since)
+        return await _ask(exchange, what, since)
     except ProblemError as error:
         # A position that was lost in a crash: a browser would not try again without it.
         if not came_back or error.problem["code"] != RequestError.code:
             raise
-    return await _ask(exchange, table, None)
+    return await _ask(exchange, what, None)
 
 
-async def _ask(exchange: Exchange, table: str, since: list[int] | None) -> tuple[Stream, bytes]:
+async def _ask(exchange: Exchange, what: Any, since: list[int] | None) -> tuple[Stream, bytes]:
     service = exchange.server.service
     stream = Stream(exchange, complete=since is not None)
     stream.session.in_flight = 1
     options = None if since is None else {"since": since}
-    service.take_on(stream, [Request("subscribe", SUBSCRIPTION, (table, options))])
+    service.take_on(stream, [Request("subscribe", SUBSCRIPTION, (what, options))])
     try:
         first = await stream.next(answer_ms_max / 1000)
         if stream.refusal is not None:

@@ -236,14 +236,29 @@ export class Client<S extends SchemaTypes = AnySchema> {
     table: T,
     options: SubscribeOptions<Row<S, T>, Key<S, T>> = {},
   ): Subscription<Row<S, T>, Key<S, T>> {
+    return new Subscription(this.#joined(), table, options);
+  }
+
+  /** The changes of a `select`: a snapshot, then what each commit changes in its answer. Its parameters' types are the
+   * server's to know. */
+  follow(
+    sql: string,
+    params?: QueryParams,
+    options: SubscribeOptions<Record<string, any>, any> = {},
+  ): Subscription<Record<string, any>, any> {
+    const what = params === undefined ? { query: sql } : { query: sql, params };
+    requests.subscribe(what, options.since, this.#dialect); // refuses what cannot be written
+    return new Subscription(this.#joined(), what, options);
+  }
+
+  #joined() {
     const conversation = this.#conversation;
-    const joined = {
+    return {
       dialect: this.#dialect,
       join: (feed: Feed) => conversation.join(feed),
       leave: (feed: Feed) => conversation.leave(feed),
       rejoin: (feed: Feed) => conversation.rejoin(feed),
     };
-    return new Subscription(joined, table, options);
   }
 
   /** Where the database is. */

@@ -232,7 +232,7 @@ export class Conversation {
         feed.end(error);
       }
     };
-    this.#enqueue("subscribe", requests.subscribe(feed.table, feed.since), began, failed as (e: unknown) => void, feed);
+    this.#enqueue("subscribe", requests.subscribe(feed.what, feed.since, feed.dialect), began, failed as (e: unknown) => void, feed);
   }
 
   #enqueue(

@@ -5,6 +5,7 @@
  */
 
 import { type ReifyDBError, refuse } from "./errors.js";
+import type { Followed } from "./requests.js";
 import { type TableDescription, TableShape } from "./shapes.js";
 import type { Change, Delta, Position, Snapshot } from "./types.js";
 import type { DialectName } from "./values.js";
@@ -20,7 +21,7 @@ export interface Listener {
 }
 
 export class Feed {
-  readonly table: string;
+  readonly what: Followed;
   /** The table as of this position has been delivered. */
   since: Position | undefined;
   /** Whether `since` was given by the user rather than reached: then it must be right. */
@@ -28,22 +29,26 @@ export class Feed {
   /** The id of the subscription on the current connection. */
   id: number | undefined;
   readonly #listener: Listener;
-  readonly #dialect: DialectName;
+  readonly dialect: DialectName;
   #incarnation = 0;
   #shape: TableShape | undefined;
   #gathered: Map<string, readonly [key: unknown, row: unknown]> | undefined;
 
-  constructor(table: string, dialect: DialectName, since: Position | undefined, listener: Listener) {
-    this.table = table;
+  constructor(what: Followed, dialect: DialectName, since: Position | undefined, listener: Listener) {
+    this.what = what;
     this.since = since;
     this.given = since !== undefined;
-    this.#dialect = dialect;
+    this.dialect = dialect;
     this.#listener = listener;
+  }
+
+  get #name(): string {
+    return typeof this.what === "string" ? this.what : "select";
   }
 
   /** The server has accepted the subscription. */
   begin(description: TableDescription, incarnation: number): void {
-    this.#shape = new TableShape(description, this.#dialect);
+    this.#shape = new TableShape(description, this.dialect);
     this.#incarnation = incarnation;
     this.#gathered = undefined;
     this.given = false;
@@ -84,8 +89,8 @@ export class Feed {
   }
 
   #restart(columns: unknown, key: unknown, hidden: unknown): void {
-    const description = { name: this.table, columns, key, hidden } as TableDescription;
-    this.#shape = new TableShape(description, this.#dialect);
+    const description = { name: this.#name, columns, key, hidden } as TableDescription;
+    this.#shape = new TableShape(description, this.dialect);
     this.#gathered = new Map();
   }
 
@@ -132,7 +137,7 @@ export class Feed {
 
   #known(): TableShape {
     if (this.#shape === undefined) {
-      throw refuse("protocol", `a stream of ${this.table} before it was accepted`);
+      throw refuse("protocol", `a stream of ${this.#name} before it was accepted`);
     }
     return this.#shape;
   }

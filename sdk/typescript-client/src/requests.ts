@@ -133,9 +133,17 @@ export function write(how: Write, table: string, rows: readonly unknown[]): Prep
   };
 }
 
-export function subscribe(table: string, since: Position | undefined): Prepare {
+/** What is followed: a table by its name, or a select with its parameters. */
+export type Followed = string | { readonly query: string; readonly params?: QueryParams };
+
+export function subscribe(what: Followed, since: Position | undefined, dialect: DialectName): Prepare {
   const more = since === undefined ? [] : [{ since: [since.incarnation, since.lsn] }];
-  return () => ({ rest: [table, ...more], safe: true, known: true, read: (_, value) => value });
+  const params = typeof what === "string" ? undefined : what.params;
+  const written =
+    typeof what === "string" || params === undefined
+      ? what
+      : { query: what.query, params: writtenParams(params, dialect) };
+  return () => ({ rest: [written, ...more], safe: true, known: true, read: (_, value) => value });
 }
 
 export function unsubscribe(id: number): Prepare {

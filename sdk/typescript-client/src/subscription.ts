@@ -2,6 +2,7 @@
 
 import { type ReifyDBError, refuse } from "./errors.js";
 import { Feed, type Item } from "./feed.js";
+import type { Followed } from "./requests.js";
 import type { Delta, Position, Snapshot } from "./types.js";
 import type { DialectName } from "./values.js";
 
@@ -29,7 +30,7 @@ export interface Joined {
 }
 
 /**
- * The changes of one table. With callbacks it calls them; without, iterate over it: leaving the loop
+ * The changes of one table or select. With callbacks it calls them; without, iterate over it: leaving the loop
  * closes it.
  */
 export class Subscription<R, K> implements AsyncIterable<Snapshot<R, K> | Delta<R, K>> {
@@ -43,11 +44,11 @@ export class Subscription<R, K> implements AsyncIterable<Snapshot<R, K> | Delta<
   #closed = false;
 
   /** Use `Client.subscribe`. */
-  constructor(client: Joined, table: string, options: SubscribeOptions<R, K>) {
+  constructor(client: Joined, what: Followed, options: SubscribeOptions<R, K>) {
     this.#client = client;
     this.#options = options;
     this.#calls = options.onSnapshot !== undefined || options.onDelta !== undefined;
-    this.#feed = new Feed(table, client.dialect, options.since, {
+    this.#feed = new Feed(what, client.dialect, options.since, {
       item: (item) => this.#take(item),
       ended: (error) => this.#end(error),
     });

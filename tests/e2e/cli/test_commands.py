@@ -284,6 +284,19 @@ def test_a_view_is_watched_and_asked_by_its_key(server: Served, tmp_path: Path) 
     assert "1 rows in, 1 out" in reify("describe", "--url", server.url, "rich").stdout
 
 
+def test_a_select_is_watched_with_its_parameters(server: Served) -> None:
+    sql = "select owner from account where balance >= :least"
+    lines = Followed("watch", "--url", server.url, sql, "--param", "least=50")
+    assert lines.line() == "snapshot  1 rows at lsn 3"
+    assert lines.line() == '= 1  {"owner": "ada"}'
+    assert server.call("bank.transfer", 1, 2, 60)[0] == 200
+    assert [lines.line() for _ in range(2)] == ["- 1", '+ 2  {"owner": "bob"}']
+    assert lines.end() == (0, "")
+    done = reify("watch", "--url", server.url, "select owner form account")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: line 1, column 19")
+
+
 def test_who_watches_goes_on_when_the_server_was_killed_and_is_there_again(
     server: Served, tmp_path: Path
 ) -> None:

@@ -375,6 +375,26 @@ const subscriptions: Scenario = async (ground) => {
     same([item.kind, item.kind === "delta" && item.changes], ["delta", [{ op: "update", key: b, row: { id: b, owner: "Bob", balance: 16 } }]]);
     break;
   }
+  // A select, with a parameter; and one that is kept up to date for whoever follows it.
+  const owned = db.follow("select id, balance from account where owner = :owner", { owner: "Bob" });
+  const counted = db.follow("select count(*) as accounts from account where balance > ?", [15]);
+  const told: unknown[] = [];
+  for await (const item of owned) {
+    if (item.kind === "snapshot") {
+      check(item.rows.some((row) => row.id === b), "the select has the account");
+      void other.call("bank.deposit", [b, 3]);
+    } else {
+      told.push(item.changes);
+      break;
+    }
+  }
+  same(told, [[{ op: "update", key: b, row: { id: b, balance: 19 } }]]);
+  for await (const item of counted) {
+    same([item.kind, item.kind === "snapshot" && Number(item.rows[0]?.accounts) > 0], ["snapshot", true]);
+    break;
+  }
+  const broken = db.follow("select balance form account");
+  await refused("sql", broken[Symbol.asyncIterator]().next());
   // @ts-expect-error There is no such table.
   const none = db.subscribe("accounts")[Symbol.asyncIterator]();
   await refused("unknown_name", none.next());
