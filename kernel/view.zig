@@ -23,8 +23,8 @@ const arenas = @import("arena.zig");
 const scratch = @import("scratch.zig");
 const batch = @import("batch.zig");
 const group_rows = @import("group_rows.zig");
-const places_of = @import("places.zig");
 const delta = @import("delta.zig");
+const places_of = @import("places.zig");
 const Arena = arenas.Arena;
 const Row = row_format.Row;
 const Table = table_format.Table;
@@ -136,7 +136,7 @@ fn read(view: *View, source: []const u8) Error!void {
     }
     if (source.len != 24) return error.InvalidRow;
     const from = table_format.get(std.mem.readInt(u32, source[4..8], .little)) orelse return error.NoRelation;
-    if (std.mem.readInt(u32, source[0..4], .little) == kind_places) {
+    if (kind == kind_places) {
         const places = try places_of.Places.read(source[8..24]);
         if (!places.fits(from) or !places.fits(view.table)) return error.InvalidRow;
         view.places = places;

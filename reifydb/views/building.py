@@ -281,7 +281,7 @@ class _Builder:
         self, query: Select, name: str | None, partition: tuple[Expression, ...] = ()
     ) -> Table:
         """A table of rows in the order of their keys, or in an order within parts."""
-        wanted = list(dict.fromkeys((*partition, *_row_key(Planner(query)))))
+        wanted = tuple(dict.fromkeys((*partition, *_row_key(Planner(query)))))
         columns, hidden, key = shown(query, wanted)
         outputs = (*query.outputs, *(Output("", value) for value in hidden))
         plan = self._plan(replace(query, outputs=outputs))
