@@ -179,12 +179,6 @@ class _Builder:
         ]
         return replace(query, inputs=tuple(inputs))
 
-    def _beside(self, query: Query) -> Table:
-        """A view beside for a query that is an input."""
-        if isinstance(query, Select) and query.numbering is not None:
-            return self._numbered(query)
-        return self.query(query, None)
-
     def with_layers(self, query: Select) -> Select:
         """As `with_tables`; and no join of it looks at rows of left joins."""
         return self.with_tables(layered(flatten(query)))
@@ -193,7 +187,11 @@ class _Builder:
         """The table of a query in `from`; those that are equal have one."""
         found = self.beside.get(query)
         if found is None:
-            found = self.beside[query] = self.query(query, None)
+            if isinstance(query, Select) and query.numbering is not None:
+                found = self._numbered(query)
+            else:
+                found = self.query(query, None)
+            self.beside[query] = found
         return found
 
     # ------------------------------------------------------------ queries put together
