@@ -184,14 +184,14 @@ MUTATIONS = (
     _kernel(
         "a view of a view is not told",
         "view",
-        "if (view.table.feeds > 0) try changes.collect",
+        "if (to > from and view.table.feeds > 0) try changes.collect",
         "if (false) try changes.collect",
     ),
     _kernel(
         "only the first input's changes matter",
         "view",
-        "if (input.window != null) break true;",
-        "break input.window != null;",
+        "for (view.inputs) |input| if (input.window != null) return true;",
+        "if (view.inputs[0].window != null) return true;",
     ),
     _kernel(
         "what was flushed stays flushed when it is undone",
@@ -214,7 +214,7 @@ MUTATIONS = (
     _kernel(
         "the first of two changes of a row counts",
         "changes",
-        "window.changes.items[number].new = entry.new;",
+        "change.new = entry.new;",
         "",
     ),
     _kernel(
@@ -228,15 +228,73 @@ MUTATIONS = (
     # ------------------------------------------------------------ rows
     _kernel(
         "a filter is not asked of the row before",
-        "view",
-        "const old = try shown(plan, input, change.old);",
-        "const old = change.old != 0;",
+        "lone",
+        "if (change.old != 0 and try together(arena, plan, driver, change.old, &shown)) {",
+        "if (change.old != 0) {\n"
+        "        _ = try together(arena, plan, driver, change.old, &shown);",
     ),
     _kernel(
         "a row that is filtered out stays",
-        "view",
-        "} else if (before) |row| try remove(view.table, row);",
-        "}",
+        "lone",
+        "if (was) |old| try transaction.removeDerived(table, old);\n        return;",
+        "return;",
+    ),
+    # ------------------------------------------------------------ one row that changes
+    _kernel(
+        "one row: columns of conditions decide nothing",
+        "lone",
+        "var decides = ofRunner(driver.condition, input) | ofRunner(plan.condition, input);",
+        "var decides: reads.Columns = 0;",
+    ),
+    _kernel(
+        "one row: groups decide nothing",
+        "lone",
+        "for (0..plan.groups) |i| decides |= reads.ofOutput(program, input, i);",
+        "",
+    ),
+    _kernel(
+        "one row: what is sorted by decides nothing",
+        "lone",
+        "for (plan.columns()..plan.row.outputs()) |i| "
+        "decides |= reads.ofOutput(program, input, i);",
+        "",
+    ),
+    _kernel(
+        "one row: an output depends on the last operand alone",
+        "reads",
+        "var found: Columns = if (one.a < program.registers) registers[one.a] else 0;",
+        "var found: Columns = 0;",
+    ),
+    _kernel(
+        "one row: texts of one length are the same",
+        "reads",
+        "if (one != other) return found | ofNullsAndTails(types, a, b);",
+        "_ = .{ one, other };",
+    ),
+    _kernel(
+        "one row: any key is the row's own",
+        "lone",
+        "if (reads.placeOf(program, input, position).? == wanted) break;",
+        "_ = wanted;\n            if (position == position) break;",
+    ),
+    _kernel(
+        "one row: a group's last row leaves it there",
+        "group_patch",
+        "if (rowAt(slot).slot(patch.rows_at).* == 1 and !plan.global) return false;",
+        "_ = rowAt(slot);",
+    ),
+    _kernel(
+        "one row: what was null counts",
+        "group_patch",
+        "return .{ .counts = !row.isNull(place), .word",
+        "return .{ .counts = true, .word",
+    ),
+    _kernel(
+        "one row: nine changes are eight",
+        "changes",
+        "if (window.changes.items.len > few) try window.versions.put(arena, last, number);\n"
+        "            return;",
+        "return;",
     ),
     _kernel(
         "rows with fewer columns have nulls",
