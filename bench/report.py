@@ -247,10 +247,10 @@ def _show_feeds(console: Console, found: Result) -> None:
 
 def _show_views(console: Console, found: Result) -> None:
     title = f"\nViews, µs that one costs a transaction of one row, {found['accounts']:,} accounts"
-    table = _table(title, "", "µs", "SQLite", "ratio", "made in s")
+    table = _table(title, "", "µs", "SQLite", "ratio", "shortest", "ratio", "made in s")
     for name, row in found.items():
         if name != "accounts":
-            wanted = ("us", "sqlite_us", "ratio", "made_s")
+            wanted = ("us", "sqlite_us", "ratio", "shortest_us", "shortest_ratio", "made_s")
             table.add_row(name, *("" if key not in row else _short(row[key]) for key in wanted))
     console.print(table)
 

@@ -14,6 +14,7 @@ pub const Arena = struct {
 
     /// So many bytes, aligned to 8, not cleared.
     pub fn take(arena: *Arena, bytes: usize) error{OutOfMemory}!u64 {
+        @setRuntimeSafety(false); // hot; nothing is as large as an address can be
         const size = (bytes + 7) & ~@as(usize, 7);
         if (size > arena.end - arena.at) {
             @branchHint(.unlikely);
@@ -39,7 +40,8 @@ pub const Arena = struct {
     }
 
     pub fn slice(arena: *Arena, comptime T: type, count: usize) error{OutOfMemory}![]T {
-        const address = try arena.take(@max(1, count * @sizeOf(T)));
+        if (count > heap.size_max) return error.OutOfMemory;
+        const address = try arena.take(@max(1, count *% @sizeOf(T))); // checked, it would be a multiplication of 128 bits
         return @as([*]T, @ptrFromInt(address))[0..count];
     }
 
@@ -57,6 +59,12 @@ pub const Arena = struct {
     pub fn reset(arena: *Arena) void {
         var block = arena.blocks;
         var kept: u64 = 0;
+        if (block == 0) return;
+        const newest: *const Block = @ptrFromInt(block);
+        if (newest.next == 0 and newest.size == block_bytes) { // as nearly always
+            arena.at = block + @sizeOf(Block);
+            return;
+        }
         while (block != 0) {
             const head: *Block = @ptrFromInt(block);
             const next = head.next;
@@ -91,6 +99,7 @@ pub fn List(comptime T: type) type {
         capacity: usize = 0,
 
         pub fn add(list: *Self, arena: *Arena, item: T) error{OutOfMemory}!void {
+            @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
             if (list.items.len == list.capacity) try list.grow(arena);
             list.items.len += 1;
             list.items[list.items.len - 1] = item;

@@ -30,10 +30,12 @@ pub const Cell = extern struct {
         return .{ .value = @bitCast(value + 0.0) };
     }
     pub inline fn ofTail(bytes: []const u8) Cell {
+        @setRuntimeSafety(false);
         return .{ .value = @intFromPtr(bytes.ptr), .len = @intCast(bytes.len) };
     }
     /// Of a column that a row has; it leads into the row.
     pub inline fn ofColumn(kind: Type, row: Row, column: usize) Cell {
+        @setRuntimeSafety(false);
         if (row.isNull(column)) return none;
         if (row_format.isVariable(kind)) return ofTail(row.tail(column));
         return if (kind == .float) ofFloat(@bitCast(row.slot(column).*)) else ofWord(row.slot(column).*);
@@ -41,6 +43,7 @@ pub const Cell = extern struct {
 
     /// Writes it as a column of a row.
     pub inline fn put(cell: Cell, writer: *row_format.Writer, column: usize, kind: Type) void {
+        @setRuntimeSafety(false);
         if (cell.is_null != 0) return writer.putNull(column);
         if (row_format.isVariable(kind)) return writer.putTail(column, cell.tail());
         if (kind == .float) writer.putFloat(column, cell.value) else writer.putWord(column, cell.value);
@@ -53,6 +56,7 @@ pub const Cell = extern struct {
         return @bitCast(cell.value);
     }
     pub inline fn tail(cell: Cell) []const u8 {
+        @setRuntimeSafety(false);
         if (cell.len == 0) return &.{};
         return @as([*]const u8, @ptrFromInt(cell.value))[0..cell.len];
     }

@@ -106,6 +106,8 @@ pub fn run(program: *const Program, inputs: []const Row, registers: []Cell, fail
             .add => cells[at.dst] = if (anyNull(at, cells)) Cell.none else .ofInt(try number.add(cells[at.a].int(), cells[at.b].int())),
             .sub => cells[at.dst] = if (anyNull(at, cells)) Cell.none else .ofInt(try number.sub(cells[at.a].int(), cells[at.b].int())),
             .mul => cells[at.dst] = if (anyNull(at, cells)) Cell.none else .ofInt(try number.mul(cells[at.a].int(), cells[at.b].int())),
+            .div => cells[at.dst] = if (anyNull(at, cells)) Cell.none else .ofInt(try number.div(cells[at.a].int(), cells[at.b].int())),
+            .mod => cells[at.dst] = if (anyNull(at, cells)) Cell.none else .ofInt(try number.mod(cells[at.a].int(), cells[at.b].int())),
             .add_float => cells[at.dst] = if (anyNull(at, cells)) Cell.none else .ofFloat(try number.finite(cells[at.a].float() + cells[at.b].float())),
             .sub_float => cells[at.dst] = if (anyNull(at, cells)) Cell.none else .ofFloat(try number.finite(cells[at.a].float() - cells[at.b].float())),
             .mul_float => cells[at.dst] = if (anyNull(at, cells)) Cell.none else .ofFloat(try number.finite(cells[at.a].float() * cells[at.b].float())),
@@ -157,7 +159,7 @@ inline fn isEqual(a: []const u8, b: []const u8) bool {
 }
 
 /// As memcmp orders them, the shorter one first.
-fn order(a: []const u8, b: []const u8) std.math.Order {
+pub fn order(a: []const u8, b: []const u8) std.math.Order {
     const common = @min(a.len, b.len);
     var at: usize = 0;
     while (at + 8 <= common) : (at += 8) {
@@ -184,8 +186,6 @@ noinline fn other(at: *const Instruction, cells: [*]Cell) Failure!void {
         return;
     }
     cells[at.dst] = switch (at.op) {
-        .div => .ofInt(try number.div(a.int(), b.int())),
-        .mod => .ofInt(try number.mod(a.int(), b.int())),
         .neg => .ofInt(try number.sub(0, a.int())),
         .abs => .ofInt(if (a.int() < 0) try number.sub(0, a.int()) else a.int()),
         .sign => .ofInt(std.math.sign(a.int())),

@@ -62,8 +62,7 @@ pub const Index = struct {
 
     /// Takes a dead row out, unless another one hangs in its place.
     pub fn sweep(index: *Index, row: Row) void {
-        const slot = index.tree.findRow(row) orelse return;
-        if (slot.* == trees.leafOf(row)) index.tree.removeRow(row);
+        index.tree.removeExact(row);
     }
 
     /// Whether two versions of a row have the same key.

@@ -40,7 +40,7 @@ pub const Secondary = struct {
 };
 
 /// Nulls come last.
-const before_value: u8 = 1;
+pub const before_value: u8 = 1;
 const in_place_of_null: u8 = 2;
 
 const sign: u64 = 1 << 63;
@@ -150,6 +150,7 @@ pub fn encodeCell(kind: Type, cell: Cell, nullable: bool, start: usize, out: *Bu
 }
 
 inline fn encodeWord(kind: Type, word: u64, at: usize, end: usize, out: *Buffer) error{KeyTooLong}!usize {
+    @setRuntimeSafety(false); // hot, and whether it fits is asked before
     if (kind == .bool) {
         if (at + 1 > end) return error.KeyTooLong;
         out[at] = @intCast(word & 1);
@@ -168,9 +169,24 @@ fn encodeTail(kind: Type, tail: []const u8, at: usize, end: usize, out: *Buffer)
 }
 
 fn encodeBytes(value: []const u8, start: usize, end: usize, out: *Buffer) error{KeyTooLong}!usize {
+    @setRuntimeSafety(false); // hot, and whether it fits is asked before each byte
     if (value.len > layout.key_bytes_max) return error.KeyTooLong;
     var at = start;
-    for (value) |byte| {
+    var from: usize = 0;
+    // Eight bytes none of which is zero stay as they are.
+    while (from + 8 <= value.len and at + 9 < end) : (from += 8) {
+        const word = std.mem.readInt(u64, value[from..][0..8], .little);
+        if ((word -% ones) & ~word & highs != 0) break;
+        std.mem.writeInt(u64, out[at..][0..8], word, .little);
+        at += 8;
+    }
+    const rest = value[from..];
+    if (at + 2 * rest.len + 2 <= end) {
+        for (rest) |byte| {
+            out[at..][0..2].* = .{ byte, 0xff };
+            at += 1 + @as(usize, @intFromBool(byte == 0));
+        }
+    } else for (rest) |byte| {
         if (at + 2 > end) return error.KeyTooLong;
         out[at] = byte;
         at += 1;
@@ -184,6 +200,9 @@ fn encodeBytes(value: []const u8, start: usize, end: usize, out: *Buffer) error{
     out[at + 1] = 0;
     return at + 2;
 }
+
+const ones: u64 = 0x0101_0101_0101_0101;
+const highs: u64 = 0x8080_8080_8080_8080;
 
 test "words keep the order of floats" {
     const values = [_]f64{ -1e308, -2.5, -5e-324, 0.0, 5e-324, 1.0, 1.5, 1e308 };

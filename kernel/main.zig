@@ -185,18 +185,6 @@ export fn call(transition: u32, length: u64, seed: u64) i32 {
     return 0;
 }
 
-/// The address of the row with this key, or a code.
-export fn get(number: u32, length: u64) i64 {
-    control.operation = .read;
-    defer control.operation = .none;
-    const table = table_format.get(number) orelse return layout.codeOf(error.NoRelation);
-    const key = given(length) catch |err| return layout.codeOf(err);
-    views.see(table) catch |err| return layout.codeOf(err);
-    const found = transaction.get(table, key) catch |err| return layout.codeOf(err);
-    const row = found orelse return layout.codeOf(error.NotFound);
-    return @intCast(cursor.shown(&table.layout.visible, row) catch |err| return layout.codeOf(err));
-}
-
 /// The input: positions of the rows' columns in the table, u16 each, padded to 8 bytes; then the rows.
 export fn write(how: u32, number: u32, columns: u32, length: u64) i32 {
     control.operation = .write;
@@ -420,12 +408,36 @@ export fn view_counters(number: u32) i32 {
 
 // ---------------------------------------------------------------- queries
 
-/// The input: a plan, to be kept under a number.
+/// The input: a plan, to be kept under a number. 1: it finds at most one row, and `find_row` runs it; 0, or a code.
 export fn define_query(number: u32, length: u64) i32 {
     const source = given(length) catch |err| return layout.codeOf(err);
     control.fault_index = 0;
     queries.define(number, source) catch |err| return layout.codeOf(err);
-    return 0;
+    return @intFromBool(queries.isPointAt(number));
+}
+
+/// Runs a query that finds at most one row. The input: the row of its parameters. Its answer goes to the output: −2^62
+/// and its length, 0 when there is none; or a code. The third argument is for calls that are all alike.
+export fn find_row(number: u64, length: u64, _: u64) i64 {
+    control.operation = .scan;
+    defer control.operation = .none;
+    control.fault_index = 0;
+    const parameters = given(length) catch |err| return layout.codeOf(err);
+    const found = queries.runPoint(@truncate(number), parameters, &layout.output) catch |err| return layout.codeOf(err);
+    return @as(i64, @intCast(found)) - (1 << 62);
+}
+
+/// The row with this key goes to the output: −2^62 and its length; or a code. The third argument as above.
+export fn get_row(number: u64, length: u64, _: u64) i64 {
+    control.operation = .read;
+    defer control.operation = .none;
+    const table = table_format.get(@truncate(number)) orelse return layout.codeOf(error.NoRelation);
+    const key = given(length) catch |err| return layout.codeOf(err);
+    views.see(table) catch |err| return layout.codeOf(err);
+    const found = transaction.get(table, key) catch |err| return layout.codeOf(err);
+    const row = found orelse return layout.codeOf(error.NotFound);
+    const shown = cursor.shown(&table.layout.visible, row) catch |err| return layout.codeOf(err);
+    return @as(i64, @intCast(row_format.copyTo(&layout.output, .{ .at = shown }))) - (1 << 62);
 }
 
 export fn forget_query(number: u32) void {

@@ -53,8 +53,13 @@ pub const Runner = struct {
 
     /// Runs it. Outputs are in `output` until it runs again, texts until scratch memory is given back.
     pub inline fn run(runner: *const Runner, rows: []const Row) Error!void {
+        return runner.runAs(runner.program, rows);
+    }
+
+    /// The same with a beginning of its program.
+    pub inline fn runAs(runner: *const Runner, program: *const programs.Program, rows: []const Row) Error!void {
         var failed_at: u32 = 0;
-        evaluation.run(runner.program, rows, runner.cells, &failed_at) catch |failure| {
+        evaluation.run(program, rows, runner.cells, &failed_at) catch |failure| {
             layout.fault(none, cells_of.codeOf(failure), failed_at);
             layout.control.fault_index = runner.number;
             return error.ExpressionFailed;
@@ -62,6 +67,7 @@ pub const Runner = struct {
     }
 
     pub inline fn output(runner: *const Runner, i: usize) Cell {
+        @setRuntimeSafety(false); // hot, and the program has been checked
         return runner.cells[runner.program.outputs[i].register];
     }
 
@@ -79,7 +85,7 @@ pub const Runner = struct {
 };
 
 /// A column compared with a register that does not change while a plan runs.
-const Comparison = struct {
+pub const Comparison = struct {
     input: u16,
     place: u32,
     tail: bool,
@@ -110,7 +116,12 @@ const Comparison = struct {
     }
 
     pub inline fn holds(comparison: *const Comparison, runner: *const Runner, rows: []const Row) bool {
-        const row = rows[comparison.input];
+        return comparison.holdsFor(runner, rows[comparison.input]);
+    }
+
+    /// Of a row of the one input that it looks at.
+    pub inline fn holdsFor(comparison: *const Comparison, runner: *const Runner, row: Row) bool {
+        @setRuntimeSafety(false); // hot, and the program has been checked
         const constant = runner.cells[comparison.constant];
         if (row.isNull(comparison.place) or constant.is_null != 0) return false;
         if (!comparison.tail) {
@@ -226,6 +237,13 @@ pub const Sort = struct {
 
     /// Puts bytes behind others in whose order the values of one kind are wanted.
     pub fn encode(sort: Sort, kind: Type, cell: Cell, start: usize, out: *key.Buffer) Error!usize {
+        @setRuntimeSafety(false); // hot, and whether it fits is asked before
+        if (cell.is_null == 0 and kind != .bool and !row_format.isVariable(kind) and start + 9 <= layout.key_bytes_max) {
+            const flipped: u64 = if (sort.descending) std.math.maxInt(u64) else 0;
+            out[start] = @truncate(key.before_value ^ flipped);
+            std.mem.writeInt(u64, out[start + 1 ..][0..8], key.wordOf(kind, cell.value) ^ flipped, .big);
+            return start + 9;
+        }
         const end = key.encodeCell(kind, cell, true, start, out) catch return error.KeyTooLong;
         if (sort.descending) for (out[start..end]) |*byte| {
             byte.* = ~byte.*;
@@ -247,8 +265,6 @@ pub const Plan = struct {
     distinct: bool,
     /// One group, also when there is nothing in it.
     global: bool,
-    /// Of a view of one input: a row's key is that of the row it is made of.
-    stable: bool,
     /// Once all rows are there.
     condition: ?*Runner,
     /// What is made of the rows: of a grouped plan groups, arguments and filters; else what comes out.
@@ -312,7 +328,6 @@ const In = struct {
 const flag_grouped: u32 = 1;
 const flag_distinct: u32 = 2;
 const flag_global: u32 = 4;
-const flag_stable: u32 = 8;
 const programs_max = 2048;
 
 /// Makes a plan; everything of it lies in `arena`, but for its programs.
@@ -337,7 +352,6 @@ pub fn make(arena: *Arena, source: []const u8) Error!*Plan {
     plan.grouped = flags & flag_grouped != 0;
     plan.distinct = flags & flag_distinct != 0;
     plan.global = flags & flag_global != 0;
-    plan.stable = flags & flag_stable != 0;
     plan.inputs = try arena.slice(*Table, try in.atMost(inputs_max));
     for (plan.inputs) |*table| table.* = try in.table();
     plan.condition = try in.runner(plan);
@@ -434,6 +448,11 @@ pub fn prepare(plan: *const Plan, parameters: Row) void {
     for (plan.runners) |runner| runner.program.prepare(runner.cells, parameters);
 }
 
+/// Other parameters for a plan that is prepared.
+pub fn setParameters(plan: *const Plan, parameters: Row) void {
+    for (plan.runners) |runner| runner.program.setParameters(runner.cells, parameters);
+}
+
 const no_columns: [8]u8 align(8) = .{ 8, 0, 0, 0, 0, 0, 0, 0 };
 
 pub fn noParameters() Row {
@@ -457,6 +476,14 @@ fn rowBytes(runner: *const Runner, count: usize, more: []const Value) Error!usiz
 pub fn arenaRow(arena: *Arena, runner: *const Runner, count: usize) Error!Row {
     const length = try rowBytes(runner, count, &.{});
     return fill(try arena.take(length), length, runner, count, &.{});
+}
+
+/// The same at the start of `out`; its length.
+pub fn rowInto(out: []align(8) u8, runner: *const Runner, count: usize) Error!usize {
+    const length = try rowBytes(runner, count, &.{});
+    if (length > out.len) return error.RowTooLong;
+    _ = fill(@intFromPtr(out.ptr), length, runner, count, &.{});
+    return length;
 }
 
 /// The same in a block of its own, with further values behind them.
@@ -483,12 +510,14 @@ fn fill(at: u64, length: usize, runner: *const Runner, count: usize, more: []con
 }
 
 /// A row that has all columns of its table: itself, or a copy with the defaults of those that it lacks.
-pub fn widened(arena: *Arena, table: *const Table, row: Row) Error!Row {
+pub inline fn widened(arena: *Arena, table: *const Table, row: Row) Error!Row {
+    @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
+    if (row.columns() == table.layout.columns) return row;
+    return withDefaults(arena, table, row);
+}
+
+noinline fn withDefaults(arena: *Arena, table: *const Table, row: Row) Error!Row {
     const shape = &table.layout;
-    if (row.columns() == shape.columns) {
-        @branchHint(.likely);
-        return row;
-    }
     var size = row_format.fixedBytes(shape.columns);
     for (shape.types, 0..) |kind, i| if (row_format.isVariable(kind)) {
         const from = if (i < row.columns()) row else shape.defaults;
@@ -502,9 +531,10 @@ pub fn widened(arena: *Arena, table: *const Table, row: Row) Error!Row {
 
 /// What the sort keys at hand come to: bytes in whose order rows are wanted.
 pub fn orderOf(plan: *const Plan, out: *key.Buffer) Error![]const u8 {
+    @setRuntimeSafety(false); // hot, and whether it fits is asked before
     const last = plan.last();
     var at: usize = 0;
-    for (last.program.outputs[plan.columns()..], plan.sorts) |output, sort| {
+    for (last.program.outputs[last.program.outputs.len - plan.sorts.len ..], plan.sorts) |output, sort| {
         at = try sort.encode(output.type, last.cells[output.register], at, out);
     }
     return out[0..at];
@@ -513,13 +543,13 @@ pub fn orderOf(plan: *const Plan, out: *key.Buffer) Error![]const u8 {
 /// What the row program has just put out, as a row of a view: with sort keys, their bytes behind the columns. In a block
 /// of its own, or in the arena.
 pub fn viewRow(plan: *const Plan, arena: ?*Arena) Error!Row {
-    var order: [1]Value = undefined;
+    return viewRowOf(plan, try orderOf(plan, &order_key), arena);
+}
+
+/// The same where the bytes of the sort keys are known.
+pub fn viewRowOf(plan: *const Plan, order: []const u8, arena: ?*Arena) Error!Row {
     var more: []const Value = &.{};
-    if (plan.sorts.len > 0) {
-        const bytes = try orderOf(plan, &order_key);
-        order[0] = .{ .kind = .bytes, .cell = Cell.ofTail(bytes) };
-        more = &order;
-    }
+    if (plan.sorts.len > 0) more = &.{.{ .kind = .bytes, .cell = .ofTail(order) }};
     const count = plan.columns();
     const length = try rowBytes(plan.row, count, more);
     const at = if (arena) |one| try one.take(length) else try heap.allocate(length);

@@ -313,6 +313,12 @@ pub const Program = struct {
         heap.destroy(Program, program);
     }
 
+    /// Whether another one says the same.
+    pub fn isSame(program: *const Program, other: *const Program) bool {
+        return std.mem.eql(u8, program.bytes, other.bytes) and
+            std.mem.eql(u8, program.constants_row.bytes(), other.constants_row.bytes());
+    }
+
     /// Checks the row of parameters at the start of `source`. JSON in it is canonical afterwards: the row may be a copy,
     /// good until the next check of a row.
     pub fn checkParameters(program: *const Program, source: []const u8) layout.Error!row_format.Checked {
@@ -322,12 +328,22 @@ pub const Program = struct {
 
     /// Makes registers ready for any number of runs. The parameters, a checked row, must stay where they are as long.
     pub fn prepare(program: *const Program, registers: []Cell, parameters: Row) void {
+        program.begin(registers);
+        program.setParameters(registers, parameters);
+    }
+
+    /// What is the same for all parameters.
+    pub fn begin(program: *const Program, registers: []Cell) void {
         const constants = program.constants.len;
-        const temporaries = constants + program.parameter_types.len;
         std.debug.assert(registers.len >= program.registers);
         @memcpy(registers[0..constants], program.constants);
-        fill(registers[constants..temporaries], program.parameter_types, parameters);
-        @memset(registers[temporaries..program.registers], Cell.none);
+        @memset(registers[constants..program.registers], Cell.none);
+    }
+
+    /// Other parameters for registers that are ready.
+    pub inline fn setParameters(program: *const Program, registers: []Cell, parameters: Row) void {
+        const constants = program.constants.len;
+        fill(registers[constants..][0..program.parameter_types.len], program.parameter_types, parameters);
     }
 };
 

@@ -10,6 +10,7 @@ const plans = @import("plan.zig");
 const joins = @import("join.zig");
 const groups = @import("groups.zig");
 const views = @import("view.zig");
+const lone = @import("lone.zig");
 const programs = @import("program.zig");
 const scratch = @import("scratch.zig");
 const arenas = @import("arena.zig");
@@ -19,7 +20,12 @@ const Plan = plans.Plan;
 const Cell = programs.Cell;
 const Error = layout.Error;
 
-const Query = struct { plan: *Plan, arena: Arena };
+const Query = struct {
+    plan: *Plan,
+    arena: Arena,
+    /// It finds at most one row, by a whole primary key, and of each other input the same.
+    is_point: bool = false,
+};
 
 var queries: [layout.queries_max]?Query = @splat(null);
 
@@ -42,8 +48,47 @@ pub fn define(number: u32, source: []const u8) Error!void {
         plans.release(query.plan);
         return error.InvalidRow;
     }
+    for (query.plan.runners) |runner| runner.program.begin(runner.cells);
+    query.is_point = isPoint(query.plan);
     queries[number] = query;
 }
+
+fn isPoint(plan: *const Plan) bool {
+    const driver = &plan.drivers[0];
+    if (plan.grouped or plan.inputs.len == 0 or plan.outers.len > 0 or !lone.isDirect(plan, driver)) return false;
+    const exclusive = plans.driver_lower_exclusive | plans.driver_upper_exclusive;
+    if (driver.index != null or driver.flags & exclusive != 0) return false;
+    const lower = driver.lower orelse return false;
+    const upper = driver.upper orelse return false;
+    return lower.outputs() == plan.inputs[driver.input].key_types.len and lower.program.isSame(upper.program);
+}
+
+/// Whether `runPoint` may run a query.
+pub fn isPointAt(number: u32) bool {
+    return if (queries[number]) |*query| query.is_point else false;
+}
+
+/// Runs a query that finds at most one row, and writes it to `out`: its length, 0 when there is none.
+pub fn runPoint(number: u32, parameters: []const u8, out: []align(8) u8) Error!usize {
+    if (number >= queries.len) return error.NoRelation;
+    const query = if (queries[number]) |*one| one else return error.NoRelation;
+    if (!query.is_point) return error.NoRelation;
+    const plan = query.plan;
+    if (answer.items.len > 0) end();
+    const checked = try plan.row.program.checkParameters(parameters);
+    plans.setParameters(plan, checked.row);
+    for (plan.inputs) |table| try views.see(table);
+    defer arena.reset();
+    const driver = &plan.drivers[0];
+    const from = driver.lower.?;
+    try from.run(&.{});
+    const found = try lone.byKey(from, plan.inputs[driver.input]) orelse return 0;
+    if (!try lone.together(&arena, plan, driver, found.at, &point_rows)) return 0;
+    try plan.row.run(&point_rows);
+    return plans.rowInto(out, plan.row, plan.columns());
+}
+
+var point_rows: lone.Rows = undefined;
 
 pub fn forget(number: u32) void {
     if (number >= queries.len) return;
@@ -62,7 +107,7 @@ pub fn run(number: u32, parameters: []const u8, limit: u64, offset: u64) Error!v
     end();
     errdefer end();
     const checked = try plan.row.program.checkParameters(parameters);
-    plans.prepare(plan, checked.row);
+    plans.setParameters(plan, checked.row);
     for (plan.inputs) |table| try views.see(table);
     var collector: Collector = .{ .plan = plan, .skip = offset, .left = limit };
     collector.sorted = plan.sorts.len == 0 or plan.drivers[0].flags & plans.driver_sorted != 0;

@@ -75,50 +75,70 @@ pub const flag_fresh: u16 = 2;
 /// Of a fresh row: nothing had this key before the transaction.
 pub const flag_new_key: u16 = 4;
 
+/// Checks of its own would take longer than all that it does; whoever asks has seen that the column is there.
 pub const Row = struct {
     at: u64,
 
     inline fn head(row: Row) *Head {
+        @setRuntimeSafety(false);
         return @ptrFromInt(row.at);
     }
     pub inline fn length(row: Row) u32 {
+        @setRuntimeSafety(false);
         return row.head().length;
     }
     pub inline fn setLength(row: Row, bytes_: u32) void {
+        @setRuntimeSafety(false);
         row.head().length = bytes_;
     }
     pub inline fn columns(row: Row) u16 {
+        @setRuntimeSafety(false);
         return row.head().columns;
     }
     pub inline fn has(row: Row, flag: u16) bool {
+        @setRuntimeSafety(false);
         return row.head().flags & flag != 0;
     }
     pub inline fn set(row: Row, flag: u16) void {
+        @setRuntimeSafety(false);
         row.head().flags |= flag;
     }
     pub inline fn clear(row: Row, flag: u16) void {
+        @setRuntimeSafety(false);
         row.head().flags &= ~flag;
     }
     pub inline fn slot(row: Row, column: usize) *u64 {
+        @setRuntimeSafety(false);
         return @ptrFromInt(row.at + head_bytes + 8 * column);
     }
     pub inline fn isNull(row: Row, column: usize) bool {
+        @setRuntimeSafety(false);
         const byte: *const u8 = @ptrFromInt(row.at + head_bytes + 8 * @as(usize, row.columns()) + column / 8);
         return byte.* >> @intCast(column % 8) & 1 != 0;
     }
     pub inline fn setNull(row: Row, column: usize) void {
+        @setRuntimeSafety(false);
         const byte: *u8 = @ptrFromInt(row.at + head_bytes + 8 * @as(usize, row.columns()) + column / 8);
         byte.* |= @as(u8, 1) << @intCast(column % 8);
     }
+    pub inline fn setWord(row: Row, column: usize, value: u64) void {
+        @setRuntimeSafety(false);
+        row.slot(column).* = value;
+        const byte: *u8 = @ptrFromInt(row.at + head_bytes + 8 * @as(usize, row.columns()) + column / 8);
+        byte.* &= ~(@as(u8, 1) << @intCast(column % 8));
+    }
     /// The bytes of a text or bytes column that is not null.
     pub inline fn tail(row: Row, column: usize) []const u8 {
+        @setRuntimeSafety(false);
         const value = row.slot(column).*;
         return @as([*]const u8, @ptrFromInt(row.at + (value & 0xffff_ffff)))[0..@intCast(value >> 32)];
     }
     pub inline fn bytes(row: Row) []const u8 {
+        @setRuntimeSafety(false);
         return @as([*]const u8, @ptrFromInt(row.at))[0..row.length()];
     }
     pub inline fn words(row: Row) []const u64 {
+        @setRuntimeSafety(false);
         return @as([*]const u64, @ptrFromInt(row.at))[0 .. row.length() / 8];
     }
 };
@@ -310,6 +330,29 @@ pub const Size = struct {
     }
 };
 
+/// Writes a row to the start of `out`, without the kernel's flags; its length.
+pub fn copyTo(out: []align(8) u8, row: Row) usize {
+    const words_ = row.words();
+    const to = @as([*]u64, @ptrCast(out.ptr))[0..words_.len];
+    if (words_.len > few_bytes / 8) @memcpy(to, words_) else for (words_, to) |from, *word| {
+        word.* = from;
+    }
+    to[0] &= 0xffff_ffff_ffff;
+    return 8 * words_.len;
+}
+
+/// What `@memcpy` does, and for few bytes faster: that is a call out of wasm.
+inline fn copyBytes(to: u64, bytes: []const u8) void {
+    @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
+    const target: [*]u8 = @ptrFromInt(to);
+    if (bytes.len > few_bytes) return @memcpy(target, bytes);
+    var at: usize = 0;
+    while (at + 8 <= bytes.len) : (at += 8) target[at..][0..8].* = bytes[at..][0..8].*;
+    while (at < bytes.len) : (at += 1) target[at] = bytes[at];
+}
+
+const few_bytes = 64;
+
 /// Writes a canonical row column by column. `begin` clears what must be clear; the caller knows the size.
 pub const Writer = struct {
     row: Row,
@@ -321,7 +364,9 @@ pub const Writer = struct {
         row.head().* = .{ .length = @intCast(length), .columns = @intCast(columns), .flags = 0 };
         const fixed = fixedBytes(columns);
         const nulls_at = head_bytes + 8 * columns;
-        for (@as([*]u8, @ptrFromInt(at))[nulls_at..fixed]) |*byte| byte.* = 0;
+        // More than one would be a call out of wasm.
+        const nulls = @as([*]u8, @ptrFromInt(at))[nulls_at..fixed];
+        if (nulls.len == 1) nulls[0] = 0 else @memset(nulls, 0);
         if (length > fixed) @as(*align(8) u64, @ptrFromInt(at + length - 8)).* &= lowBytes(fixed, length);
         return .{ .row = row, .tail_at = fixed };
     }
@@ -348,7 +393,7 @@ pub const Writer = struct {
 
     pub inline fn putTail(writer: *Writer, column: usize, value: []const u8) void {
         writer.row.slot(column).* = writer.tail_at | @as(u64, value.len) << 32;
-        @memcpy(@as([*]u8, @ptrFromInt(writer.row.at + writer.tail_at)), value);
+        copyBytes(writer.row.at + writer.tail_at, value);
         writer.tail_at += value.len;
     }
 

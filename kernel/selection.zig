@@ -300,7 +300,7 @@ pub fn tell(table: *Table, entries: []const transaction.Undo) void {
 
 fn tellAll(table: *Table, entries: []const transaction.Undo) Error!void {
     var window: changes.Window = .{ .table = table };
-    for (entries) |entry| switch (entry.kind) {
+    for (entries) |*entry| switch (entry.kind) {
         .insert, .update, .delete => if (entry.subject.table == table) try window.note(&arena, entry),
         else => {},
     };

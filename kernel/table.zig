@@ -122,11 +122,13 @@ pub const Table = struct {
 
     /// A row hangs here from now on.
     pub inline fn takeIn(table: *Table, row: Row) void {
+        @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
         table.row_bytes += heap.blockBytes(row.length());
     }
 
     /// Frees a row that does not hang here any more.
     pub inline fn giveBack(table: *Table, row: Row) void {
+        @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
         table.row_bytes -= heap.blockBytes(row.length());
         heap.free(row.at, row.length());
     }
@@ -181,6 +183,7 @@ pub fn get(number: u32) ?*Table {
 
 /// The live row behind a slot; null when there is none or it is deleted.
 pub inline fn live(slot: ?*u64) ?Row {
+    @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
     const found: Row = .{ .at = (slot orelse return null).* & ~@as(u64, 1) };
     return if (found.has(row_format.flag_dead)) null else found;
 }

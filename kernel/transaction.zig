@@ -78,6 +78,7 @@ fn room(bytes: usize, leaves: usize) Error!void {
 }
 
 fn remember(entry: Undo, bytes: usize) void {
+    @setRuntimeSafety(false); // whoever calls has seen that there is room
     undo[undo_len] = entry;
     undo_len += 1;
     redo_bound += bytes + bytes / 2 + 64;
@@ -85,6 +86,7 @@ fn remember(entry: Undo, bytes: usize) void {
 
 /// The same for what is not logged.
 fn rememberDerived(entry: Undo) void {
+    @setRuntimeSafety(false); // whoever calls has seen that there is room
     undo[undo_len] = entry;
     undo_len += 1;
 }
@@ -357,6 +359,7 @@ fn updateRow(binding: *const Binding, checked: row_format.Checked, slot: *u64) E
 
 /// A new version takes the old one's place under the primary key.
 inline fn swap(slot: *u64, old: Row, row: Row) void {
+    @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
     row.set(row_format.flag_fresh);
     if (old.has(row_format.flag_new_key)) row.set(row_format.flag_new_key);
     slot.* = tree.leafOf(row);
@@ -453,28 +456,37 @@ fn hangDerived(table: *Table, row: Row) Error!void {
 
 /// A view's row as it is now, in a block that is the transaction's from here on.
 pub fn putDerived(table: *Table, row: Row) Error!void {
-    const len = placeDerived(table, row) catch |err| {
+    const len = key.encode(table.shape(), table.key_types.len, row, &own_key) catch |err| {
+        layout.fault(table.number, table.key_positions[0], 0);
         heap.free(row.at, row.length());
         return err;
     };
-    const slot = table.tree.find(&own_key, len);
-    if (table_format.live(slot)) |old| return replaceDerived(table, old, row, slot);
-    const replaced = hang(table, row, len) catch |err| {
+    return putDerivedAt(table, row, &own_key, len);
+}
+
+/// The same where its encoded key is known.
+pub fn putDerivedAt(table: *Table, row: Row, bytes: *const key.Buffer, len: usize) Error!void {
+    const slot = findOrHang(table, row, bytes, len) catch |err| {
         heap.free(row.at, row.length());
         return err;
     };
+    var replaced: u64 = 0;
+    if (slot) |there| {
+        if (table_format.live(there)) |old| return replaceDerived(table, old, row, there);
+        replaced = there.* & ~@as(u64, 1);
+        there.* = tree.leafOf(row);
+    }
+    row.set(row_format.flag_fresh);
+    if (replaced == 0 or (Row{ .at = replaced }).has(row_format.flag_new_key)) row.set(row_format.flag_new_key);
     rememberDerived(.{ .subject = .{ .table = table }, .kind = .insert, .old = replaced, .new = row.at });
     table.takeIn(row);
     table.rows += 1;
     for (table.all()) |index| try hangIn(index, row);
 }
 
-fn placeDerived(table: *Table, row: Row) Error!usize {
+inline fn findOrHang(table: *Table, row: Row, bytes: *const key.Buffer, len: usize) Error!?*u64 {
     if (undo_len + 2 + table.indexes_len > layout.undo_entries_max) return error.LimitReached;
-    return key.encode(table.shape(), table.key_types.len, row, &own_key) catch |err| {
-        layout.fault(table.number, table.key_positions[0], 0);
-        return err;
-    };
+    return table.tree.insert(bytes, len, row);
 }
 
 /// The same where the row that it replaces is known, and has the same key; and perhaps where that hangs.
@@ -493,6 +505,30 @@ pub fn replaceDerived(table: *Table, old: Row, row: Row, slot: ?*u64) Error!void
     if (table.indexes_len > 0) try move(table, old, row);
 }
 
+/// The same where the new version differs, and no index looks at it.
+pub inline fn swapDerived(table: *Table, old: Row, row: Row, slot: *u64) void {
+    @setRuntimeSafety(false); // hot; whoever calls has seen that there is room
+    swap(slot, old, row);
+    rememberDerived(.{ .subject = .{ .table = table }, .kind = .update, .old = old.at, .new = row.at });
+    table.takeIn(row);
+}
+
+/// A copy of a view's row, to become its next version.
+pub inline fn copyDerived(old: Row) Error!Row {
+    @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
+    const words = old.words();
+    const at = try heap.allocate(8 * words.len);
+    const copy: [*]u64 = @ptrFromInt(at);
+    copy[0] = words[0] & 0xffff_ffff_ffff; // flags
+    for (words[1..], copy[1..]) |from, *to| to.* = from;
+    return .{ .at = at };
+}
+
+/// Whether there is room for one more change of a row of a view.
+pub inline fn hasRoom() bool {
+    return undo_len + 2 <= layout.undo_entries_max;
+}
+
 pub fn removeDerived(table: *Table, old: Row) Error!void {
     if (undo_len + 2 > layout.undo_entries_max) return error.LimitReached;
     old.set(row_format.flag_dead);
@@ -501,6 +537,7 @@ pub fn removeDerived(table: *Table, old: Row) Error!void {
 }
 
 fn sameWords(new: Row, old: Row) bool {
+    @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
     if (new.length() != old.length()) return false;
     for (new.words()[1..], old.words()[1..]) |x, y| if (x != y) return false;
     return true;
@@ -825,9 +862,7 @@ fn sweep() void {
             .delete => {
                 const old: Row = .{ .at = entry.old };
                 for (table.all()) |index| index.sweep(old);
-                if (table.findRow(old)) |slot| {
-                    if (slot.* == tree.leafOf(old)) table.tree.removeRow(old);
-                }
+                table.tree.removeExact(old);
                 table.giveBack(old);
             },
             .counter, .index, .create, .create_index => {},

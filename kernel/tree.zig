@@ -219,6 +219,22 @@ pub const Tree = struct {
         return if (std.mem.eql(u8, scratch[0..found], bytes[0..len])) slot else null;
     }
 
+    /// The same where one with this key hangs for sure: its own key is not looked at.
+    pub fn findKnown(tree: *Tree, bytes: *const key.Buffer) ?*u64 {
+        @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
+        var slot = &tree.root;
+        var depth: usize = 0;
+        if (slot.* == 0) return null;
+        while (!isLeaf(slot.*)) {
+            const node = as(Node, slot.*);
+            depth += node.prefix_len;
+            if (depth >= bytes.len) return null;
+            slot = findChild(node, bytes[depth]) orelse return null;
+            depth += 1;
+        }
+        return slot;
+    }
+
     /// Where the leaf of this row's key hangs.
     pub fn findRow(tree: *Tree, row: Row) ?*u64 {
         if (tree.word) return tree.findWord(tree.rowWord(row));
@@ -318,6 +334,32 @@ pub const Tree = struct {
             const child = findChild(node, byte).?;
             if (isLeaf(child.*)) {
                 removeChild(tree, slot, node, byte);
+                return;
+            }
+            slot = child;
+            depth += 1;
+        }
+    }
+
+    /// Takes this row out, if it is what hangs under its key.
+    pub fn removeExact(tree: *Tree, row: Row) void {
+        if (tree.root == 0) return;
+        const leaf = leafOf(row);
+        if (tree.word) std.mem.writeInt(u64, row_key[0..8], tree.rowWord(row), .big) else _ = tree.keyOf(row, &row_key);
+        var slot = &tree.root;
+        if (isLeaf(slot.*)) {
+            if (slot.* == leaf) slot.* = 0;
+            return;
+        }
+        var depth: usize = 0;
+        while (true) {
+            const node = as(Node, slot.*);
+            depth += node.prefix_len; // where it differs, another row is found, or none
+            if (depth >= row_key.len) return;
+            const byte = row_key[depth];
+            const child = findChild(node, byte) orelse return;
+            if (isLeaf(child.*)) {
+                if (child.* == leaf) removeChild(tree, slot, node, byte);
                 return;
             }
             slot = child;

@@ -22,7 +22,10 @@ const changes = @import("changes.zig");
 const arenas = @import("arena.zig");
 const scratch = @import("scratch.zig");
 const batch = @import("batch.zig");
+const evaluation = @import("evaluate.zig");
 const group_rows = @import("group_rows.zig");
+const group_patch = @import("group_patch.zig");
+const lone = @import("lone.zig");
 const delta = @import("delta.zig");
 const places_of = @import("places.zig");
 const Arena = arenas.Arena;
@@ -40,6 +43,9 @@ pub const View = struct {
     arena: Arena,
     top: Top = undefined,
     inputs: []*Table,
+    /// For each driver how a change of one row goes, and what it does to a group; null: as any others.
+    ways: []?lone.Way = &.{},
+    patch: ?group_patch.Patch = null,
     /// Another one that fills the same table: a union.
     next: ?*View = null,
     /// Rows that came in and went out since the view was made or the database opened.
@@ -131,6 +137,10 @@ fn read(view: *View, source: []const u8) Error!void {
         const plan = try plans.make(&view.arena, source[if (kind == kind_anew) 16 else 8..]);
         view.plan = plan;
         view.inputs = plan.inputs;
+        if (kind == kind_plan) {
+            view.ways = try lone.waysOf(&view.arena, plan, view.table);
+            view.patch = try group_patch.Patch.of(&view.arena, plan, view.table);
+        }
         plans.prepare(plan, plans.noParameters());
         return;
     }
@@ -229,9 +239,8 @@ pub fn flush() Error!void {
     batch.makeSureOfStack();
     const at_start = transaction.mark();
     layout.control.fault_index = 0;
-    var touched: arenas.List(*Table) = .{};
-    const done = bring(waiting, &touched);
-    for (touched.items) |table| table.window = null;
+    const done = bring(waiting);
+    changes.close();
     arena.reset();
     done catch |err| {
         transaction.rollbackTo(at_start);
@@ -240,14 +249,12 @@ pub fn flush() Error!void {
     transaction.setFlushed();
 }
 
-fn bring(waiting: []const transaction.Undo, touched: *arenas.List(*Table)) Error!void {
-    try changes.collect(&arena, waiting, changes.all_columns, touched);
-    if (touched.items.len == 0) return;
+fn bring(waiting: []const transaction.Undo) Error!void {
+    @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
+    try changes.collect(&arena, waiting, changes.all_columns);
+    if (!changes.any()) return;
     for (views[0..views_len]) |view| {
-        const concerned = for (view.inputs) |input| {
-            if (input.window != null) break true;
-        } else false;
-        if (!concerned or view.broken or passesBy(view) or table_format.get(view.table.number) != view.table) continue;
+        if (!isConcerned(view) or view.broken or table_format.get(view.table.number) != view.table) continue;
         const at_start = transaction.mark();
         const from = transaction.entries();
         runWithin(view, from) catch |err| {
@@ -257,8 +264,9 @@ fn bring(waiting: []const transaction.Undo, touched: *arenas.List(*Table)) Error
             breakDown(view.owner, err);
             continue;
         };
-        view.rows_out += transaction.entries() - from;
-        if (view.table.feeds > 0) try changes.collect(&arena, transaction.since(from), view.shownColumns(), touched);
+        const to = transaction.entries();
+        view.rows_out += to - from;
+        if (to > from and view.table.feeds > 0) try changes.collect(&arena, transaction.since(from), view.shownColumns());
     }
 }
 
@@ -272,23 +280,40 @@ pub fn unwanted() ?*Table {
     return null;
 }
 
+/// Whether what has changed may change a view.
+inline fn isConcerned(view: *const View) bool {
+    @setRuntimeSafety(false); // hot, and what it looks at was checked when the view was made
+    if (view.inputs.len == 1) {
+        const window = view.inputs[0].window orelse return false;
+        return !passesBy(view, window);
+    }
+    for (view.inputs) |input| if (input.window != null) return true;
+    return false;
+}
+
 /// Whether what changed was not in a view of one input, and is not: what most views say to most changes, told without
 /// running anything.
-fn passesBy(view: *const View) bool {
+inline fn passesBy(view: *const View, window: *changes.Window) bool {
     @setRuntimeSafety(false); // hot, and what it looks at was checked when the view was made
     const plan = view.plan orelse return false;
-    if (plan.inputs.len != 1) return false;
     const condition = plan.drivers[0].condition orelse return false;
     const comparison = &(condition.comparison orelse return false);
-    const input = plan.inputs[0];
-    for (input.window.?.changes.items) |change| {
-        for ([_]u64{ change.old, change.new }) |at| {
-            if (at == 0) continue;
-            const row: Row = .{ .at = at };
-            if (row.columns() != input.layout.columns or comparison.holds(condition, &.{row})) return false;
-        }
+    const columns = window.table.layout.columns;
+    if (window.changes.items.len == 1 and view.ways.len > 0) if (view.ways[0]) |*way| switch (lone.extentOf(way, window)) {
+        .nothing => return true,
+        .same_place => return !maybeHolds(comparison, condition, columns, window.changes.items[0].new),
+        .any => {},
+    };
+    for (window.changes.items) |*change| {
+        if (change.old != 0 and maybeHolds(comparison, condition, columns, change.old)) return false;
+        if (change.new != 0 and maybeHolds(comparison, condition, columns, change.new)) return false;
     }
     return true;
+}
+
+inline fn maybeHolds(comparison: *const plans.Comparison, condition: *const plans.Runner, columns: u16, at: u64) bool {
+    const row: Row = .{ .at = at };
+    return row.columns() != columns or comparison.holdsFor(condition, row);
 }
 
 fn runWithin(view: *View, from: usize) Error!void {
@@ -309,15 +334,50 @@ fn breakDown(owner: u32, err: Error) void {
 fn run(view: *View) Error!void {
     if (view.anew_rows_max > 0) return runAnew(view);
     const plan = view.plan orelse return runTop(view);
+    if (try runLone(view, plan)) return;
     if (plan.grouped) {
         var sink = group_rows.Sink.init(view.table, plan, &arena, .changing);
         try drive(view, group_rows.Sink, &sink);
         return sink.finish();
     }
-    if (plan.inputs.len == 1) return runOne(view);
+    if (plan.inputs.len == 1) return runOne(view, plan);
     var sink: Difference = .{ .plan = plan };
     try drive(view, Difference, &sink);
     try sink.apply(view.table);
+}
+
+/// What has changed is one row, and the view is brought up to date by the way that there is for that.
+fn runLone(view: *View, plan: *const Plan) Error!bool {
+    @setRuntimeSafety(false); // hot, and what it looks at was checked when the view was made
+    const i = lone.changedInput(plan) orelse return false;
+    const way = &(view.ways[i] orelse return false);
+    const window = plan.inputs[i].window.?;
+    const change = &window.changes.items[0];
+    const extent = lone.extentOf(way, window);
+    if (extent != .nothing) {
+        const same_place = extent == .same_place;
+        if (!plan.grouped) {
+            const told = same_place and try lone.applyInPlace(&arena, plan, &plan.drivers[i], way, view.table, window);
+            if (!told) try lone.apply(&arena, plan, &plan.drivers[i], view.table, same_place, change);
+        } else {
+            const patch = &(view.patch orelse return false);
+            const driver = &plan.drivers[i];
+            const told = if (same_place)
+                try group_patch.applyInPlace(&arena, plan, patch, driver, view.table, window)
+            else
+                try group_patch.apply(&arena, plan, patch, driver, view.table, change);
+            if (!told) return false;
+        }
+    }
+    view.rows_in += 1;
+    return true;
+}
+
+/// A view of one input: each of its rows is one of the input's, or none.
+fn runOne(view: *View, plan: *const Plan) Error!void {
+    const window = plan.inputs[0].window.?;
+    view.rows_in += window.changes.items.len;
+    for (window.changes.items) |*change| try lone.apply(&arena, plan, &plan.drivers[0], view.table, false, change);
 }
 
 /// Every change of every input: first what went, then what came.
@@ -369,54 +429,6 @@ fn driveOuters(view: *View, comptime Sink: type, sink: *Sink) Error!void {
         join.as_was = as_was;
         _ = try join.resumeNoted(noted.get(i));
     };
-}
-
-/// A view of one input: each of its rows is one of the input's, or none.
-fn runOne(view: *View) Error!void {
-    const plan = view.plan.?;
-    const input = plan.inputs[0];
-    const stable = plan.stable;
-    for (input.window.?.changes.items) |change| {
-        view.rows_in += 1;
-        const at = scratch.mark();
-        defer scratch.release(at);
-        const old = try shown(plan, input, change.old);
-        const new = try shown(plan, input, change.new);
-        if (!old and !new) continue;
-        // The key of a row is that of its input's row, and does not change with it.
-        const before = if (old and !(new and stable)) try makeRow(plan, input, change.old, &arena) else null;
-        if (new) {
-            const after = try makeRow(plan, input, change.new, null);
-            if (before) |row| if (!sameKey(view.table, row, after)) {
-                errdefer heap.free(after.at, after.length());
-                try remove(view.table, row);
-            };
-            try transaction.putDerived(view.table, after);
-        } else if (before) |row| try remove(view.table, row);
-    }
-}
-
-/// Whether what is made of a row is in the view.
-inline fn shown(plan: *const Plan, input: *const Table, at: u64) Error!bool {
-    if (at == 0) return false;
-    const rows = [1]Row{try plans.widened(&arena, input, .{ .at = at })};
-    if (plan.drivers[0].condition) |condition| if (!try condition.holds(&rows)) return false;
-    if (plan.condition) |condition| if (!try condition.holds(&rows)) return false;
-    return true;
-}
-
-/// What is made of a row, in the arena or in a block of its own.
-fn makeRow(plan: *const Plan, input: *const Table, at: u64, where: ?*Arena) Error!Row {
-    const rows = [1]Row{try plans.widened(&arena, input, .{ .at = at })};
-    try plan.row.run(&rows);
-    return plans.viewRow(plan, where);
-}
-
-fn sameKey(table: *const Table, a: Row, b: Row) bool {
-    for (table.key_types, table.key_positions) |kind, position| {
-        if (!row_format.sameValue(kind, a, b, position)) return false;
-    }
-    return true;
 }
 
 fn remove(table: *Table, row: Row) Error!void {
@@ -533,6 +545,10 @@ const Top = struct {
     /// The key there of the last row here, once it is known: rows behind it do not matter. Known as of `epoch`.
     last: key.Buffer = undefined,
     last_len: usize = 0,
+    /// Its first column, where that is bytes: most rows differ there, and are told apart without making a key of them.
+    first: key.Buffer = undefined,
+    first_len: usize = 0,
+    first_known: bool = false,
     known_at: u64 = 0,
 
     /// Whether what changed may change what is shown.
@@ -546,6 +562,10 @@ const Top = struct {
     }
 
     fn isBehind(top: *const Top, from: *Table, row: Row) bool {
+        if (top.first_known) {
+            const order = evaluation.order(row.tail(from.key_positions[0]), top.first[0..top.first_len]);
+            if (order != .eq) return order == .gt;
+        }
         const len = from.tree.keyOf(row, &own_key);
         return std.mem.order(u8, own_key[0..len], top.last[0..top.last_len]) == .gt;
     }
@@ -579,7 +599,14 @@ fn firstRows(view: *View) Error![]Row {
         try found.add(&arena, row);
     }
     if (found.items.len == top.count and top.count > 0) {
-        top.last_len = from.tree.keyOf(found.items[found.items.len - 1], &top.last);
+        const last = found.items[found.items.len - 1];
+        top.last_len = from.tree.keyOf(last, &top.last);
+        const position = from.key_positions[0];
+        top.first_known = from.key_types[0] == .bytes and !from.layout.nullable[position];
+        if (top.first_known) {
+            top.first_len = last.tail(position).len;
+            @memcpy(top.first[0..top.first_len], last.tail(position));
+        }
         top.known_at = epoch;
     }
     return found.items;

@@ -11,7 +11,8 @@ from reifydb.config import queries_kept_max
 from reifydb.database.expressions import query_refusal
 from reifydb.database.rows import Rows, Values
 from reifydb.engine.catalog import Column, Table
-from reifydb.engine.rows import row_codec
+from reifydb.engine.kernel import FOUND
+from reifydb.engine.rows import REFUSALS, row_codec
 from reifydb.errors import LimitError, RequestError
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from reifydb.views.plan import Encoded
 
 NO_LIMIT = 1 << 62
+NO_CODE = FOUND // 2
+"""Codes of refusals are above it."""
+
 MORE_FOLLOWS = 1 << 40
 """Beside the length of a page of an answer: it is not the last."""
 
@@ -54,6 +58,8 @@ class Prepared:
         catalog: What it was planned for; when that is another one, it is planned anew.
         named: The tables and views that it names.
         parameters: Its parameters as columns.
+        finds_one: It finds at most one row, by a whole primary key, and has no limit of its own.
+        short: The short way to lay its parameters; None: there is none.
     """
 
     def __init__(self, sql: str, query: Query, catalog: Catalog, named: frozenset[str]) -> None:
@@ -70,7 +76,9 @@ class Prepared:
         self._parameters = row_codec(self.parameters, what="the query", arguments=True)
         self.rows = row_codec(query.columns, what="the answer")
         self._limit, self._offset = query.limit, query.offset
-        self._plain = self._limit is None and self._offset is None
+        self.finds_one = False
+        self.short = self._parameters.laid_alone()
+        self.is_plain = self._limit is None and self._offset is None
 
     def with_values(self, packed: bytes) -> Query:
         """The query with its parameters' values in it."""
@@ -111,7 +119,7 @@ class Prepared:
         Raises:
             RequestError: One of them is no whole number from 0.
         """
-        if self._plain:
+        if self.is_plain:
             return NO_LIMIT, 0
         limit = _number(self._limit, values, "limit")
         offset = _number(self._offset, values, "offset")
@@ -221,16 +229,19 @@ class Queries:
         if made.encoded is not None:
             if not self._free:
                 self._drop(next(iter(self._kept)))
-            self._define(self._free[-1], made.encoded, sql)
+            finds_one = self._define(self._free[-1], made.encoded, sql)
             made.number = self._free.pop()
+            made.finds_one = finds_one and made.is_plain
         self._kept[sql] = made
         return made
 
-    def _define(self, number: int, encoded: Encoded, sql: str) -> None:
+    def _define(self, number: int, encoded: Encoded, sql: str) -> bool:
+        """Whether it finds at most one row."""
         self._state.put(encoded.data)
         code = self._kernel.call["define_query"](number, len(encoded.data))
         if code < 0:
             raise query_refusal(code, self._kernel.control, encoded, sql)
+        return code == 1
 
     def _drop(self, sql: str) -> None:
         dropped = self._kept.pop(sql)
@@ -240,10 +251,36 @@ class Queries:
 
     def run(self, sql: str, params: Values | None) -> Rows:
         """Runs a query over what is there."""
+        if type(sql) is str:  # as nearly always, and nearly always one that is known
+            known = self._kept.get(sql)
+            if known is not None and known.finds_one and known.catalog is self._state.catalog:
+                return self._find(known, params)
         found = self._explained(sql, None)
         if found is not None:
             return found
         return self._run(self.prepare(sql), params, NO_LIMIT, None)
+
+    def _find(self, prepared: Prepared, params: Values | None) -> Rows:
+        """The answer of a query that finds at most one row."""
+        kernel, short = self._kernel, prepared.short
+        number, encoded = prepared.number, prepared.encoded
+        assert number is not None
+        assert encoded is not None
+        try:
+            if short is None or type(params) is not tuple:
+                raise TypeError
+            short.pack(kernel.input, 0, short.header, *params)
+            length = short.length
+        except REFUSALS:
+            packed = prepared.encode(prepared.given(params))
+            length = len(packed)
+            kernel.input[:length] = packed
+        said = kernel.find_row(number, length, 0)
+        if said > NO_CODE:
+            raise query_refusal(said, kernel.control, encoded, prepared.sql)
+        if said == FOUND:
+            return Rows(prepared.columns, [])
+        return Rows(prepared.columns, [prepared.rows.decode(kernel.output)])
 
     def _explained(self, sql: str, may_read: Callable[[str], None] | None) -> Rows | None:
         """How a query would be answered, if its text begins with `explain`."""

@@ -31,14 +31,15 @@ class Rows(Sequence[Row]):
         columns: Name and type of each column.
     """
 
+    __slots__ = ("_values", "columns")
+
     def __init__(self, columns: tuple[Column, ...], values: Sequence[tuple[object, ...]]) -> None:
         self.columns, self._values = columns, values
-        self._names = [column.name for column in columns]
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns' names."""
-        return tuple(self._names)
+        return tuple([column.name for column in self.columns])
 
     @property
     def tuples(self) -> Sequence[tuple[object, ...]]:
@@ -61,8 +62,8 @@ class Rows(Sequence[Row]):
         Raises:
             RequestError: There is not exactly one.
         """
-        if len(self._names) != 1:
-            raise RequestError(f"the answer has {len(self._names)} columns, not one")
+        if len(self.names) != 1:
+            raise RequestError(f"the answer has {len(self.names)} columns, not one")
         return next(iter(self.one().values()))
 
     def __len__(self) -> int:
@@ -76,15 +77,15 @@ class Rows(Sequence[Row]):
     def __getitem__(self, index: int | slice) -> Row | Rows:
         if isinstance(index, slice):
             return Rows(self.columns, self._values[index])
-        return dict(zip(self._names, self._values[index], strict=True))
+        return dict(zip(self.names, self._values[index], strict=True))
 
     def __iter__(self) -> Iterator[Row]:
-        names = self._names
+        names = self.names
         return (dict(zip(names, values, strict=True)) for values in self._values)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Rows):
-            return self._names == other._names and list(self._values) == list(other._values)
+            return self.names == other.names and list(self._values) == list(other._values)
         if isinstance(other, list):
             return list(self) == other
         return NotImplemented
@@ -94,12 +95,12 @@ class Rows(Sequence[Row]):
     def __repr__(self) -> str:
         shown = [[_short(value) for value in values] for values in self._values[:ROWS_SHOWN_MAX]]
         columns = (
-            list(zip(self._names, *shown, strict=True)) if shown else [(n,) for n in self._names]
+            list(zip(self.names, *shown, strict=True)) if shown else [(n,) for n in self.names]
         )
         widths = [max(map(len, column)) for column in columns]
         lines = [
             "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
-            for line in (self._names, ["-" * w for w in widths], *shown)
+            for line in (self.names, ["-" * w for w in widths], *shown)
         ]
         more = len(self._values) - len(shown)
         lines.append(f"({len(self._values):,} rows{f', {more:,} not shown' if more else ''})")

@@ -19,11 +19,15 @@ from reifydb.database.table_memory import TableMemory
 from reifydb.database.tables import FIRST_TABLE, SYSTEM_TABLES, TABLES, Catalog, TableHandle
 from reifydb.engine.catalog import Index, Table
 from reifydb.engine.descriptors import index_descriptor, table_descriptor
-from reifydb.engine.kernel import INPUT_BYTES_MAX, Kernel
+from reifydb.engine.kernel import FOUND, INPUT_BYTES_MAX, Kernel
 from reifydb.engine.table_json import table_from_json, table_to_json
 from reifydb.errors import DuplicateKeyError, KernelError, LimitError, ReifyDBError, SchemaError
 
 Row = dict[str, object]
+
+NOT_FOUND = -2
+NO_CODE = FOUND // 2
+"""Codes are above it, what says that a row was found below."""
 
 ALL = Scan(0, 0, b"", 0)
 """Every row in the order of the primary key."""
@@ -62,15 +66,15 @@ class State:
     def get(self, table: str, key: object) -> Row | None:
         """The row with this primary key, by column name; None when there is none."""
         handle = self.catalog.get(table)
-        packed = handle.keys.encode(key)
         kernel = self.kernel
+        packed = handle.keys.encode(key)
         kernel.input[: len(packed)] = packed
-        at = kernel.call["get"](handle.number, len(packed))
-        if at == -2:
-            return None
-        if at < 0:
-            raise self.read_refusal(at, table, key)
-        return handle.rows.decode_mapping(kernel.row_at(at))
+        said = kernel.get_row(handle.number, len(packed), 0)
+        if said > NO_CODE:
+            if said == NOT_FOUND:
+                return None
+            raise self.read_refusal(said, table, key)
+        return handle.rows.decode_mapping(kernel.output)
 
     def count(self, table: str) -> int:
         """Number of rows of a table."""

@@ -30,6 +30,9 @@ REDO_BYTES_MAX = (1 << 20) + (64 << 20) + 4096
 LOG_BYTES_MAX = 64 << 10
 DELTA_BYTES_MAX = (1 << 20) + (16 << 20) + (1 << 20)
 
+FOUND = -(1 << 62)
+"""Beside the length of a row that `get_row` and `find_row` have found; codes are far above it."""
+
 COMMITTED, ABORTED, TRAPPED, REFUSED, NOT_RUN = range(5)
 """Status of an outcome. The last is the host's own: the batch ended before the call ran."""
 
@@ -46,12 +49,12 @@ LONE_ANSWER_AT = 8 << 10
 """Where in the output the answer to a call that came alone lies (kernel/calls.zig)."""
 
 RUNS_NO_GUEST = (
-    "begin commit rollback get write delete count row_bytes index_bytes generated scan next close "
-    "define_binding define_transition create_table alter_table drop_table drop_index savepoint "
-    "release abandon retry open hash_state end watch last_lsn walk_open walk_close "
-    "evaluate define_query forget_query query_page end_query define_checks view_counters "
-    "define_shape forget_shape open_selection close_selection walk_selection discard_private_view "
-    "table_hash discard_temporary read_calls reply_to_calls read_lone"
+    "begin commit rollback get_row find_row write delete count row_bytes index_bytes generated "
+    "scan next close define_binding define_transition create_table alter_table drop_table "
+    "drop_index savepoint release abandon retry open hash_state end watch last_lsn walk_open "
+    "walk_close evaluate define_query forget_query query_page end_query define_checks "
+    "view_counters define_shape forget_shape open_selection close_selection walk_selection "
+    "discard_private_view table_hash discard_temporary read_calls reply_to_calls read_lone"
 ).split()
 """Short calls: they keep the GIL. `replay`, `create_index` and the like are long, `execute`,
 `resume` and `call` run guests."""
@@ -160,6 +163,7 @@ class Kernel:
 
     Attributes:
         call: The kernel's functions by name.
+        get_row, find_row: Two of them that are called for each row that is asked for.
         store: The present store.
         dispatch, exports, probe: What guests are linked to.
         input, output, redo, log: The kernel's buffers; valid until `move` or `close`.
@@ -189,6 +193,8 @@ class Kernel:
         stack = self.store.instantiate(self.code.stack, k=self.exports)
         self.probe: Exports = self.store.instantiate(self.code.probe)
         self.call = Functions(self.exports, keep_gil=RUNS_NO_GUEST)
+        self.get_row = self.call["get_row"].flagged()
+        self.find_row = self.call["find_row"].flagged()
         self._set_stack = stack.function("set", keep_gil=True)
         self._stack_top = stack.function("get", keep_gil=True)()
         self.memory = self.exports["memory"]
@@ -245,12 +251,6 @@ class Kernel:
     def read(self, at: int, length: int) -> bytes:
         """A copy of `length` bytes of kernel memory."""
         return ctypes.string_at(self.base + at, length)
-
-    def row_at(self, at: int) -> bytes:
-        """A copy of the row at an address of the kernel's memory, without the kernel's flags."""
-        head = self.read(at, 6)
-        length = int.from_bytes(head[:4], "little")
-        return head + b"\0\0" + self.read(at + 8, length - 8)
 
     def restore_stack(self) -> None:
         """First of all after a trap: it unwound the kernel's frames without their epilogues."""

@@ -136,6 +136,7 @@ class _Builder:
     def __init__(self, name: str, number: int, max_rows: int = 0) -> None:
         self.name, self.number, self.max_rows = name, number, max_rows
         self.parts: list[Part] = []
+        self.beside: dict[Query, Table] = {}
 
     def take_number(self) -> int:
         self.number += 1
@@ -178,15 +179,20 @@ class _Builder:
         ]
         return replace(query, inputs=tuple(inputs))
 
-    def _beside(self, query: Query) -> Table:
-        """A view beside for a query that is an input."""
-        if isinstance(query, Select) and query.numbering is not None:
-            return self._numbered(query)
-        return self.query(query, None)
-
     def with_layers(self, query: Select) -> Select:
         """As `with_tables`; and no join of it looks at rows of left joins."""
         return self.with_tables(layered(flatten(query)))
+
+    def _beside(self, query: Query) -> Table:
+        """The table of a query in `from`; those that are equal have one."""
+        found = self.beside.get(query)
+        if found is None:
+            if isinstance(query, Select) and query.numbering is not None:
+                found = self._numbered(query)
+            else:
+                found = self.query(query, None)
+            self.beside[query] = found
+        return found
 
     # ------------------------------------------------------------ queries put together
 
@@ -231,7 +237,7 @@ class _Builder:
             which = Output("", Constant(i, INT))
             order = tuple(OrderBy(ref) for ref in primary_key(side, 0))
             select = replace(select, outputs=(*select.outputs, which), order=order)
-            self._add(table, replace(Planner(select).view(), stable=True))
+            self._add(table, Planner(select).view())
         return table
 
     def _first_rows(self, query: Select, name: str | None) -> Table:
@@ -285,7 +291,6 @@ class _Builder:
         columns, hidden, key = shown(query, wanted)
         outputs = (*query.outputs, *(Output("", value) for value in hidden))
         plan = self._plan(replace(query, outputs=outputs))
-        plan = replace(plan, stable=len(query.inputs) == 1 and not query.order)
         behind = [hidden_column(value, i) for i, value in enumerate(hidden)]
         if query.order:
             key.insert(len(partition), len(columns) + len(behind))

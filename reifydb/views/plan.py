@@ -13,7 +13,7 @@ from reifydb.sql.programs import Program, compile_program
 
 NONE = 0xFFFFFFFF
 
-GROUPED, DISTINCT, GLOBAL, STABLE = 1, 2, 4, 8
+GROUPED, DISTINCT, GLOBAL = 1, 2, 4
 LOWER_EXCLUSIVE, UPPER_EXCLUSIVE, DESCENDING, SORTED, OUTER = 1, 2, 4, 8, 16
 
 FUNCTIONS = {
@@ -112,7 +112,6 @@ class Plan:
         final, having: Over a group's row: its groups, then its aggregates; as `ColumnRef`s.
         sorts: Descending, nulls first: of the last outputs.
         outers: Of a view: its left joins, once all other rows are there.
-        stable: Of a view of one input: a row's key is that of the row it is made of.
     """
 
     inputs: tuple[int, ...]
@@ -127,7 +126,6 @@ class Plan:
     distinct: bool = False
     sorts: tuple[tuple[bool, bool], ...] = ()
     parameters: tuple[Kind, ...] = ()
-    stable: bool = False
     outers: tuple[Step, ...] = ()
 
 
@@ -179,7 +177,7 @@ def encode(plan: Plan) -> Encoded:
         SqlError: A program is too large.
     """
     made = _Encoder(plan)
-    flags = GROUPED * plan.grouped | DISTINCT * plan.distinct | STABLE * plan.stable
+    flags = GROUPED * plan.grouped | DISTINCT * plan.distinct
     flags |= GLOBAL * (plan.grouped and plan.groups == 0)
     words = [flags, len(plan.inputs), *plan.inputs]
     words += [made.one(plan.condition, made.inputs), made.program(plan.row, made.inputs)]

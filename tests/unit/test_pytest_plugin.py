@@ -124,8 +124,11 @@ def test_open(reifydb):
 def test_damaged(reifydb):
     reifydb.call("bank.open", 1, "ada", 100)
     kernel = reifydb._kernel
-    at = kernel.call["get"](reifydb._state.catalog.get("account").number, lay(reifydb))
-    kernel.view(at + 24, 1)[0] ^= 1
+    number = reifydb._state.catalog.get("account").number
+    length = kernel.get_row(number, lay(reifydb), 0) + (1 << 62)
+    row = bytes(kernel.output[:length])
+    memory = bytes(kernel.view(0, kernel.call["end"]()))
+    kernel.view(memory.rindex(row) + 24, 1)[0] ^= 1  # rows lie behind all buffers
 
 def lay(db):
     packed = db._state.catalog.get("account").keys.encode(1)

@@ -1,4 +1,4 @@
-"""Breaks the upkeep of views on purpose, one place at a time: does the machine notice?
+"""Breaks the upkeep of views, and foreign keys, on purpose, a place at a time: does anyone notice?
 
 `python -m tests.views.mutations [--only WORD] [--out FILE]` applies each of `MUTATIONS` to a copy
 of kernel, package and tests, builds the kernel, and lets the machine run on it. 20 s each.
@@ -25,12 +25,17 @@ SEEDS, EACH, SECONDS_MAX = 16, 250, 300
 
 @dataclass(frozen=True)
 class Mutation:
-    """One place, and what stands there instead."""
+    """One place, and what stands there instead.
+
+    Attributes:
+        by: Who must notice: the machine of tests/views, or that of foreign keys.
+    """
 
     name: str
     path: str
     old: str
     new: str
+    by: str = "views"
 
 
 def _kernel(name: str, file: str, old: str, new: str) -> Mutation:
@@ -39,6 +44,10 @@ def _kernel(name: str, file: str, old: str, new: str) -> Mutation:
 
 def _python(name: str, file: str, old: str, new: str) -> Mutation:
     return Mutation(name, f"reifydb/{file}.py", old, new)
+
+
+def _keys(name: str, file: str, old: str, new: str) -> Mutation:
+    return Mutation(name, f"kernel/{file}.zig", old, new, "keys")
 
 
 MUTATIONS = (
@@ -175,14 +184,14 @@ MUTATIONS = (
     _kernel(
         "a view of a view is not told",
         "view",
-        "if (view.table.feeds > 0) try changes.collect",
+        "if (to > from and view.table.feeds > 0) try changes.collect",
         "if (false) try changes.collect",
     ),
     _kernel(
         "only the first input's changes matter",
         "view",
-        "if (input.window != null) break true;",
-        "break input.window != null;",
+        "for (view.inputs) |input| if (input.window != null) return true;",
+        "if (view.inputs[0].window != null) return true;",
     ),
     _kernel(
         "what was flushed stays flushed when it is undone",
@@ -205,7 +214,7 @@ MUTATIONS = (
     _kernel(
         "the first of two changes of a row counts",
         "changes",
-        "window.changes.items[number].new = entry.new;",
+        "change.new = entry.new;",
         "",
     ),
     _kernel(
@@ -219,15 +228,73 @@ MUTATIONS = (
     # ------------------------------------------------------------ rows
     _kernel(
         "a filter is not asked of the row before",
-        "view",
-        "const old = try shown(plan, input, change.old);",
-        "const old = change.old != 0;",
+        "lone",
+        "if (change.old != 0 and try together(arena, plan, driver, change.old, &shown)) {",
+        "if (change.old != 0) {\n"
+        "        _ = try together(arena, plan, driver, change.old, &shown);",
     ),
     _kernel(
         "a row that is filtered out stays",
-        "view",
-        "} else if (before) |row| try remove(view.table, row);",
-        "}",
+        "lone",
+        "if (was) |old| try transaction.removeDerived(table, old);\n        return;",
+        "return;",
+    ),
+    # ------------------------------------------------------------ one row that changes
+    _kernel(
+        "one row: columns of conditions decide nothing",
+        "lone",
+        "var decides = ofRunner(driver.condition, input) | ofRunner(plan.condition, input);",
+        "var decides: reads.Columns = 0;",
+    ),
+    _kernel(
+        "one row: groups decide nothing",
+        "lone",
+        "for (0..plan.groups) |i| decides |= reads.ofOutput(program, input, i);",
+        "",
+    ),
+    _kernel(
+        "one row: what is sorted by decides nothing",
+        "lone",
+        "for (plan.columns()..plan.row.outputs()) |i| "
+        "decides |= reads.ofOutput(program, input, i);",
+        "",
+    ),
+    _kernel(
+        "one row: an output depends on the last operand alone",
+        "reads",
+        "var found: Columns = if (one.a < program.registers) registers[one.a] else 0;",
+        "var found: Columns = 0;",
+    ),
+    _kernel(
+        "one row: texts of one length are the same",
+        "reads",
+        "if (one != other) return found | ofNullsAndTails(types, a, b);",
+        "_ = .{ one, other };",
+    ),
+    _kernel(
+        "one row: any key is the row's own",
+        "lone",
+        "if (reads.placeOf(program, input, position).? == wanted) break;",
+        "_ = wanted;\n            if (position == position) break;",
+    ),
+    _kernel(
+        "one row: a group's last row leaves it there",
+        "group_patch",
+        "if (rowAt(slot).slot(patch.rows_at).* == 1 and !plan.global) return false;",
+        "_ = rowAt(slot);",
+    ),
+    _kernel(
+        "one row: what was null counts",
+        "group_patch",
+        "return .{ .counts = !row.isNull(place), .word",
+        "return .{ .counts = true, .word",
+    ),
+    _kernel(
+        "one row: nine changes are eight",
+        "changes",
+        "if (window.changes.items.len > few) try window.versions.put(arena, last, number);\n"
+        "            return;",
+        "return;",
     ),
     _kernel(
         "rows with fewer columns have nulls",
@@ -556,14 +623,143 @@ MUTATIONS = (
         "return if (plan.grouped) plan.final.?.outputs() else",
         "return if (plan.grouped) plan.final.?.outputs() - 1 else",
     ),
+    # ------------------------------------------------------------ assertions
+    _kernel(
+        "an assertion is not looked at",
+        "view",
+        "if (asserted == 0) return null;",
+        "if (asserted < 1000) return null;",
+    ),
+    _kernel(
+        "an assertion is looked at before its view is up to date",
+        "closing",
+        "try views.flush();\n    const table = views.unwanted() orelse return;",
+        "const table = views.unwanted() orelse return views.flush();",
+    ),
+    _python(
+        "an assertion is a view once the database is opened again",
+        "engine/table_json",
+        '{"assertion": True} if view.assertion else {}',
+        "{}",
+    ),
+    # ------------------------------------------------------------ foreign keys
+    _keys(
+        "new rows are not compared",
+        "foreign_key",
+        "if (table.keys != null and entry.kind != .delete)",
+        "if (false)",
+    ),
+    _keys(
+        "rows that change are not compared",
+        "foreign_key",
+        "if (table.keys != null and entry.kind != .delete)",
+        "if (table.keys != null and entry.kind == .insert)",
+    ),
+    _keys(
+        "what is gone may be referenced",
+        "foreign_key",
+        "if (table.referenced != null and entry.kind != .insert)",
+        "if (false)",
+    ),
+    _keys(
+        "what has another key may be referenced by the old one",
+        "foreign_key",
+        "if (table.referenced != null and entry.kind != .insert)",
+        "if (table.referenced != null and entry.kind == .delete)",
+    ),
+    _keys(
+        "what comes back is gone",
+        "foreign_key",
+        "if (!one.holds() or one.isStillThere(old)) continue;",
+        "if (!one.holds()) continue;",
+    ),
+    _keys(
+        "a deleted row references on",
+        "foreign_key",
+        "if (!row.has(row_format.flag_dead)) return row;",
+        "return row;",
+    ),
+    _keys(
+        "a row that is dead already is compared",
+        "foreign_key",
+        "if (row.has(row_format.flag_dead) or table_format.get",
+        "if (table_format.get",
+    ),
+    _keys(
+        "what a cascade deletes takes nothing with it",
+        "foreign_key",
+        "while (at < transaction.entries()) : (at += 1) {",
+        "while (at < from + 1) : (at += 1) {",
+    ),
+    _keys(
+        "nothing cascades",
+        "foreign_key",
+        "if (!one.cascade or !one.holds()) continue;",
+        "continue;",
+    ),
+    _keys(
+        "everything cascades",
+        "foreign_key",
+        "if (!one.cascade or !one.holds()) continue;",
+        "if (!one.holds()) continue;",
+    ),
+    _keys(
+        "columns are referenced in the order of the child's",
+        "foreign_key",
+        "for (from_child, parent_order) |*place, wanted| place.* = partner(pairs, 2, wanted)",
+        "for (from_child, parent_order, 0..) |*place, _, i| "
+        "place.* = @as(?u16, std.mem.readInt(u16, pairs[4 * i ..][0..2], .little))",
+    ),
+    _keys(
+        "rows that are there are not compared with a new key",
+        "foreign_key",
+        "while (left) |one| : (left = one.next) try compareAll(one);",
+        "left = null;",
+    ),
+    Mutation(
+        "foreign keys are forgotten when the database is opened",
+        "reifydb/database/state.py",
+        "            if table.foreign_keys:\n                self.define_foreign_keys(table)\n"
+        "        return",
+        "        return",
+        "keys",
+    ),
 )
 
 
 # ------------------------------------------------------------------ the hunt
 
 
-def hunt() -> str:
-    """Runs the machine until it notices something; how soon, and what."""
+def hunt(by: str) -> str:
+    """Runs a machine until it notices something; how soon, and what."""
+    return hunt_keys() if by == "keys" else hunt_views()
+
+
+def hunt_keys() -> str:
+    """The machine of foreign keys."""
+    from tests.property.test_foreign_keys import Run
+
+    done = 0
+    for seed in range(1, SEEDS + 1):
+        with tempfile.TemporaryDirectory() as folder:
+            run = None
+            try:
+                run = Run(seed, str(Path(folder) / "db") if seed % 2 else ":memory:")
+                run.run(EACH)
+                done += EACH
+            except BaseException as error:
+                done += 0 if run is None else run.figures["transactions"]
+                said = (str(error).strip().splitlines() or ["?"])[0][:60]
+                return f"{done} | {type(error).__name__}: {said}"
+            finally:
+                if run is not None:
+                    with contextlib.suppress(Exception):
+                        run.close()
+    return ""
+
+
+def hunt_views() -> str:
+    """The machine of views."""
     from tests.views.machine import machine
 
     done = 0
@@ -609,7 +805,7 @@ def _try(mutation: Mutation) -> str:
             return f"does not build: {built.stderr[-400:]}"
         try:
             found = subprocess.run(
-                [sys.executable, "-m", "tests.views.mutations", "--hunt"],
+                [sys.executable, "-m", "tests.views.mutations", "--hunt", mutation.by],
                 cwd=root,
                 env=environment,
                 capture_output=True,
@@ -628,7 +824,8 @@ def table(rows: Iterable[tuple[Mutation, str]]) -> str:
         "# Mutations of the upkeep of views",
         "",
         "Made by `python -m tests.views.mutations`: each is applied to a copy of the sources, and",
-        "the machine of tests/views runs on it. Transactions: how many it took to notice.",
+        "the machine of tests/views, or that of tests/property/test_foreign_keys.py, runs on it.",
+        "Transactions: how many it took to notice.",
         "",
         "| broken | where | transactions | noticed as |",
         "|---|---|---|---|",
@@ -644,10 +841,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Breaks views on purpose.")
     parser.add_argument("--only", default="", help="those whose name has this in it")
     parser.add_argument("--out", type=Path, help="where the table goes")
-    parser.add_argument("--hunt", action="store_true", help="run the machine on what is there")
+    parser.add_argument("--hunt", choices=("views", "keys"), help="run this on what is there")
     options = parser.parse_args()
     if options.hunt:
-        print(hunt())
+        print(hunt(options.hunt))
         return 0
     rows = []
     for mutation in MUTATIONS:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.views.aggregates import Aggregates
 from tests.views.expressions import ORDERED, Expr, Expressions
-from tests.views.kinds import BOOL, JSON, Kind
+from tests.views.kinds import BOOL, INT, JSON, Kind
 
 if TYPE_CHECKING:
     from tests.views.shapes import Relation, Select, Shapes
@@ -112,6 +112,9 @@ class SubqueryShapes:
         return Expr(*(f"({one} {word} ({text}))" for one, text in sides), BOOL)
 
     def _total_of(self, inner: Select) -> Expr:
+        """An aggregate; often the one that is not null of no rows."""
+        if self.rng.random() < 0.3:
+            return Expr("count(*)", "count(*)", INT)
         return Aggregates(self.rng, Expressions(self.rng, inner.leaves)).any()
 
     # ------------------------------------------------------------ exists
