@@ -508,7 +508,7 @@ MUTATIONS = (
     ),
     _python(
         "the bound is one row too far",
-        "views/building",
+        "sql/numbering",
         'value.value - (op == "lt")',
         "value.value - 1",
     ),
