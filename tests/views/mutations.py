@@ -257,7 +257,7 @@ MUTATIONS = (
         "one row: an output depends on the last operand alone",
         "reads",
         "var found: Columns = if (one.a < program.registers) registers[one.a] else 0;",
-        "var found: Columns = 0;",
+        "var found: Columns = if (one.a > program.registers) registers[one.a] else 0;",
     ),
     _kernel(
         "one row: texts of one length are the same",
