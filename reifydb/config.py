@@ -262,6 +262,9 @@ one takes about four levels of Python's stack, which has 1,000."""
 query_inputs_max = 16
 """Tables and queries in one `from`."""
 
+expanded_views_max = 64
+"""Views with parameters in one query, those in them included: each is read anew, in 1 ms or so."""
+
 
 # ------------------------------------------------------------------ settings of one open database
 

@@ -113,7 +113,9 @@ class WrongTypeError(RequestError):
 
 
 class SqlError(RequestError):
-    """SQL that cannot be parsed or is not supported. `line` and `column` count from 1."""
+    """SQL that cannot be parsed or is not supported. `line` and `column` count from 1, `said` is
+    the message without them.
+    """
 
     code = "sql"
 
@@ -122,7 +124,7 @@ class SqlError(RequestError):
     ) -> None:
         where = f"line {line}, column {column}: " if line is not None else ""
         super().__init__(where + message, hint=hint)
-        self.line, self.column = line, column
+        self.line, self.column, self.said = line, column, message
 
 
 class SchemaError(RequestError):

@@ -7,11 +7,13 @@ from typing import Any
 
 import click
 
+from reifydb.database.tables import without_rows
 from reifydb.engine.catalog import (
     Check,
     Column,
     ForeignKey,
     Index,
+    ParameterisedView,
     Table,
     Transition,
     Type,
@@ -32,18 +34,23 @@ NUMBERS = frozenset({Type.INT, Type.FLOAT, Type.DECIMAL})
 
 
 class Catalog:
-    """The tables and transitions of a description (`GET /v1/schema`)."""
+    """The tables, transitions and views with parameters of a description (`GET /v1/schema`)."""
 
     def __init__(self, described: Mapping[str, Any]) -> None:
         self.tables: dict[str, Described] = {t["name"]: t for t in described["tables"]}
         self.transitions: dict[str, Described] = {t["name"]: t for t in described["transitions"]}
+        views = map(parameterised_of, described.get("parameterised_views", ()))
+        self.parameterised: dict[str, ParameterisedView] = {view.name: view for view in views}
 
     def table(self, name: str) -> Described:
         """The table of a name.
 
         Raises:
             UnknownNameError: There is none.
+            RequestError: It is a view with parameters.
         """
+        if name in self.parameterised:
+            raise without_rows(self.parameterised[name])
         if name not in self.tables:
             raise UnknownNameError("table", name, self.tables)
         return self.tables[name]
@@ -111,6 +118,17 @@ def table_of(described: Mapping[str, Any]) -> Table:
             )
             for key in described.get("foreign_keys", ())
         ),
+    )
+
+
+def parameterised_of(described: Mapping[str, Any]) -> ParameterisedView:
+    """A view with parameters of a description."""
+    return ParameterisedView(
+        described["name"],
+        described["sql"],
+        tuple(map(column_of, described["parameters"])),
+        tuple(map(column_of, described["columns"])),
+        tuple((table, ()) for table in described["tables"]),
     )
 
 

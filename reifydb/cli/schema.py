@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reifydb.cli.options import Place, target_command
 from reifydb.errors import SchemaError
+
+if TYPE_CHECKING:
+    from reifydb.engine.catalog import ParameterisedView
 
 
 @target_command()
@@ -26,7 +29,7 @@ def schema(place: Place, file: str | None, dry_run: bool, as_json: bool) -> None
     With --json tables and transitions are described as in GET /v1/schema. With --dry-run the exit
     code is 1 when it would be refused.
     """
-    from reifydb.cli.catalog import table_of
+    from reifydb.cli.catalog import Catalog, table_of
     from reifydb.cli.output import print_json
     from reifydb.cli.target import open_target
     from reifydb.sql.create_table import render_schema
@@ -43,7 +46,9 @@ def schema(place: Place, file: str | None, dry_run: bool, as_json: bool) -> None
     if as_json:
         print_json(found)
     elif file is None:
-        for statement in render_schema([table_of(table) for table in found["tables"]]):
+        tables = [table_of(table) for table in found["tables"]]
+        views = tuple(Catalog(found).parameterised.values())
+        for statement in render_schema(tables, views):
             click.echo(f"{statement};")
 
 
@@ -73,7 +78,7 @@ def _read(file: str) -> str:
 
 @target_command("NAME")
 def describe(place: Place, words: list[str], as_json: bool) -> None:
-    """Say what a table or a transition looks like."""
+    """Say what a table, a view or a transition looks like."""
     from reifydb.cli.catalog import Catalog, signature
     from reifydb.cli.output import print_json
     from reifydb.cli.target import open_target
@@ -81,9 +86,11 @@ def describe(place: Place, words: list[str], as_json: bool) -> None:
 
     [name] = words
     with open_target(place) as target:
-        catalog = Catalog(target.schema())
+        schema = target.schema()
+        catalog = Catalog(schema)
         tables = {table["name"]: table for table in target.tables()}
     table, transition = tables.get(name), catalog.transitions.get(name)
+    view = catalog.parameterised.get(name)
     if table is not None:
         if as_json:
             print_json(table)
@@ -95,9 +102,28 @@ def describe(place: Place, words: list[str], as_json: bool) -> None:
         else:
             reads = ", a query" if transition["query"] else ""
             click.echo(f"{signature(transition)}{reads}")
+    elif view is not None:
+        if as_json:
+            views = schema["parameterised_views"]
+            print_json(next(one for one in views if one["name"] == name))
+        else:
+            _print_parameterised(view)
     else:
-        known = [*tables, *catalog.transitions]
+        known = [*tables, *catalog.parameterised, *catalog.transitions]
         raise UnknownNameError("table or transition", name, known)
+
+
+def _print_parameterised(view: ParameterisedView) -> None:
+    from reifydb.cli.output import print_lines, print_table
+
+    rows = [
+        [column.name, column.sql_type, "" if column.nullable else "not null"]
+        for column in view.columns
+    ]
+    print_table(["COLUMN", "TYPE", ""], rows)
+    made_of = ", ".join(name for name, _ in view.reads) or "nothing"
+    click.echo(f"a view of {made_of}, used with values: {view.signature}")
+    print_lines(view.sql)
 
 
 def _print_table(table: Mapping[str, Any]) -> None:

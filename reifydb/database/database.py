@@ -51,7 +51,7 @@ from reifydb.database.views import Views
 from reifydb.durability.group import Group, Lag
 from reifydb.durability.log import CommitLog
 from reifydb.durability.memory import MemoryLog
-from reifydb.engine.catalog import NAME, Table
+from reifydb.engine.catalog import NAME, ParameterisedView, Table
 from reifydb.engine.deadlines import Watchdog
 from reifydb.engine.executor import CALL_ENDED, DELTAS_WAIT, LOG_WAITS, PRESSING, Executor
 from reifydb.engine.kernel import (
@@ -627,6 +627,11 @@ class Database:
         """The tables by name."""
         catalog = self._state.catalog
         return {name: catalog.handles[name].table for name in catalog.user_names}
+
+    @property
+    def parameterised_views(self) -> dict[str, ParameterisedView]:
+        """The views with parameters by name. They are no tables: queries use them with values."""
+        return dict(self._state.catalog.parameterised)
 
     # ------------------------------------------------------------------ durability
 

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from reifydb.database.view_parts import parts_of
-from reifydb.engine.catalog import Table
+from reifydb.engine.catalog import OpenView, Table
 from reifydb.errors import RequestError, SqlError
+from reifydb.sql.create_view import read_definition
 from reifydb.sql.query_reader import read_query
 from reifydb.sql.statements import CreateView, parse_statements
 from reifydb.views.building import Part, build
-from reifydb.views.explaining import Line, explain_view
+from reifydb.views.explaining import Line, explain, explain_view
 
 if TYPE_CHECKING:
     from reifydb.database.tables import Catalog
@@ -20,7 +21,7 @@ MayRead = Callable[[str], None] | None
 
 
 def of_view(name: str, catalog: Catalog, may_read: MayRead) -> list[Line]:
-    """How a view that is there is brought up to date.
+    """How a view that is there is brought up to date; one with parameters, how it is answered.
 
     Raises:
         UnknownNameError: There is none.
@@ -28,6 +29,9 @@ def of_view(name: str, catalog: Catalog, may_read: MayRead) -> list[Line]:
     """
     if may_read is not None:
         may_read(name)
+    found = catalog.visible_table(name)
+    if isinstance(found, OpenView):
+        return explain(read_query(found.view.sql, found.tables, None, unique_names=True))
     table = catalog.get(name).table
     if table.view is None:
         raise RequestError(f"{name} is a table: what can be explained is a view")
@@ -45,12 +49,14 @@ def of_definition(sql: str, catalog: Catalog, may_read: MayRead) -> list[Line]:
     if not isinstance(statement, CreateView):
         raise SqlError("what can be explained is a select, a view or one create view")
 
-    def table(name: str) -> Table | None:
+    def table(name: str) -> Table | OpenView | None:
         if may_read is not None:
             may_read(name)
         return catalog.visible_table(name)
 
-    query = read_query(statement.before + statement.sql, table, None, unique_names=True)
+    query = read_definition(statement, table)
+    if query.parameters:
+        return explain(query)
     parts = build(statement.name, query, catalog.next_number, statement.max_rows)
     return _explained(parts, catalog)
 

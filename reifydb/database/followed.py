@@ -54,7 +54,8 @@ class Followed:
         handle: How its rows and keys look.
         stream: The number of its deltas' stream.
         base: The table whose last commit says when something may have changed in it last.
-        named: The tables and views that its text names.
+        named: The tables and views that its text names, those that others with parameters read
+            included.
         closed: It is none any more: the schema has changed, or it has failed.
         members: So many subscriptions are to it.
     """
@@ -241,7 +242,7 @@ class Selects:
         code = call(self._free_shapes[-1], len(selection.source))
         if code < 0:
             raise _refusal(self._fault(code), prepared.sql, {0: selection.encoded})
-        shape = _Shape(self._free_shapes.pop(), selection, prepared.named)
+        shape = _Shape(self._free_shapes.pop(), selection, prepared.reads)
         self._shapes[prepared.sql] = shape
         return shape
 
@@ -262,7 +263,7 @@ class Selects:
         table = parts[-1].table
         encoded = {p.table.number: p.encoded for p in parts if p.encoded is not None}
         handle = TableHandle(table)
-        made = Followed(key, handle, table.number, table.number, prepared.named, encoded)
+        made = Followed(key, handle, table.number, table.number, prepared.reads, encoded)
         self._free_views.pop()
         try:
             for part in parts:

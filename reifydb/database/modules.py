@@ -28,6 +28,7 @@ from reifydb.errors import (
     LimitError,
     ModuleError,
     ReifyDBError,
+    RequestError,
     SchemaError,
     TransactionError,
     UnknownNameError,
@@ -141,6 +142,9 @@ def problems_of(manifest: Manifest, catalog: Catalog) -> list[str]:
                 "create it, or install with apply_schema=True"
             )
             continue
+        except RequestError as error:
+            problems.append(f"it binds {relation.name!r}: {error}")
+            continue
         problems.extend(_relation_problems(relation, handle))
     return problems
 
@@ -205,6 +209,8 @@ def apply_schema(manifest: Manifest, state: State) -> None:
 
 def conflicts(wanted: Table, catalog: Catalog) -> Iterable[str]:
     """What is there and is not what a module's schema wants under the same name."""
+    if wanted.name in catalog.parameterised:
+        yield f"table {wanted.name} cannot be made: a view has its name"
     there = catalog.handles.get(wanted.name)
     for index in wanted.indexes:
         other = catalog.table_of_index(index.name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from reifydb.config import queries_kept_max
 from reifydb.database.expressions import query_refusal
 from reifydb.database.rows import Rows, Values
-from reifydb.engine.catalog import Column, Table
+from reifydb.engine.catalog import Column, OpenView, Table
 from reifydb.engine.kernel import FOUND
 from reifydb.engine.rows import REFUSALS, row_codec
 from reifydb.errors import LimitError, RequestError
@@ -57,6 +57,7 @@ class Prepared:
         number: The kernel's for it; None: it is assembled anew each time.
         catalog: What it was planned for; when that is another one, it is planned anew.
         named: The tables and views that it names.
+        reads: These, and what views with parameters among them read.
         parameters: Its parameters as columns.
         finds_one: It finds at most one row, by a whole primary key, and has no limit of its own.
         short: The short way to lay its parameters; None: there is none.
@@ -64,6 +65,7 @@ class Prepared:
 
     def __init__(self, sql: str, query: Query, catalog: Catalog, named: frozenset[str]) -> None:
         self.sql, self.query, self.catalog, self.named = sql, query, catalog, named
+        self.reads = catalog.behind(named)
         self.number: int | None = None
         self.encoded: Encoded | None = _planned(query)
         self.columns: tuple[Column, ...] = query.columns
@@ -219,7 +221,7 @@ class Queries:
         catalog = self._state.catalog
         named: set[str] = set()
 
-        def table(name: str) -> Table | None:
+        def table(name: str) -> Table | OpenView | None:
             if may_read is not None:
                 may_read(name)
             named.add(name)

@@ -96,7 +96,7 @@ class SchemaChange:
     @_apply.register
     def _create_table(self, statement: CreateTable) -> None:
         name = statement.table.name
-        if name in self._state.catalog.handles:
+        if self._state.catalog.is_taken(name):
             if not statement.if_not_exists:
                 self._refuse_taken("table", name, hint="create table if not exists")
             return
@@ -104,7 +104,7 @@ class SchemaChange:
 
     @_apply.register
     def _drop_table(self, statement: DropTable) -> None:
-        if statement.if_exists and statement.table not in self._state.catalog.handles:
+        if statement.if_exists and not self._state.catalog.is_taken(statement.table):
             return
         table = self._table(statement.table)
         users = {b.module for b in self._bound() if b.table == table.number}
@@ -115,7 +115,7 @@ class SchemaChange:
     @_apply.register
     def _rename_table(self, statement: RenameTable) -> None:
         table = self._table(statement.table)
-        if statement.name in self._state.catalog.handles:
+        if self._state.catalog.is_taken(statement.name):
             self._refuse_taken("table", statement.name)
         used = self._views.users(table.name)
         self._refuse_used(f"table {table.name}", (), used, "renamed")
@@ -131,7 +131,7 @@ class SchemaChange:
 
     @_apply.register
     def _create_view(self, statement: CreateView) -> None:
-        if statement.name in self._state.catalog.handles:
+        if self._state.catalog.is_taken(statement.name):
             if not statement.if_not_exists:
                 self._refuse_taken("table or view", statement.name)
             return
@@ -139,7 +139,12 @@ class SchemaChange:
 
     @_apply.register
     def _drop_view(self, statement: DropView) -> None:
-        if statement.if_exists and statement.name not in self._state.catalog.handles:
+        if statement.if_exists and not self._state.catalog.is_taken(statement.name):
+            return
+        parameterised = self._state.catalog.parameterised.get(statement.name)
+        if parameterised is not None and not statement.assertion:
+            self._refuse_used(f"view {statement.name}", (), self._views.users(statement.name))
+            self._state.drop_view(parameterised)
             return
         view = self._views.find(statement.name, "assertion" if statement.assertion else "view")
         assert view.view is not None

@@ -100,13 +100,18 @@ def _differences(before: Catalog, after: Catalog, rows: Mapping[int, int]) -> It
     for number, handle in before.by_number.items():
         if number not in after.by_number and handle.name in before.user_names:
             yield Planned(f"drop {_word(handle.table)}", handle.name, rows_lost=rows[number])
+    for name in after.parameterised.keys() - before.parameterised.keys():
+        yield Planned("create view", name)
+    for name in before.parameterised.keys() - after.parameterised.keys():
+        yield Planned("drop view", name)
 
 
 def _made(table: Table, before: Catalog, rows: Mapping[int, int]) -> Iterable[Planned]:
     read = 0
     if table.view is not None:
-        inputs = (before.handles[name].number for name, _ in table.view.reads)
-        read = sum(rows[number] for number in inputs)
+        behind = before.behind(name for name, _ in table.view.reads)
+        handles = (before.handles[name] for name in behind if name in before.handles)
+        read = sum(rows[handle.number] for handle in handles)
     yield Planned(f"create {_word(table)}", table.name, rows_read=read)
     for index in table.indexes:
         yield Planned("create index", index.name, table.name)

@@ -17,10 +17,10 @@ from reifydb.database.refusals import refusal
 from reifydb.database.scans import Scan
 from reifydb.database.table_memory import TableMemory
 from reifydb.database.tables import FIRST_TABLE, SYSTEM_TABLES, TABLES, Catalog, TableHandle
-from reifydb.engine.catalog import Index, Table
+from reifydb.engine.catalog import Index, ParameterisedView, Table
 from reifydb.engine.descriptors import index_descriptor, table_descriptor
 from reifydb.engine.kernel import FOUND, INPUT_BYTES_MAX, Kernel
-from reifydb.engine.table_json import table_from_json, table_to_json
+from reifydb.engine.table_json import table_from_json, table_to_json, view_to_json
 from reifydb.errors import DuplicateKeyError, KernelError, LimitError, ReifyDBError, SchemaError
 
 Row = dict[str, object]
@@ -272,6 +272,20 @@ class State:
         self.write_system(TABLES, row)
         self.catalog = self.catalog.with_table(table)
 
+    def create_view(self, view: ParameterisedView) -> None:
+        """Writes a view with parameters into the schema, inside the open transaction: that is all
+        there is of it.
+        """
+        definition = view_to_json(replace(view, number=0))
+        row = {"number": view.number, "name": view.name, "definition": definition}
+        self.write_system(TABLES, row)
+        self.catalog = self.catalog.with_view(view)
+
+    def drop_view(self, view: ParameterisedView) -> None:
+        """Takes it away. Its number is never used again, as a table's."""
+        self.write_system(TABLES, {"number": view.number, "name": "", "definition": ""})
+        self.catalog = self.catalog.without_view(view)
+
     def read_refusal(self, code: int, table: str, key: object) -> ReifyDBError:
         """The error for a refused operation on a table, or on a view that could not be brought up
         to date for it.
@@ -306,15 +320,20 @@ class State:
         """
         tables: list[Table] = []
         views: list[Table] = []
+        parameterised: list[ParameterisedView] = []
         following = FIRST_TABLE
         for row in self.rows_of(TABLES):
             number = row["number"]
             assert isinstance(number, int)
             following = max(following, number + 1)
             if row["definition"]:
-                table = replace(table_from_json(str(row["definition"])), number=number)
+                found = table_from_json(str(row["definition"]))
+                if isinstance(found, ParameterisedView):
+                    parameterised.append(replace(found, number=number))
+                    continue
+                table = replace(found, number=number)
                 (tables if table.view is None else views).append(table)
-        self.catalog = Catalog(tables, following)
+        self.catalog = Catalog(tables, following, parameterised)
         for table in tables:
             self.define_checks(table)
             if table.foreign_keys:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 
-from reifydb.engine.catalog import Column, Table, Type
+from reifydb.database.view_parts import as_it_was
+from reifydb.engine.catalog import Column, OpenView, ParameterisedView, Table, Type
 from reifydb.engine.keys import KeyCodec
 from reifydb.engine.rows import row_codec
 from reifydb.errors import RequestError, UnknownNameError
@@ -188,13 +189,25 @@ class Catalog:
     """The tables by name. Replaced as a whole when the schema changes.
 
     Attributes:
+        parameterised: Views with parameters, by name: no tables, but no table has their names.
         next_number: Of the next table: one that none has or ever had.
     """
 
-    def __init__(self, tables: Sequence[Table] = (), next_number: int = FIRST_TABLE) -> None:
-        self._set((*_SYSTEM_HANDLES, *map(TableHandle, tables)), next_number)
+    def __init__(
+        self,
+        tables: Sequence[Table] = (),
+        next_number: int = FIRST_TABLE,
+        views: Iterable[ParameterisedView] = (),
+    ) -> None:
+        self._set((*_SYSTEM_HANDLES, *map(TableHandle, tables)), next_number, views)
 
-    def _set(self, handles: Iterable[TableHandle], next_number: int) -> None:
+    def _set(
+        self,
+        handles: Iterable[TableHandle],
+        next_number: int,
+        views: Iterable[ParameterisedView],
+    ) -> None:
+        self.parameterised = {view.name: view for view in views}
         self.handles = {handle.name: handle for handle in handles}
         self.by_number = {handle.number: handle for handle in self.handles.values()}
         self.next_number = max(next_number, max(self.by_number) + 1)
@@ -208,12 +221,42 @@ class Catalog:
         try:
             return self.handles[name]
         except (KeyError, TypeError):
+            self.refuse_parameterised(name)
             raise UnknownNameError("table", str(name), self.user_names) from None
 
-    def visible_table(self, name: str) -> Table | None:
-        """The table of this name as a query sees it; None when there is none."""
+    def refuse_parameterised(self, name: object) -> None:
+        """Refuses the name of a view with parameters where a table's or a view's is needed.
+
+        Raises:
+            RequestError: It is one.
+        """
+        found = self.parameterised.get(name) if isinstance(name, str) else None
+        if found is not None:
+            raise without_rows(found)
+
+    def is_taken(self, name: str) -> bool:
+        """Whether a table or a view has this name."""
+        return name in self.handles or name in self.parameterised
+
+    def visible_table(self, name: str) -> Table | OpenView | None:
+        """What a query means by this name; None when there is nothing."""
+        view = self.parameterised.get(name)
+        if view is not None:
+            return OpenView(view, as_it_was(view.reads, self))
         found = self.handles.get(name)
         return None if found is None else found.table
+
+    def behind(self, names: Iterable[str]) -> frozenset[str]:
+        """These names and what views with parameters among them read, those in them included."""
+        found: set[str] = set()
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                view = self.parameterised.get(name)
+                waiting += () if view is None else (read for read, _ in view.reads)
+        return frozenset(found)
 
     def writable(self, name: str) -> TableHandle:
         """The same, but not one of the system's.
@@ -255,7 +298,27 @@ class Catalog:
         """This catalog without a table."""
         return self._copy(h for h in self.handles.values() if h.number != table.number)
 
+    def with_view(self, view: ParameterisedView) -> Catalog:
+        """This catalog with a view with parameters that is new."""
+        copy = Catalog.__new__(Catalog)
+        following = max(self.next_number, view.number + 1)
+        copy._set(self.handles.values(), following, (*self.parameterised.values(), view))
+        return copy
+
+    def without_view(self, view: ParameterisedView) -> Catalog:
+        """This catalog without a view with parameters."""
+        copy = Catalog.__new__(Catalog)
+        left = (one for one in self.parameterised.values() if one.number != view.number)
+        copy._set(self.handles.values(), self.next_number, left)
+        return copy
+
     def _copy(self, handles: Iterable[TableHandle]) -> Catalog:
         copy = Catalog.__new__(Catalog)
-        copy._set(handles, self.next_number)
+        copy._set(handles, self.next_number, self.parameterised.values())
         return copy
+
+
+def without_rows(view: ParameterisedView) -> RequestError:
+    """What is said where a view with parameters is named as if it had rows of its own."""
+    hint = f"ask for it in a query: select … from {view.signature}"
+    return RequestError(f"view {view.name} has parameters, and no rows without them", hint=hint)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reifydb.engine.catalog import Table, View
+from reifydb.engine.catalog import OpenView, Table, Tables, View
 
 if TYPE_CHECKING:
     from reifydb.database.tables import Catalog
@@ -24,7 +24,7 @@ def parts_of(table: Table, catalog: Catalog) -> list[Part]:
 
     view = table.view
     assert view is not None
-    query = read_query(view.sql, _as_it_was(view, catalog), None, unique_names=True)
+    query = read_query(view.sql, as_it_was(view.reads, catalog), None, unique_names=True)
     first = table.number - view.parts + 1
     return of_view(build(table.name, query, first, view.max_rows), view)
 
@@ -38,13 +38,13 @@ def of_view(parts: list[Part], view: View) -> list[Part]:
     ]
 
 
-def _as_it_was(view: View, catalog: Catalog) -> Callable[[str], Table | None]:
-    """The tables that a view reads, without columns that came later."""
-    columns = dict(view.reads)
+def as_it_was(reads: Sequence[tuple[str, tuple[str, ...]]], catalog: Catalog) -> Tables:
+    """What the names in a view's query mean: tables without columns that came later."""
+    columns = dict(reads)
 
-    def tables(name: str) -> Table | None:
+    def tables(name: str) -> Table | OpenView | None:
         table = catalog.visible_table(name)
-        if table is None or table.derived or name not in columns:
+        if not isinstance(table, Table) or table.derived or name not in columns:
             return table
         known = columns[name]
         later = [c for c in table.columns if c.name not in known]

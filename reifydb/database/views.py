@@ -12,14 +12,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reifydb.database.made_views import Made, part_refusal
+from reifydb.database.tables import SYSTEM_PREFIX
 from reifydb.database.upkeep import Upkeep
 from reifydb.database.view_parts import of_view, parts_of
-from reifydb.engine.catalog import Table, View
+from reifydb.engine.catalog import OpenView, ParameterisedView, Table, View
 from reifydb.engine.descriptors import table_descriptor
 from reifydb.errors import SqlError, UnknownNameError
 
 if TYPE_CHECKING:
     from reifydb.database.state import State
+    from reifydb.sql.query import Query
     from reifydb.sql.statements import CreateView
     from reifydb.views.building import Part
     from reifydb.views.plan import Encoded
@@ -40,31 +42,33 @@ class Views:
             SqlError: It is not supported, or not about what there is.
             ExpressionError: It cannot be computed for a row that is there.
         """
-        from reifydb.sql.query_reader import read_query
+        from reifydb.sql.create_view import read_definition
         from reifydb.views.building import build
 
         catalog = self._state.catalog
-        named: dict[str, Table] = {}
+        named: dict[str, Table | OpenView] = {}
 
-        def tables(name: str) -> Table | None:
+        def tables(name: str) -> Table | OpenView | None:
             found = catalog.visible_table(name)
             if found is not None:
                 named[name] = found
             return found
 
-        text = statement.before + statement.sql
-        query = read_query(text, tables, None, unique_names=True)
+        query = read_definition(statement, tables)
         for name in named:
-            if name not in catalog.user_names:
+            if name.startswith(SYSTEM_PREFIX):
                 raise SqlError(f"table {name} is the system's: no view can be made of it")
-        parts = build(statement.name, query, catalog.next_number, statement.max_rows)
         reads = tuple(
             (name, tuple(column.name for column in table.columns)) for name, table in named.items()
         )
+        if query.parameters:
+            self._state.create_view(_parameterised(statement, query, reads, catalog.next_number))
+            return
+        parts = build(statement.name, query, catalog.next_number, statement.max_rows)
         count = len({part.table.number for part in parts})
         view = View(statement.sql, reads, count, statement.assertion, statement.max_rows)
         parts = of_view(parts, view)
-        self._make(parts, text, statement.max_rows)
+        self._make(parts, statement.before + statement.sql, statement.max_rows)
         self._state.describe(parts[-1].table)
 
     def drop(self, table: Table) -> None:
@@ -118,11 +122,13 @@ class Views:
 
     def users(self, table: str, column: str | None = None) -> list[str]:
         """Names of the views that are made of a table, or that may name one of its columns."""
+        catalog = self._state.catalog
+        views = [(h.name, h.table.view.reads) for h in catalog.handles.values() if h.table.view]
+        views += [(view.name, view.reads) for view in catalog.parameterised.values()]
         return [
-            handle.name
-            for handle in self._state.catalog.handles.values()
-            if handle.table.view is not None
-            for name, columns in handle.table.view.reads
+            view
+            for view, reads in views
+            for name, columns in reads
             if name == table and (column is None or column in columns)
         ]
 
@@ -160,10 +166,35 @@ class Views:
 
         Raises:
             UnknownNameError: There is none.
+            RequestError: It has parameters.
         """
         handles = self._state.catalog.handles
         found = handles.get(name)
         if found is None or found.table.view is None:
+            self._state.catalog.refuse_parameterised(name)
             known = [h.name for h in handles.values() if h.table.view is not None]
             raise UnknownNameError(word, name, known)
         return found.table
+
+
+def _parameterised(
+    statement: CreateView,
+    query: Query,
+    reads: tuple[tuple[str, tuple[str, ...]], ...],
+    number: int,
+) -> ParameterisedView:
+    """A view with parameters, once it is sure that its query can be planned.
+
+    Raises:
+        SqlError: It cannot.
+    """
+    from reifydb.views.assembling import check_open
+
+    check_open(query, number)
+    parameters = tuple(
+        kind.column(str(name))
+        for name, kind in zip(query.parameter_names, query.parameters, strict=True)
+    )
+    return ParameterisedView(
+        statement.name, statement.sql, parameters, query.columns, reads, number
+    )

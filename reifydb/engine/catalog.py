@@ -6,6 +6,7 @@ No SQL here (reifydb/sql makes these from it), no bytes of rows (rows.py), no st
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -217,6 +218,50 @@ class Table:
     def position(self, column: str) -> int | None:
         """The position of a column by name; None when there is none."""
         return next((i for i, c in enumerate(self.columns) if c.name == column), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterisedView:
+    """A select with parameters under a name. It has no rows and takes no table: where it stands in
+    `from`, with values, its query stands.
+
+    Attributes:
+        sql: Its query, as it was written.
+        parameters: In the order in which they first stand in it.
+        columns: Of its rows.
+        reads: As of a view.
+        number: Of its row in the schema; tables are numbered along with it.
+    """
+
+    name: str
+    sql: str
+    parameters: tuple[Column, ...]
+    columns: tuple[Column, ...]
+    reads: tuple[tuple[str, tuple[str, ...]], ...]
+    number: int = 0
+
+    @property
+    def signature(self) -> str:
+        """How it is used: `orders_of(customer int)`."""
+        said = ", ".join(f"{one.name} {one.sql_type}" for one in self.parameters)
+        return f"{self.name}({said})"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenView:
+    """A view whose parameters have no values yet, and what the names in its query mean."""
+
+    view: ParameterisedView
+    tables: Tables
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Of the view."""
+        return self.view.columns
+
+
+Tables = Callable[[str], Table | OpenView | None]
+"""What a name in SQL means; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,9 @@ A database is opened with this alone, without the SQL parser.
   "cascade": false}]`, `"implied": true` of an index, and `"assertion": true` of a view: only in
   format 3, for the same reason.
 
+Views with parameters are written in format 4, which says of their columns and parameters what it
+says of a table's columns.
+
 A default of type bytes or uuid is written in hexadecimal digits, a timestamp as microseconds since
 1970 UTC, a decimal as a whole number of its unit, JSON as its text; the type says which it is.
 """
@@ -34,6 +37,7 @@ from reifydb.engine.catalog import (
     Column,
     ForeignKey,
     Index,
+    ParameterisedView,
     Table,
     Type,
     View,
@@ -51,7 +55,10 @@ FORMAT_WITH_CHECKS = 2
 FORMAT_WITH_RULES = 3
 """Of tables with foreign keys, and of assertions."""
 
-FORMATS = (FORMAT, FORMAT_WITH_CHECKS, FORMAT_WITH_RULES)
+FORMAT_WITH_PARAMETERS = 4
+"""Of views with parameters."""
+
+FORMATS = (FORMAT, FORMAT_WITH_CHECKS, FORMAT_WITH_RULES, FORMAT_WITH_PARAMETERS)
 
 
 def table_to_json(table: Table) -> str:
@@ -81,6 +88,18 @@ def table_to_json(table: Table) -> str:
     return json.dumps(facts, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
+def view_to_json(view: ParameterisedView) -> str:
+    """The same for a view with parameters."""
+    said = {
+        "sql": view.sql,
+        "reads": view.reads,
+        "parameters": [_column_to_json(column) for column in view.parameters],
+        "columns": [_column_to_json(column) for column in view.columns],
+    }
+    facts = {"format": FORMAT_WITH_PARAMETERS, "name": view.name, "number": view.number}
+    return json.dumps(facts | {"view": said}, ensure_ascii=False, separators=(",", ":"))
+
+
 def _format(table: Table) -> int:
     """The lowest format whose readers keep what the table must keep."""
     if table.foreign_keys or (table.view is not None and table.view.assertion):
@@ -88,8 +107,8 @@ def _format(table: Table) -> int:
     return FORMAT_WITH_CHECKS if table.checks else FORMAT
 
 
-def table_from_json(text: str) -> Table:
-    """The table that `table_to_json` described.
+def table_from_json(text: str) -> Table | ParameterisedView:
+    """The table that `table_to_json` described, or the view that `view_to_json` did.
 
     Raises:
         FormatVersionError: Written by a newer ReifyDB, or not a description of a table.
@@ -101,7 +120,8 @@ def table_from_json(text: str) -> Table:
             message = f"a table is described in format {facts['format']}, known is {FORMATS[-1]}"
             raise FormatVersionError(message, hint=hint)
         if "view" in facts:
-            return _view_from_json(facts)
+            parameterised = facts["format"] == FORMAT_WITH_PARAMETERS
+            return _parameterised_from_json(facts) if parameterised else _view_from_json(facts)
         table = Table(
             name=_name(facts["name"]),
             columns=tuple(_column_from_json(column) for column in facts["columns"]),
@@ -125,16 +145,31 @@ def table_from_json(text: str) -> Table:
 def _view_from_json(facts: dict[str, Any]) -> Table:
     """A view without its columns: they follow from its query and the tables."""
     view = facts["view"]
-    reads = tuple((_name(name), tuple(map(_name, columns))) for name, columns in view["reads"])
-    if not isinstance(view["sql"], str):
-        raise TypeError("a view's query is a text")
+    sql, reads = _made_of(view)
     assertion = view.get("assertion", False)
     if not isinstance(assertion, bool):
         raise TypeError("assertion is true or false")
-    kept = View(
-        view["sql"], reads, _integer(view["parts"]), assertion, _integer(view.get("max_rows", 0))
-    )
+    kept = View(sql, reads, _integer(view["parts"]), assertion, _integer(view.get("max_rows", 0)))
     return Table(_name(facts["name"]), (), (), number=_integer(facts["number"]), view=kept)
+
+
+def _parameterised_from_json(facts: dict[str, Any]) -> ParameterisedView:
+    view = facts["view"]
+    sql, reads = _made_of(view)
+    parameters = tuple(map(_column_from_json, view["parameters"]))
+    columns = tuple(map(_column_from_json, view["columns"]))
+    if not parameters or not columns:
+        raise ValueError("no columns, or no parameters")
+    number = _integer(facts["number"])
+    return ParameterisedView(_name(facts["name"]), sql, parameters, columns, reads, number)
+
+
+def _made_of(view: dict[str, Any]) -> tuple[str, tuple[tuple[str, tuple[str, ...]], ...]]:
+    """A view's query, and what it reads."""
+    if not isinstance(view["sql"], str):
+        raise TypeError("a view's query is a text")
+    reads = tuple((_name(name), tuple(map(_name, columns))) for name, columns in view["reads"])
+    return view["sql"], reads
 
 
 def _column_to_json(column: Column) -> dict[str, object]:

@@ -15,7 +15,7 @@ from reifydb.database import Database
 from reifydb.database.batches import Outcome
 from reifydb.database.tables import SYSTEM_PREFIX, TableHandle
 from reifydb.database.transitions import WasmTransition
-from reifydb.engine.catalog import Column, ForeignKey, Index, Table, Type
+from reifydb.engine.catalog import Column, ForeignKey, Index, ParameterisedView, Table, Type
 from reifydb.engine.values import default_value
 from reifydb.errors import RequestError, UnknownNameError
 from reifydb.gateway.grants import Grant
@@ -207,6 +207,16 @@ def _describe_key(table: Table, one: ForeignKey) -> dict[str, Any]:
     }
 
 
+def _describe_parameterised(view: ParameterisedView) -> dict[str, Any]:
+    return {
+        "name": view.name,
+        "parameters": [describe_column(column) for column in view.parameters],
+        "columns": [describe_column(column) for column in view.columns],
+        "sql": view.sql,
+        "tables": [name for name, _ in view.reads],
+    }
+
+
 def describe_column(column: Column) -> dict[str, Any]:
     """A column, parameter or result for a client."""
     return {"name": column.name, "type": column.sql_type, "nullable": column.nullable}
@@ -304,7 +314,7 @@ class Shapes:
         return shape
 
     def schema(self, client: Session | Grant) -> dict[str, Any]:
-        """What a client may know: the tables and transitions that it may use, and a hash."""
+        """What a client may know: the tables, views and transitions that it may use, and a hash."""
         catalog = self._db._state.catalog
         tables = [
             TableShape(handle).described()
@@ -318,6 +328,13 @@ class Shapes:
             if isinstance(handle, WasmTransition) and client.may("call", name)
         ]
         found: dict[str, Any] = {"tables": tables, "transitions": transitions}
+        parameterised = [
+            _describe_parameterised(view)
+            for view in catalog.parameterised.values()
+            if client.may("read", view.name) or client.may("subscribe", view.name)
+        ]
+        if parameterised:
+            found["parameterised_views"] = parameterised
         text = json.dumps(found, sort_keys=True)
         return found | {"hash": hashlib.sha256(text.encode()).hexdigest()[:16]}
 

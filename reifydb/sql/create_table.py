@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from reifydb.engine.catalog import Index, Table
+from reifydb.engine.catalog import Index, ParameterisedView, Table
 from reifydb.errors import SqlError
 from reifydb.sql.statements import AddForeignKey, CreateIndex, CreateTable, parse_statements
 
@@ -129,10 +129,12 @@ def render_create_table(table: Table) -> str:
     return render(table)
 
 
-def render_schema(tables: Sequence[Table]) -> Iterator[str]:
+def render_schema(
+    tables: Sequence[Table], views: Sequence[ParameterisedView] = ()
+) -> Iterator[str]:
     """The canonical statements for several tables and views, in this order; foreign keys to tables
-    that come later are added at the end.
+    that come later are added at the end. Views with parameters stand where what they read is there.
     """
     from reifydb.sql.render import render_all
 
-    return render_all(tables)
+    return render_all(tables, views)

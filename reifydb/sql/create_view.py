@@ -8,11 +8,46 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
 from reifydb.config import recompute_rows_max
+from reifydb.engine.catalog import NAME, Tables
+from reifydb.sql.query import Query
+from reifydb.sql.query_reader import only_tree, read_query_tree
 from reifydb.sql.reader import Reader
-from reifydb.sql.source import ASSERTION
+from reifydb.sql.source import ASSERTION, QUERY_HINT, Source
 from reifydb.sql.statements import CreateView
 
 _SETTINGS = "with (maintenance = 'recompute', max_rows = 10000)"
+
+
+def read_definition(statement: CreateView, tables: Tables) -> Query:
+    """The query of a view or an assertion, which may have parameters if it is a view that is not
+    made anew. O(length), as `read_query`.
+
+    Raises:
+        SqlError: As `read_query`, and for parameters that it cannot have.
+    """
+    source = Source(statement.before + statement.sql, QUERY_HINT)
+    tree, at = only_tree(source)
+    query = read_query_tree(source, tree, at, tables, unique_names=True)
+    nodes = list(tree.find_all(exp.Placeholder, exp.Parameter))
+    if not nodes:
+        return query
+    first = min(source.start(node, at) for node in nodes)
+    if statement.assertion:
+        source.refuse("an assertion has no parameters", first, hint="write the value")
+    if statement.max_rows:
+        hint = "leave with (…) out: its query runs when it is read"
+        source.refuse("a view with parameters is not kept, and so not made anew", first, hint=hint)
+    for node, name in zip(nodes, (_name_of(node) for node in nodes), strict=True):
+        if not NAME.fullmatch(name):
+            hint = ":name, of a to z, 0 to 9 and _, not a digit first, at most 63 characters"
+            at = source.start(node, at)
+            source.refuse("a view's parameters have names", at, hint=hint)
+    return query
+
+
+def _name_of(node: exp.Expression) -> str:
+    named = isinstance(node, exp.Placeholder) and isinstance(node.this, str)
+    return str(node.this) if named else ""
 
 
 class ViewDefinition(Reader):

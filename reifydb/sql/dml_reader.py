@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from sqlglot import exp
 
-from reifydb.engine.catalog import Column, Table, Type
+from reifydb.engine.catalog import Column, OpenView, Table, Tables, Type
 from reifydb.errors import did_you_mean
 from reifydb.sql.dml import Change, Delete, Insert, Update
 from reifydb.sql.expression_reader import ExpressionReader
@@ -36,14 +36,14 @@ CHANGE_HINT = (
 
 def read_change(
     sql: str,
-    tables: Callable[[str], Table | None],
+    tables: Tables,
     parameters: Sequence[Kind] | None = None,
 ) -> Change:
     """The change that a text is. O(length), as `read_query`.
 
     Args:
         sql: One `insert`, `update` or `delete`.
-        tables: The table of a name; None when there is none.
+        tables: What a name in `from` means; None: nothing.
         parameters: As of `read_query`.
 
     Raises:
@@ -60,7 +60,7 @@ def read_change_tree(
     source: Source,
     tree: exp.Expression,
     at: int,
-    tables: Callable[[str], Table | None],
+    tables: Tables,
     parameters: Sequence[Kind] | None = None,
 ) -> Change:
     """As `read_change`, of a statement of a script."""
@@ -78,7 +78,7 @@ class ChangeReader(Reader):
         self,
         source: Source,
         at: int,
-        tables: Callable[[str], Table | None],
+        tables: Tables,
         parameters: Parameters,
     ) -> None:
         super().__init__(source, at)
@@ -206,6 +206,9 @@ class ChangeReader(Reader):
         table = self.tables(name)
         if table is None:
             self.refuse(f"there is no table {name}", self.source.start(node, self.at))
+        if isinstance(table, OpenView):
+            hint = "write the tables that it is made of"
+            self.refuse(f"{name} is a view", self.source.start(node, self.at), hint=hint)
         return table, name if alias is None else self.name(alias.this, "table")
 
     def reader(self, table: Table, alias: str) -> ExpressionReader:

@@ -403,6 +403,7 @@ _NODE_HINTS: dict[type, str] = {
     exp.Tuple: "compare one column after the other, with and",
     exp.CurrentDate: HINTS["now"],
     exp.CurrentTimestamp: HINTS["now"],
+    exp.Kwarg: "values by name are for views with parameters, in from",
     exp.Bracket: "json is read with -> and ->>",
 }
 _READERS: dict[type, Callable[[ExpressionReader, Any, Kind | None], Expression]] = {

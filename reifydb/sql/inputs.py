@@ -9,10 +9,11 @@ from typing import Any, Literal
 from sqlglot import exp
 
 from reifydb import config
-from reifydb.engine.catalog import Table
+from reifydb.engine.catalog import OpenView, Table, Tables
 from reifydb.errors import did_you_mean
 from reifydb.sql.expression_reader import ExpressionReader
 from reifydb.sql.expressions import ColumnRef, column_kind
+from reifydb.sql.open_views import Uses, read_values
 from reifydb.sql.parameters import Parameters
 from reifydb.sql.query import Input, Query
 from reifydb.sql.reader import Reader
@@ -27,14 +28,16 @@ class Relations:
     """What a name in `from` may mean.
 
     Attributes:
-        table: The table of a name; None when there is none.
+        table: What else a name means.
         queries: Those of `with`, which hide tables of the same name.
         read: Reads a query in parentheses.
+        uses: What becomes of views with parameters.
     """
 
-    table: Callable[[str], Table | None]
+    table: Tables
     queries: dict[str, Query]
     read: Callable[[exp.Expression, dict[str, Query]], Query]
+    uses: Uses
 
 
 class InputsReader(Reader):
@@ -107,17 +110,41 @@ class InputsReader(Reader):
             if not alias:
                 self.refuse("a query in from has a name", at, hint="(select …) as name")
             return self.relations.read(node.this, self.relations.queries), "", alias, names
+        if isinstance(node, exp.Table) and isinstance(node.this, exp.Anonymous):
+            return self.used(node, at)
         if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
             self.refuse("from takes tables and queries in parentheses", at)
         alias, names = self.alias(node)
         name = self.table_name(exp.Table(**{**node.args, "alias": None}))
-        found: Table | Query | None = self.relations.queries.get(name)
-        if found is None:
-            found = self.relations.table(name)
+        query = self.relations.queries.get(name)
+        if query is not None:
+            return query, name, alias or name, names
+        found = self.relations.table(name)
         if found is None:
             hint = did_you_mean(name, self.relations.queries) if self.relations.queries else ""
             self.refuse(f"there is no table {name}", at, hint=hint)
+        if isinstance(found, OpenView):
+            hint = f"put values behind it: {found.view.signature}"
+            self.refuse(f"view {name} has parameters", at, hint=hint)
         return found, name, alias or name, names
+
+    def used(self, node: exp.Table, at: int) -> tuple[Query, str, str, list[str]]:
+        """The same for a view with values for its parameters."""
+        alias, names = self.alias(node)
+        called = node.this.this
+        if isinstance(called, str):
+            called = exp.Identifier(this=called)
+            called.meta["start"] = at
+        name = self.table_name(exp.Table(**{**node.args, "this": called, "alias": None}))
+        found = self.relations.table(name)
+        if found is None:
+            hint = "from takes tables and queries in parentheses, and views with values"
+            self.refuse(f"there is no view {name}", at, hint=hint)
+        if not isinstance(found, OpenView):
+            self.refuse(f"{name} has no parameters", at, hint=f"from {name}")
+        reader = ExpressionReader(self.source, at, Scope(), self.parameters, f"{name}(…)")
+        values = read_values(reader, found.view, node.this.expressions)
+        return self.relations.uses.expanded(reader, found, values), name, alias or name, names
 
     def alias(self, node: exp.Expression) -> tuple[str, list[str]]:
         """`as name (columns)`."""

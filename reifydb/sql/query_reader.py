@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from sqlglot import exp
 
 from reifydb import config
-from reifydb.engine.catalog import Table
+from reifydb.engine.catalog import OpenView, Tables
 from reifydb.engine.values import INT_MAX
 from reifydb.sql.expression_reader import ExpressionReader
 from reifydb.sql.expressions import (
@@ -21,6 +21,7 @@ from reifydb.sql.expressions import (
     GroupRef,
     Kind,
     Parameter,
+    column_kind,
     rewrite,
     walk,
 )
@@ -34,6 +35,7 @@ from reifydb.sql.numbering import (
     unnumbered,
     with_bounds,
 )
+from reifydb.sql.open_views import Uses
 from reifydb.sql.output_names import OutputNames, name_of
 from reifydb.sql.parameters import Parameters
 from reifydb.sql.query import Numbering, OrderBy, Output, Query, Select, SetQuery
@@ -47,7 +49,7 @@ _OPERATIONS = {exp.Union: "union", exp.Except: "except", exp.Intersect: "interse
 
 def read_query(
     sql: str,
-    tables: Callable[[str], Table | None],
+    tables: Tables,
     parameters: Sequence[Kind] | None = None,
     *,
     unique_names: bool = False,
@@ -56,7 +58,7 @@ def read_query(
 
     Args:
         sql: One `select`, or several put together with `union`, `except`, `intersect`.
-        tables: The table of a name; None when there is none.
+        tables: What a name in `from` means; None: nothing.
         parameters: The kinds of the parameters; None: found from what they stand beside.
         unique_names: Two outputs of one name are refused, not numbered.
 
@@ -64,26 +66,38 @@ def read_query(
         SqlError: Not SQL, not supported, or not about what there is; with line, column and hint.
     """
     source = Source(sql, QUERY_HINT)
+    tree, at = only_tree(source)
+    return read_query_tree(source, tree, at, tables, parameters, unique_names=unique_names)
+
+
+def only_tree(source: Source) -> tuple[exp.Expression, int]:
+    """The one statement of a text, and where it starts."""
     trees = list(source.statements())
     if len(trees) != 1:
         source.refuse(f"one query is expected, not {len(trees)}", trees[1][1] if trees else None)
-    tree, at = trees[0]
-    return read_query_tree(source, tree, at, tables, parameters, unique_names=unique_names)
+    return trees[0]
 
 
 def read_query_tree(
     source: Source,
     tree: exp.Expression,
     at: int,
-    tables: Callable[[str], Table | None],
+    tables: Tables,
     parameters: Sequence[Kind] | None = None,
     *,
     unique_names: bool = False,
+    uses: Uses | None = None,
 ) -> Query:
-    """As `read_query`, of a tree that is a part of a statement."""
+    """As `read_query`, of a tree that is a part of a statement.
+
+    Args:
+        uses: Of the query that this one becomes a part of.
+    """
     check_depth(source, tree, at)
     found = Parameters(source, tree, parameters)
     reader = QueryReader(source, at, tables, found, unique_names=unique_names)
+    if uses is not None:
+        reader.uses = uses
     with source.enough_stack(at):
         query = reader.query(tree, {})
     return replace(query, parameters=found.finished(), parameter_names=tuple(found.names))
@@ -114,7 +128,7 @@ class QueryReader(Reader):
         self,
         source: Source,
         at: int,
-        tables: Callable[[str], Table | None],
+        tables: Tables,
         parameters: Parameters,
         *,
         unique_names: bool,
@@ -122,6 +136,7 @@ class QueryReader(Reader):
         super().__init__(source, at)
         self.tables, self.parameters, self.unique_names = tables, parameters, unique_names
         self.around: list[Scope] = []
+        self.uses = Uses(_read_view)
 
     def query(self, tree: Any, queries: dict[str, Query]) -> Query:
         """A query, in which those of `queries` can be read like tables."""
@@ -214,7 +229,7 @@ class QueryReader(Reader):
             "distinct",
             "with_",
         )
-        relations = Relations(self.tables, queries, self.from_query)
+        relations = Relations(self.tables, queries, self.from_query, self.uses)
         scope = Scope(around=tuple(self.around), sees_around=sees_around)
         inputs = InputsReader(self.source, at, self.parameters, relations, scope)
         inputs.read(tree)
@@ -451,6 +466,14 @@ class QueryReader(Reader):
                 self.refuse("order by takes an output's name or number here", at, hint=hint)
             found.append(self.ordered(part, value))
         return tuple(found)
+
+
+def _read_view(found: OpenView, uses: Uses) -> Query:
+    """The query of a view with parameters."""
+    source = Source(found.view.sql, QUERY_HINT)
+    kinds = [column_kind(column) for column in found.view.parameters]
+    tree, at = only_tree(source)
+    return read_query_tree(source, tree, at, found.tables, kinds, unique_names=True, uses=uses)
 
 
 class _Grouped:

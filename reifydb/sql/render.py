@@ -8,7 +8,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.tokenizer_core import TokenType
 
-from reifydb.engine.catalog import Column, ForeignKey, Index, Table
+from reifydb.engine.catalog import Column, ForeignKey, Index, ParameterisedView, Table
 from reifydb.sql import literals
 
 _POSTGRES = Dialect.get_or_raise("postgres")
@@ -35,15 +35,31 @@ def render(table: Table, later: Collection[str] = ()) -> str:
     return ";\n".join([create, *indexes, *(_added(table, one) for one in behind)])
 
 
-def render_all(tables: Sequence[Table]) -> Iterator[str]:
+def render_all(tables: Sequence[Table], views: Sequence[ParameterisedView] = ()) -> Iterator[str]:
     """See `reifydb.sql.create_table.render_schema`."""
     names = [table.name for table in tables]
+    waiting = list(views)
     for i, table in enumerate(tables):
+        yield from _ready(waiting, names[i:])
         yield render(table, names[i + 1 :])
+    yield from _ready(waiting, ())
     for i, table in enumerate(tables):
         for one in table.foreign_keys:
             if one.table in names[i + 1 :]:
                 yield _added(table, one)
+
+
+def _ready(waiting: list[ParameterisedView], later: Sequence[str]) -> Iterator[str]:
+    """Takes out those views, and renders them, that read nothing which comes later. What reads one
+    was made after it, and so after all that it reads.
+    """
+    blocked = set(later)
+    for view in waiting[:]:  # in the order in which they were made
+        if any(name in blocked for name, _ in view.reads):
+            blocked.add(view.name)
+        else:
+            waiting.remove(view)
+            yield f"create view {quoted(view.name)} as {view.sql}"
 
 
 def _needs_indexes(table: Table, one: ForeignKey) -> bool:

@@ -13,6 +13,7 @@ from reifydb.sql.expressions import (
     Constant,
     Expression,
     GroupRef,
+    Parameter,
     rewrite,
 )
 from reifydb.sql.query import Aggregate, Numbering, OrderBy, Output, Query, Select, SetQuery
@@ -43,6 +44,8 @@ def rewrite_select(select: Select, change: Change) -> Select:
         aggregates=tuple(map(aggregate, select.aggregates)),
         having=maybe(select.having),
         order=_orders(select.order, change),
+        limit=_count(select.limit, change),
+        offset=_count(select.offset, change),
         numbering=select.numbering and _numbering(select.numbering, change),
     )
 
@@ -58,7 +61,14 @@ def rewrite_query(query: Query, change: Change) -> Query:
     """A query with other expressions, in queries in it as well. O(nodes)."""
     if isinstance(query, SetQuery):
         left, right = rewrite_query(query.left, change), rewrite_query(query.right, change)
-        return replace(query, left=left, right=right, order=_orders(query.order, change))
+        return replace(
+            query,
+            left=left,
+            right=right,
+            order=_orders(query.order, change),
+            limit=_count(query.limit, change),
+            offset=_count(query.offset, change),
+        )
     inputs = tuple(
         one
         if isinstance(one.relation, Table)
@@ -97,6 +107,15 @@ def groups_alone(query: Select) -> Select:
     if not outputs:
         outputs.append(Output("g", Constant(0, INT)))
     return replace(query, having=None, outputs=tuple(outputs))
+
+
+def _count(count: Constant | Parameter | None, change: Change) -> Constant | Parameter | None:
+    """A limit or an offset."""
+    if count is None:
+        return None
+    changed = rewrite(count, change)
+    assert isinstance(changed, Constant | Parameter)
+    return changed
 
 
 def _orders(orders: tuple[OrderBy, ...], change: Change) -> tuple[OrderBy, ...]:

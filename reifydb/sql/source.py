@@ -71,7 +71,11 @@ class _Parser(PostgresParser):
         for name, parser in PostgresParser.FUNCTION_PARSERS.items()
         if name in ("CAST", "EXTRACT", "POSITION", "SUBSTRING", "TRIM")
     }
-    LAMBDAS: ClassVar[dict[TokenType, Any]] = {}  # `f(a -> 'b')` is about JSON
+    LAMBDAS: ClassVar[dict[TokenType, Any]] = {  # `f(a -> 'b')` is about JSON
+        TokenType.FARROW: lambda self, names: self.expression(
+            exp.Kwarg(this=names[0], expression=self._parse_disjunction())
+        ),
+    }
     JSON_OPERATORS: ClassVar[dict[TokenType, Any]] = {
         TokenType.ARROW: lambda self, this, key: self.expression(
             exp.JSONExtract(this=this, expression=key)
@@ -102,6 +106,14 @@ class _Parser(PostgresParser):
         token = self._curr
         found = super()._parse_interval(*args, **options)
         if token and isinstance(found, exp.Interval):
+            found.meta["start"] = token.start
+        return found
+
+    def _parse_table_parts(self, *args: Any, **options: Any) -> Any:
+        """Notes where a name in `from` begins that parentheses stand behind."""
+        token = self._curr
+        found = super()._parse_table_parts(*args, **options)
+        if token and isinstance(found, exp.Table) and isinstance(found.this, exp.Anonymous):
             found.meta["start"] = token.start
         return found
 

@@ -1,4 +1,4 @@
-"""Queries with the values of their parameters in them."""
+"""Queries with the values of their parameters in them, and whether they can be planned then."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reifydb.engine.catalog import Type, Value
-from reifydb.sql.expressions import Constant, Expression, Kind, Parameter
-from reifydb.sql.query import Query
+from reifydb.sql.expressions import ColumnRef, Constant, Expression, Kind, Parameter
+from reifydb.sql.query import Input, Output, Query, Select
 from reifydb.sql.rewriting import rewrite_query
+from reifydb.views.building import assemble
+from reifydb.views.plan import encode
+from reifydb.views.planner import Planner
 
 _TEXTS = frozenset({Type.TEXT, Type.JSON})
 _TAILS = _TEXTS | {Type.BYTES, Type.UUID}
@@ -36,10 +39,41 @@ def values_of(kinds: Sequence[Kind], packed: bytes) -> list[Value]:
 
 def with_values(query: Query, kinds: Sequence[Kind], packed: bytes) -> Query:
     """A query without parameters: their values stand in it. O(nodes)."""
-    if not kinds:
-        return query
-    values = values_of(kinds, packed)
+    return _with_constants(query, values_of(kinds, packed)) if kinds else query
 
+
+_SAMPLES: dict[Type, Value] = {
+    Type.BOOL: True,
+    Type.FLOAT: 1.0,
+    Type.TEXT: "",
+    Type.BYTES: b"",
+    Type.UUID: bytes(16),
+    Type.JSON: "null",
+}
+"""A value of each type, other than 1."""
+
+
+def check_open(query: Query, number: int) -> None:
+    """Makes sure that a query can stand in `from` once its parameters have values. O(its length).
+
+    Args:
+        number: Of a table that is not there.
+
+    Raises:
+        SqlError: It cannot.
+    """
+    values = [_SAMPLES.get(kind.type, 1) for kind in query.parameters]
+    inner = _with_constants(query, values)
+    columns = zip(query.columns, query.kinds, strict=True)
+    outputs = tuple(
+        Output(column.name, ColumnRef(0, place, column.name, kind, column.nullable))
+        for place, (column, kind) in enumerate(columns)
+    )
+    _, select = assemble(Select((Input(inner, "view"),), outputs), number)
+    encode(Planner(select).query())
+
+
+def _with_constants(query: Query, values: Sequence[Value]) -> Query:
     def change(node: Expression) -> Expression | None:
         if isinstance(node, Parameter):
             return Constant(values[node.index], node.kind, node.at)

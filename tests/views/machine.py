@@ -82,6 +82,8 @@ class Machine:
         self._open()
         for base in self.mirror.bases.values():
             self._execute(base.sql)
+            for sql in base.open_views:
+                self._execute(sql)
         for sql in INDEXES:
             self._execute(sql)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from tests.views.aggregates import Aggregates
 from tests.views.expressions import ORDERED, Expr, Expressions
-from tests.views.kinds import BOOL, INT, JSON, Kind
+from tests.views.kinds import BOOL, INT, JSON, Kind, draw, literal
 from tests.views.subquery_shapes import with_subquery
-from tests.views.tables import LINKS
+from tests.views.tables import LINKS, uses
 
 NAMES = (
     *("order", "key_0", "key_1", "state_0", "state_1", "value", "times", "group_0", "order_0"),
@@ -133,6 +133,10 @@ class Shapes:
         elif rng.random() < 0.12:
             numbered = self._numbered(bases)
             pool = [numbered, numbered, *pool]
+        elif rng.random() < 0.15:
+            used = self._used(bases)
+            made = self._shape(name, [used, used, *pool])
+            return replace(made, shape=f"used_{made.shape}")
         return self._shape(name, pool)
 
     def _shape(self, name: str, pool: Sequence[Relation]) -> Spec:
@@ -195,6 +199,18 @@ class Shapes:
         kinds = [*(one.kind for one in outputs), INT]
         made = tuple(zip(names, kinds, strict=True))
         return Relation("", made, (), texts[0], texts[1], _reads(select))
+
+    def _used(self, bases: Sequence[Relation]) -> Relation:
+        """A view with parameters over a table, and values for them."""
+        rng = self.rng
+        relation = rng.choice([one for one in bases if one.key])
+        # Those that came later are none of the view's.
+        columns = [(n, kind) for n, kind in relation.columns if not n.startswith("added_")]
+        kind = dict(columns)[relation.key[0]]
+        least, most = (literal(draw(rng, kind), kind) for _ in range(2))
+        names = ", ".join(f'"{name}"' for name, _ in columns)
+        ours, theirs = rng.choice(uses(relation.name, names, relation.key, least, most))
+        return Relation("", tuple(columns), (), ours, theirs, (relation.name,))
 
     # ------------------------------------------------------------ from
 

@@ -47,11 +47,47 @@ class Base:
         return f'create table "{self.name}" ({", ".join(columns)}, primary key ({key}))'
 
     @property
+    def open_views(self) -> list[str]:
+        """Views with parameters over it, the last one over the first; see `uses`."""
+        columns = ", ".join(f'"{name}"' for name in self.columns)
+        first, *_ = keys = [f'"{name}"' for name in self.key]
+        order = ", ".join(keys)
+        read, upto = f'select {columns} from "{self.name}"', f'"upto_{self.name}"'
+        return [
+            f"create view {upto} as {read} where {first} <= :most",
+            f'create view "first_{self.name}" as {read} order by {order} limit :n',
+            (
+                f'create view "within_{self.name}" as select * from {upto}(:most) '
+                f"where {first} > :least"
+            ),
+        ]
+
+    @property
     def mirror_sql(self) -> str:
         """In SQLite: columns without a type keep values as they are."""
         columns = ", ".join(f'"{name}"' for name in self.columns)
         key = ", ".join(f'"{name}"' for name in self.key)
         return f'create table "{self.name}" ({columns}, primary key ({key}))'
+
+
+def uses(
+    table: str, columns: str, key: tuple[str, ...], least: tuple[str, str], most: tuple[str, str]
+) -> list[tuple[str, str]]:
+    """Uses of the views with parameters over a table, and what they stand for in SQLite.
+
+    Args:
+        least, most: Values in both dialects.
+    """
+    first, *_ = keys = [f'"{name}"' for name in key]
+    read = f'select {columns} from "{table}"'
+    return [
+        (f'select * from "upto_{table}"({most[0]})', f"{read} where {first} <= {most[1]}"),
+        (f'select * from "first_{table}"(n => 3)', f"{read} order by {', '.join(keys)} limit 3"),
+        (
+            f'select * from "within_{table}"({most[0]}, least => {least[0]})',
+            f"{read} where {first} <= {most[1]} and {first} > {least[1]}",
+        ),
+    ]
 
 
 def bases() -> list[Base]:

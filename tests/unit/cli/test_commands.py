@@ -461,3 +461,40 @@ def test_what_schema_prints_makes_the_same_views_and_checks(
     file.write_text(said)
     assert run("schema", again, "--apply", file)[0] == 0
     assert run("schema", again)[1] == said
+
+
+def test_a_view_with_parameters_is_printed_applied_and_described(
+    run: Run, bank: Path, tmp_path: Path
+) -> None:
+    file, again = tmp_path / "more.sql", tmp_path / "again"
+    file.write_text("""
+        create view at_least as select id, owner from account where balance >= :least;
+        create view rich as select * from at_least(100);
+        create view between_both as select l.id from at_least(:least) l join rich r on r.id = l.id;
+        create table late (id int primary key);
+        create view late_of as select late.id from late join rich on rich.id = late.id + :more
+    """)
+    code, out, err = run("schema", bank, "--apply", file, "--dry-run")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1].split() == ["create", "view", "at_least", "0", "0"]
+    assert out.splitlines()[2].split() == ["create", "view", "rich", "2", "0"]
+    assert run("schema", bank, "--apply", file) == (0, "", "")
+    printed = run("schema", bank)[1]
+    assert "create view at_least as select id, owner from account where balance >= :least;" in (
+        printed
+    )
+    file.write_text(printed)
+    assert run("schema", again, "--apply", file) == (0, "", "")
+    assert sorted(run("schema", again)[1].split(";")) == sorted(printed.split(";"))
+    code, out, _ = run("describe", bank, "at_least")
+    assert code == 0
+    assert [line.split() for line in out.splitlines()][1] == ["id", "int", "not", "null"]
+    assert "a view of account, used with values: at_least(least int)\n" in out
+    assert out.endswith("select id, owner from account where balance >= :least\n")
+    found = json.loads(run("describe", bank, "at_least", "--json")[1])
+    assert [one["name"] for one in found["parameters"]] == ["least"]
+    assert run("describe", bank, "at_lest")[2].endswith("(did you mean 'at_least'?)\n")
+    use = "select id from at_least(:least)"
+    assert run("query", bank, use, "--param", "least=50")[1].split() == ["id", "1"]
+    refused = problem(run("scan", bank, "at_least", "--json")[2])
+    assert "has parameters" in refused["detail"]

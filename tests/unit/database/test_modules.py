@@ -102,6 +102,19 @@ def test_apply_schema_creates_in_the_same_transaction() -> None:
         assert set(db.tables) == {"victim"}
 
 
+def test_a_view_with_parameters_is_no_table_of_a_module() -> None:
+    with open_with() as db:
+        db.execute("""
+            create table base (id int primary key, n int not null);
+            create view victim as select id, n from base where id = :id
+        """)
+        assert "binds 'victim': view victim has parameters" in db.plan(module()).problems[0]
+        with refused(db, "view victim has parameters"):
+            db.install(module())
+        with refused(db, "table victim cannot be made: a view has its name"):
+            db.install(module(), apply_schema=True)
+
+
 def test_a_replacement_is_one_step(db: reifydb.Database) -> None:
     before = numbers(db, "counter")
     db.call("counter.write")
