@@ -262,8 +262,15 @@ one takes about four levels of Python's stack, which has 1,000."""
 query_inputs_max = 16
 """Tables and queries in one `from`."""
 
+parameterised_views_max = 4096
+"""Views with parameters, as many as there may be tables."""
+
 expanded_views_max = 64
 """Views with parameters in one query, those in them included: each is read anew, in 1 ms or so."""
+
+expanded_depth_max = 16
+"""Views with parameters within each other. A level takes some 16 levels of Python's stack; what was
+made with little of it in use must be made again when the database is opened with more."""
 
 
 # ------------------------------------------------------------------ settings of one open database

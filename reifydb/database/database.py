@@ -513,9 +513,10 @@ class Database:
         """In a turn."""
         if is_select(what):
             return SelectSubject(self, what, params, None)
+        handle = self._state.catalog.get(what)
         if params:
             raise RequestError("a table has no parameters", hint="select … from … where … = :name")
-        return TableSubject(self, self._state.catalog.get(what))
+        return TableSubject(self, handle)
 
     # ------------------------------------------------------------------ schema and modules
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from reifydb import config
 from reifydb.config import checks_max, indexes_max, tables_max
 from reifydb.database.expressions import EXPRESSION_FAILED, LIMIT_REACHED
 from reifydb.database.faults import FOREIGN_KEY_BROKEN, host_refusal
@@ -275,7 +276,16 @@ class State:
     def create_view(self, view: ParameterisedView) -> None:
         """Writes a view with parameters into the schema, inside the open transaction: that is all
         there is of it.
+
+        Raises:
+            LimitError: There are too many.
         """
+        if len(self.catalog.parameterised) >= config.parameterised_views_max:
+            raise LimitError(
+                "too many views with parameters",
+                limit="parameterised_views_max",
+                value=config.parameterised_views_max,
+            )
         definition = view_to_json(replace(view, number=0))
         row = {"number": view.number, "name": view.name, "definition": definition}
         self.write_system(TABLES, row)

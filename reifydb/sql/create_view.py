@@ -10,7 +10,7 @@ from sqlglot.tokenizer_core import TokenType
 from reifydb.config import recompute_rows_max
 from reifydb.engine.catalog import NAME, Tables
 from reifydb.sql.query import Query
-from reifydb.sql.query_reader import only_tree, read_query_tree
+from reifydb.sql.query_reader import only_tree, read_query_tree, uses_inside
 from reifydb.sql.reader import Reader
 from reifydb.sql.source import ASSERTION, QUERY_HINT, Source
 from reifydb.sql.statements import CreateView
@@ -27,22 +27,20 @@ def read_definition(statement: CreateView, tables: Tables) -> Query:
     """
     source = Source(statement.before + statement.sql, QUERY_HINT)
     tree, at = only_tree(source)
-    query = read_query_tree(source, tree, at, tables, unique_names=True)
     nodes = list(tree.find_all(exp.Placeholder, exp.Parameter))
     if not nodes:
-        return query
+        return read_query_tree(source, tree, at, tables, unique_names=True)
     first = min(source.start(node, at) for node in nodes)
     if statement.assertion:
         source.refuse("an assertion has no parameters", first, hint="write the value")
     if statement.max_rows:
         hint = "leave with (…) out: its query runs when it is read"
         source.refuse("a view with parameters is not kept, and so not made anew", first, hint=hint)
-    for node, name in zip(nodes, (_name_of(node) for node in nodes), strict=True):
-        if not NAME.fullmatch(name):
+    for node in nodes:
+        if not NAME.fullmatch(_name_of(node)):
             hint = ":name, of a to z, 0 to 9 and _, not a digit first, at most 63 characters"
-            at = source.start(node, at)
-            source.refuse("a view's parameters have names", at, hint=hint)
-    return query
+            source.refuse("a view's parameters have names", source.start(node, at), hint=hint)
+    return read_query_tree(source, tree, at, tables, unique_names=True, uses=uses_inside())
 
 
 def _name_of(node: exp.Expression) -> str:

@@ -42,10 +42,12 @@ class Uses:
 
     Args:
         read: Reads the query of one.
+        inside: The query is such a view's itself, which has to leave room for its own uses.
     """
 
-    def __init__(self, read: Callable[[OpenView, Uses], Query]) -> None:
-        self._read, self._count = read, 0
+    def __init__(self, read: Callable[[OpenView, Uses], Query], *, inside: bool = False) -> None:
+        self._read, self._around = read, int(inside)
+        self._count = self._depth = self._around
 
     def expanded(self, reader: Reader, found: OpenView, values: Sequence[Value]) -> Query:
         """The query of a view with values in it. O(its length).
@@ -58,10 +60,18 @@ class Uses:
         if self._count > config.expanded_views_max:
             limit = f"expanded_views_max is {config.expanded_views_max}"
             reader.refuse(f"too many views with parameters in one query: {limit}")
+        if self._depth == config.expanded_depth_max:
+            limit = f"expanded_depth_max is {config.expanded_depth_max}"
+            reader.refuse(f"views with parameters are nested too deep: {limit}")
+        self._depth += 1
         try:
             query = self._read(found, self)
         except SqlError as error:
+            if self._depth > self._around + 1:
+                raise  # only the view that the query names is named
             reader.refuse(f"view {name}: {error.said}", hint=error.hint)
+        finally:
+            self._depth -= 1
 
         def change(node: Expression) -> Expression:
             return _with_values(node, values, reader.at)

@@ -91,7 +91,7 @@ def read_query_tree(
     """As `read_query`, of a tree that is a part of a statement.
 
     Args:
-        uses: Of the query that this one becomes a part of.
+        uses: Of the query that this one becomes a part of; None: it is one of its own.
     """
     check_depth(source, tree, at)
     found = Parameters(source, tree, parameters)
@@ -466,6 +466,11 @@ class QueryReader(Reader):
                 self.refuse("order by takes an output's name or number here", at, hint=hint)
             found.append(self.ordered(part, value))
         return tuple(found)
+
+
+def uses_inside() -> Uses:
+    """Those of the query of a view with parameters."""
+    return Uses(_read_view, inside=True)
 
 
 def _read_view(found: OpenView, uses: Uses) -> Query:

@@ -437,6 +437,26 @@ MUTATIONS = (
         "items.left = if (items.once) 1 else",
         "items.left = if (true) 1 else",
     ),
+    # ------------------------------------------------------------ views with parameters
+    _python(
+        "all parameters of a view have its first value",
+        "sql/open_views",
+        "return values[index]",
+        "return values[0]",
+    ),
+    _python(
+        "values by name stand in the order in which they are given",
+        "sql/open_views",
+        "return [given[column.name] for column in view.parameters]",
+        "return list(given.values())",
+    ),
+    _python(
+        "a view with parameters is a filter without its condition",
+        "sql/open_views",
+        "return replace(rewrite_query(query, change), parameters=(), parameter_names=())",
+        "return replace(rewrite_query(query, change), parameters=(), parameter_names=(), "
+        "**({} if getattr(query, 'grouped', True) else {'where': None}))",
+    ),
     _python(
         "a list's values have no order but their own",
         "views/planner",

@@ -84,7 +84,7 @@ def uses(
         (f'select * from "upto_{table}"({most[0]})', f"{read} where {first} <= {most[1]}"),
         (f'select * from "first_{table}"(n => 3)', f"{read} order by {', '.join(keys)} limit 3"),
         (
-            f'select * from "within_{table}"({most[0]}, least => {least[0]})',
+            f'select * from "within_{table}"(least => {least[0]}, most => {most[0]})',
             f"{read} where {first} <= {most[1]} and {first} > {least[1]}",
         ),
     ]

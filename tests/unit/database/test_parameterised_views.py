@@ -241,6 +241,7 @@ def test_a_definition_that_no_values_make_a_plan_of_is_refused(db: reifydb.Datab
         lambda db: db.get("orders_of", 1),
         lambda db: db.count("orders_of"),
         lambda db: db.subscribe("orders_of"),
+        lambda db: db.subscribe("orders_of", {"customer": 2}),
         lambda db: db.upkeep("orders_of"),
         lambda db: db.memory("orders_of"),
         lambda db: db.execute("drop table orders_of"),
@@ -275,6 +276,31 @@ def test_views_in_views_are_bounded_together(
     deep = "create view deep as select * from both(:a, 1) union select * from both(:a, 2)"
     with pytest.raises(SqlError, match="expanded_views_max is 4"):
         db.execute(deep)
+    db.execute("create view one as select * from both(:a, 2)")
+    assert len(ids(db, "one(1)")) == 8
+    with pytest.raises(SqlError, match="column 34: view one: too many views") as refused:
+        db.execute("create view two as select * from one(:a)")
+    assert refused.value.said.count("view ") == 1
+
+
+def test_they_are_nested_only_so_deep(db: reifydb.Database) -> None:
+    before, depth = "orders_of", config.expanded_depth_max
+    for level in range(2, depth + 1):
+        db.execute(f"create view level_{level} as select * from {before}(:x)")
+        before = f"level_{level}"
+    assert ids(db, f"{before}(2)") == [1, 4, 7, 10]
+    db.execute(f"create view kept as select * from {before}(2)")
+    assert db.count("kept") == 4
+    with pytest.raises(SqlError, match=f"column 37: view {before}: .*is {depth}"):
+        db.execute(f"create view beyond as select * from {before}(:x)")
+
+
+def test_there_are_at_most_so_many(db: reifydb.Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "parameterised_views_max", 4)
+    with pytest.raises(LimitError) as refused:
+        db.execute("create view fifth as select id from orders where id = :a")
+    assert (refused.value.limit, refused.value.value) == ("parameterised_views_max", 4)
+    db.execute("drop view newest; create view fifth as select id from orders where id = :a")
 
 
 # ------------------------------------------------------------------ the schema
