@@ -195,9 +195,9 @@ MUTATIONS = (
     ),
     _kernel(
         "a commit does not flush",
-        "main",
-        "views.flush() catch |err| return layout.codeOf(err);\n    control.operation = .commit",
-        "control.operation = .commit",
+        "closing",
+        "    try views.flush();\n",
+        "",
     ),
     _kernel(
         "a row inserted again has an old version",
@@ -516,8 +516,8 @@ MUTATIONS = (
     _python(
         "half a key tells rows apart",
         "views/building",
-        "for ref in _primary_key(table, i)} <= given",
-        "for ref in _primary_key(table, i)} & given",
+        "for ref in primary_key(table, i)} <= given",
+        "for ref in primary_key(table, i)} & given",
     ),
     _python(
         "null equals null in an index",
