@@ -24,6 +24,7 @@ from bench.bank import bank_wasm
 from bench.measure import Result, Say, Sizes
 
 BRANCHES, RUN = 2000, 500
+_LOADED_AT_ONCE = 100_000
 
 _GROUP = f"""select id % {BRANCHES} as branch, count(*) as n, sum(balance) as s from account
     group by id % {BRANCHES}"""
@@ -66,9 +67,12 @@ class _Own:
         self.db = reifydb.open(":memory:")
         self.db.install(bank_wasm().read_bytes(), apply_schema=True)
         self.db.execute("create table branch (id int primary key, region text)")
+        for start in range(0, accounts, _LOADED_AT_ONCE):
+            ids = range(start, min(start + _LOADED_AT_ONCE, accounts))
+            rows = [{"id": i, "owner": "o", "balance": 1000 + i % 997} for i in ids]
+            with self.db.transaction() as tx:
+                tx.insert_many("account", rows)
         with self.db.transaction() as tx:
-            rows = [{"id": i, "owner": "o", "balance": 1000 + i % 997} for i in range(accounts)]
-            tx.insert_many("account", rows)
             regions = [{"id": i, "region": f"r{i % 10}"} for i in range(BRANCHES)]
             tx.insert_many("branch", regions)
         start_s = perf_counter()

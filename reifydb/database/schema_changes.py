@@ -58,17 +58,15 @@ def plan_execute(db: Database, sql: str) -> SchemaPlan:
     from reifydb.sql import parse_statements
 
     statements = parse_statements(sql)
-    with db._schema_turn.kept(), Transaction(db) as tx:
-        with db._turns.lock:
-            tx._check()
-            before, views = db._state.catalog, dict(db._state.made_views)
-            try:
-                change = SchemaChange(db._state, db._views, db._registry.bound)
-                plan = planned(db._state, change, statements)
-            finally:
-                db._state.catalog, db._state.made_views = before, views
-        tx.rollback()
-    return plan
+    with db._schema_turn.kept(), Transaction(db) as tx, db._turns.lock:
+        tx._check()
+        before, views = db._state.catalog, dict(db._state.made_views)
+        try:
+            change = SchemaChange(db._state, db._views, db._registry.bound)
+            return planned(db._state, change, statements)
+        finally:
+            db._state.catalog, db._state.made_views = before, views
+            tx._rollback()  # in this turn, however long it took
 
 
 def install(

@@ -195,10 +195,14 @@ class Transaction:
         with self._lock:
             self._check()
             self._refuse_inside("rolled back")
-            self._db._kernel.call["rollback"]()
-            self._db._after_commit()  # it may have been interrupted as it committed
-            self._close("rolled back")
-            self._ended_here = True
+            self._rollback()
+
+    def _rollback(self) -> None:
+        """In a turn."""
+        self._db._kernel.call["rollback"]()
+        self._db._after_commit()  # it may have been interrupted as it committed
+        self._close("rolled back")
+        self._ended_here = True
 
     def _refuse_inside(self, ended: str) -> None:
         if self._depth:

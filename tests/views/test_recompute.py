@@ -118,6 +118,19 @@ def test_it_is_there_when_the_database_is_opened_again(tmp_path: Path) -> None:
         db.verify()
 
 
+def test_what_only_the_bounds_of_an_index_say_counts(db: reifydb.Database) -> None:
+    db.execute("create index a_n on a (n)")
+    db.execute(f"create view two {ANEW} as select id from a where n = 2")
+    with db.transaction() as tx:
+        tx.insert_many("a", [{"id": 1, "n": 2}, {"id": 2, "n": 3}])
+    with db.transaction() as tx:
+        tx.update("a", {"id": 2, "n": 2})
+    assert [row["id"] for row in db.scan("two")] == [1, 2]
+    with db.transaction() as tx:
+        tx.update("a", {"id": 1, "n": 1})
+    assert [row["id"] for row in db.scan("two")] == [2]
+
+
 def test_its_sql_is_what_makes_it(db: reifydb.Database) -> None:
     sql = render_create_table(db.tables["pairs"])
     assert sql == f"create view pairs {ANEW} as {PAIRS}"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import pytest
 
 import reifydb
-from reifydb.database.schema_plan import Planned
+from reifydb.database import schema_changes
+from reifydb.database.schema_plan import Planned, planned
 from tests.guests.databases import no_trace
 
 SCRIPT = """
@@ -99,6 +103,20 @@ def test_what_is_no_script_is_refused(db: reifydb.Database) -> None:
     with db.transaction(), pytest.raises(reifydb.ReentrantError):
         db.plan_schema("drop table note")
     assert db.plan_schema("").changes == ()
+
+
+def test_a_plan_may_take_longer_than_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly(*given: Any) -> Any:
+        time.sleep(0.3)
+        return planned(*given)
+
+    monkeypatch.setattr(schema_changes, "planned", slowly)
+    with reifydb.open(":memory:", options=reifydb.Options(transaction_ms_max=200)) as db:
+        plan = db.plan_schema("create table t (id int primary key)")
+        assert [one.name for one in plan.changes] == ["t"]
+        assert db.tables == {}
+        db.execute("create table t (id int primary key)")
+        db.verify()
 
 
 def test_subscribers_and_queries_go_on(db: reifydb.Database) -> None:
