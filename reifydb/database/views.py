@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from reifydb.database.made_views import Made, part_refusal
 from reifydb.database.upkeep import Upkeep
-from reifydb.database.view_parts import of_view, parts_of
+from reifydb.database.view_parts import of_view, parts_of, tables_of
 from reifydb.engine.catalog import Table, View
 from reifydb.engine.descriptors import table_descriptor
 from reifydb.errors import SqlError, UnknownNameError
@@ -61,7 +61,7 @@ class Views:
         reads = tuple(
             (name, tuple(column.name for column in table.columns)) for name, table in named.items()
         )
-        count = len({part.table.number for part in parts})
+        count = tables_of(parts)
         view = View(statement.sql, reads, count, statement.assertion, statement.max_rows)
         parts = of_view(parts, view)
         self._make(parts, text, statement.max_rows)
