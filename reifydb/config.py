@@ -260,7 +260,7 @@ sql_depth_max = 100
 one takes about four levels of Python's stack, which has 1,000."""
 
 query_inputs_max = 16
-"""Tables and queries in one `from`."""
+"""Tables and queries in one `from`, with those that its subqueries take."""
 
 parameterised_views_max = 4096
 """Views with parameters, as many as there may be tables."""

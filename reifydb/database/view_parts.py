@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reifydb.engine.catalog import OpenView, Table, Tables, View
+from reifydb.errors import SchemaError
 
 if TYPE_CHECKING:
     from reifydb.database.tables import Catalog
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
 def parts_of(table: Table, catalog: Catalog) -> list[Part]:
     """The parts of a view that was made before. O(its length); parses its query.
 
+    The version that made it may have needed more tables. Fewer do, as long as the view's own keeps
+    its number.
+
     Raises:
         SqlError: It cannot be read any more.
+        SchemaError: It needs more tables than it has numbers.
     """
     from reifydb.sql.query_reader import read_query
     from reifydb.views.building import build
@@ -25,8 +30,22 @@ def parts_of(table: Table, catalog: Catalog) -> list[Part]:
     view = table.view
     assert view is not None
     query = read_query(view.sql, as_it_was(view.reads, catalog), None, unique_names=True)
-    first = table.number - view.parts + 1
-    return of_view(build(table.name, query, first, view.max_rows), view)
+    parts = build(table.name, query, table.number - view.parts + 1, view.max_rows)
+    count = tables_of(parts)
+    if count > view.parts:
+        raise SchemaError(
+            f"view {table.name} needs {count} tables, and had {view.parts} in the version that made"
+            " it",
+            hint="drop it with that version, and create it again",
+        )
+    if count < view.parts:
+        parts = build(table.name, query, table.number - count + 1, view.max_rows)
+    return of_view(parts, replace(view, parts=count))
+
+
+def tables_of(parts: list[Part]) -> int:
+    """How many tables these are."""
+    return len({part.table.number for part in parts})
 
 
 def of_view(parts: list[Part], view: View) -> list[Part]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from reifydb.database.made_views import Made, part_refusal
 from reifydb.database.tables import SYSTEM_PREFIX
 from reifydb.database.upkeep import Upkeep
-from reifydb.database.view_parts import of_view, parts_of
+from reifydb.database.view_parts import of_view, parts_of, tables_of
 from reifydb.engine.catalog import OpenView, ParameterisedView, Table, View
 from reifydb.engine.descriptors import table_descriptor
 from reifydb.errors import SqlError, UnknownNameError
@@ -65,7 +65,7 @@ class Views:
             self._state.create_view(_parameterised(statement, query, reads, catalog.next_number))
             return
         parts = build(statement.name, query, catalog.next_number, statement.max_rows)
-        count = len({part.table.number for part in parts})
+        count = tables_of(parts)
         view = View(statement.sql, reads, count, statement.assertion, statement.max_rows)
         parts = of_view(parts, view)
         self._make(parts, statement.before + statement.sql, statement.max_rows)

@@ -195,9 +195,9 @@ MUTATIONS = (
     ),
     _kernel(
         "a commit does not flush",
-        "main",
-        "views.flush() catch |err| return layout.codeOf(err);\n    control.operation = .commit",
-        "control.operation = .commit",
+        "closing",
+        "    try views.flush();\n",
+        "",
     ),
     _kernel(
         "a row inserted again has an old version",
@@ -536,8 +536,8 @@ MUTATIONS = (
     _python(
         "half a key tells rows apart",
         "views/building",
-        "for ref in _primary_key(table, i)} <= given",
-        "for ref in _primary_key(table, i)} & given",
+        "for ref in primary_key(table, i)} <= given",
+        "for ref in primary_key(table, i)} & given",
     ),
     _python(
         "null equals null in an index",
@@ -600,36 +600,6 @@ MUTATIONS = (
         "sql/subqueries",
         'Operation("coalesce", (found, _ZERO), INT, False, at=node.at)',
         "found",
-    ),
-    _python(
-        "half a key tells a row",
-        "sql/subqueries",
-        "return key if given.issuperset(key) else ()",
-        "return key if given & set(key) else ()",
-    ),
-    _python(
-        "a value that is found is not null",
-        "sql/lookups",
-        "return place < len(keys) or not query.columns[place].nullable",
-        "return True",
-    ),
-    _python(
-        "a row that is not found is one of nulls",
-        "sql/subqueries",
-        "_when(_is_there(lookup(key[0])), found)",
-        "found",
-    ),
-    _python(
-        "the greatest value tells whether there is a smaller one",
-        "sql/subqueries",
-        '{"lt": ("min",),',
-        '{"lt": ("max",),',
-    ),
-    _python(
-        "what differs from the least value is all that differs",
-        "sql/subqueries",
-        '"ne": ("min", "max")}',
-        '"ne": ("min",)}',
     ),
     _kernel(
         "the last shown column of a group may change unseen",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 import reifydb
-from reifydb import Database, ExpressionError
+from reifydb import Database, ExpressionError, SqlError
 from reifydb.errors import SchemaError
 
 TABLES = """
@@ -41,6 +41,8 @@ select id, (select count(y) from b where aid = a.id having count(*) > 1) as s fr
 select id, (select y from b where b.id = a.bid) as y from a
 select id, (select coalesce(y, 7) + a.x from b where id = a.bid) as z from a
 select id, (select y from b where id = 3) as y from a
+select id from a where (select y from b where b.id = a.bid) is not null
+select id from a where (select y from b order by id limit 1) is not null
 select id, (select y from b where id = a.bid and y > 1) as y from a
 select id, (select y from b order by id desc limit 1) as y from a
 select id, (select max(y) from b where aid = a.id group by aid) as y from a
@@ -182,6 +184,13 @@ def test_a_subquery_by_a_primary_key_needs_no_table_of_its_own(db: Database) -> 
         assert view.parts == 1
     steps = db.query("explain select id from a where bid in (select id from b where y > 1)")
     assert [(row["does"], row["by"]) for row in steps][1] == ("join", "primary key (id)")
+
+
+def test_half_a_primary_key_tells_no_row(db: Database) -> None:
+    db.execute("create table k (p int, q int, v int, primary key (p, q))")
+    db.query("select id, (select v from k where p = a.x and q = 1) as v from a")
+    with pytest.raises(SqlError, match="line 1, column 20: a subquery may give several rows here"):
+        db.query("select id, (select v from k where p = a.x) as v from a")
 
 
 def test_the_key_of_a_view_is_that_of_the_rows_around(db: Database) -> None:
