@@ -347,7 +347,7 @@ _FIXED: Json = {
     },
     "/v1/tables": {"get": _fixed("tables", "The tables.")},
     "/v1/schema": {
-        "get": _fixed("schema", "Tables and transitions."),
+        "get": _fixed("schema", "Tables, views and transitions."),
         "post": _fixed("change_schema", "Runs SQL.", content_type="application/sql"),
     },
     "/v1/modules": {"get": _fixed("modules", "The installed modules.")},
