@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tests.views.aggregates import Aggregates
 from tests.views.expressions import ORDERED, Expr, Expressions
@@ -133,7 +134,7 @@ class Shapes:
         elif rng.random() < 0.12:
             numbered = self._numbered(bases)
             pool = [numbered, numbered, *pool]
-        elif rng.random() < 0.15:
+        elif rng.random() < 0.25:
             used = self._used(bases)
             made = self._shape(name, [used, used, *pool])
             return replace(made, shape=f"used_{made.shape}")
@@ -207,9 +208,11 @@ class Shapes:
         # Those that came later are none of the view's.
         columns = [(n, kind) for n, kind in relation.columns if not n.startswith("added_")]
         kind = dict(columns)[relation.key[0]]
-        least, most = (literal(draw(rng, kind), kind) for _ in range(2))
+        drawn: list[Any] = [draw(rng, kind) for _ in range(2)]  # numbers or texts, as keys are
+        least, most = (literal(value, kind) for value in sorted(drawn))
         names = ", ".join(f'"{name}"' for name, _ in columns)
-        ours, theirs = rng.choice(uses(relation.name, names, relation.key, least, most))
+        found = uses(relation.name, names, relation.key, least, most)
+        ours, theirs = rng.choice((*found, found[-1]))  # the last one has two values
         return Relation("", tuple(columns), (), ours, theirs, (relation.name,))
 
     # ------------------------------------------------------------ from
