@@ -216,7 +216,8 @@ def test_leaving_the_block_closes_and_passes_exceptions_on(folder: Path) -> None
 def test_what_was_committed_is_durable_when_a_program_ends_without_closing(folder: Path) -> None:
     script = f"""if True:
         import threading, reifydb
-        db = reifydb.open({str(folder)!r}, options=reifydb.Options(flush_interval_ms=5000))
+        lazy = reifydb.Options(flush_interval_ms=5000, durability_lag_ms_max=60_000)
+        db = reifydb.open({str(folder)!r}, options=lazy)
         def work():
             while True:
                 db.call_many("bank.transfer", [(5, 6, 1), (6, 5, 1)] * 1000)
