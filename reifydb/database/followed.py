@@ -43,7 +43,6 @@ PRIVATE_TABLES = (1 << 20) - (1 << 11)
 """The first of the numbers that are for tables of selects that are followed, as in
 kernel/layout.zig."""
 
-_CHANGES = "subscribed_view_changes_max"
 _FAULT = struct.Struct("<iIIII")
 
 
@@ -340,7 +339,10 @@ def _limit(fault: Fault) -> ReifyDBError:
         case 5:
             said, limit = "the select has too many rows", "subscribed_view_rows_max"
         case 6:
-            said, limit = "a commit changes too many rows of the select", _CHANGES
+            said, limit = (
+                "a commit changes too many rows of the select",
+                "subscribed_view_changes_max",
+            )
         case _:
             return RequestError("the select cannot be followed now: too much is")
     hint = "create a view of it"

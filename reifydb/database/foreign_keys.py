@@ -10,13 +10,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reifydb.engine.catalog import ForeignKey, Index, Table
+from reifydb.engine.catalog import ForeignKey, Index, Table, free_name
 from reifydb.errors import SchemaError
 
 if TYPE_CHECKING:
     from reifydb.database.tables import Catalog
 
-NAME_LENGTH_MAX = 63
 _HEAD = struct.Struct("<IIIHH")
 _CASCADE = 1
 
@@ -51,7 +50,9 @@ def with_key(table: Table, i: int, catalog: Catalog) -> Table:
     if own_index(one, table) is None:
         taken = {*catalog.index_names, *(index.name for index in table.indexes)}
         number = max((index.number for index in table.indexes), default=0) + 1
-        index = Index(_index_name(one.name, taken), one.columns, False, number, implied=True)
+        index = Index(
+            free_name(one.name, "_index", taken), one.columns, False, number, implied=True
+        )
         table = replace(table, indexes=(*table.indexes, index))
     return table
 
@@ -88,16 +89,6 @@ def _problems(one: ForeignKey, table: Table, parent: Table) -> Iterable[str]:
             f"{columns} of table {parent.name} may be the same in two rows (create unique index "
             f"… on {parent.name} ({columns}))"
         )
-
-
-def _index_name(key: str, taken: set[str]) -> str:
-    number = 0
-    while True:
-        ending = "_index" if number == 0 else f"_index{number}"
-        name = key[: NAME_LENGTH_MAX - len(ending)] + ending
-        if name not in taken:
-            return name
-        number += 1
 
 
 # ------------------------------------------------------------------ indexes

@@ -6,15 +6,29 @@ No SQL here (reifydb/sql makes these from it), no bytes of rows (rows.py), no st
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from enum import IntEnum
+
+from reifydb.config import name_bytes_max
 
 Value = bool | int | float | str | bytes | None
 """A default as the catalog keeps it: timestamps are microseconds, decimals whole numbers of their
 unit, uuids 16 bytes, JSON its canonical text."""
 
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+def free_name(base: str, ending: str, taken: Container[str]) -> str:
+    """A name that nobody has given and that is not taken: `base`, cut if need be, and `ending`."""
+    number = 0
+    while True:
+        tail = ending if number == 0 else f"{ending}{number}"
+        name = base[: name_bytes_max - len(tail)] + tail
+        if name not in taken:
+            return name
+        number += 1
+
 
 DECIMAL_CODE = 64
 """The code of a decimal's type is this and its precision."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from reifydb.engine.catalog import Check, Table
+from reifydb.engine.catalog import Check, Table, free_name
 from reifydb.sql.expression_text import render_expression
 from reifydb.sql.expressions import ColumnRef, Expression, column_kind, moved, walk
 from reifydb.sql.scope import Scope, ScopeInput
@@ -17,7 +17,6 @@ from reifydb.sql.scope import Scope, ScopeInput
 if TYPE_CHECKING:
     from reifydb.sql.source import Source
 
-NAME_LENGTH_MAX = 63
 _PREFIX = "select "
 
 
@@ -98,7 +97,7 @@ def make_check(name: str | None, condition: Expression, table: Table) -> Check:
     if name is None:
         columns = check_columns(condition)
         middle = f"_{next(iter(columns)).name}" if len(columns) == 1 else ""
-        name = _free(f"{table.name}{middle}", names)
+        name = free_name(f"{table.name}{middle}", "_check", names)
     return Check(name, canonical(condition, table))
 
 
@@ -126,13 +125,3 @@ def checks_of_column(table: Table, column: str) -> Sequence[str]:
         for check in table.checks
         if any(found.name == column for found in check_columns(read_check(check.sql, table)))
     ]
-
-
-def _free(base: str, taken: set[str]) -> str:
-    number = 0
-    while True:
-        ending = "_check" if number == 0 else f"_check{number}"
-        name = base[: NAME_LENGTH_MAX - len(ending)] + ending
-        if name not in taken:
-            return name
-        number += 1

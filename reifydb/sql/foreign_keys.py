@@ -15,11 +15,8 @@ from typing import NoReturn
 from sqlglot import exp
 
 from reifydb import config
-from reifydb.engine.catalog import ForeignKey, Table
+from reifydb.engine.catalog import ForeignKey, Table, free_name
 from reifydb.sql.reader import Reader
-
-NAME_LENGTH_MAX = 63
-"""Of a name that is made up; `NAME` in the catalog takes no more."""
 
 _DEFERRED = "foreign keys are compared when the transaction ends"
 
@@ -153,15 +150,5 @@ def key_of(table: Table, text: KeyText, taken: set[str]) -> ForeignKey:
         taken: Names of the table's constraints.
     """
     positions = tuple(table.position(name) or 0 for name in text.columns)
-    name = text.name or _free("_".join((table.name, *text.columns)), taken)
+    name = text.name or free_name("_".join((table.name, *text.columns)), "_fkey", taken)
     return ForeignKey(name, positions, text.table, text.to, text.cascade)
-
-
-def _free(base: str, taken: set[str]) -> str:
-    number = 0
-    while True:
-        ending = "_fkey" if number == 0 else f"_fkey{number}"
-        name = base[: NAME_LENGTH_MAX - len(ending)] + ending
-        if name not in taken:
-            return name
-        number += 1
