@@ -431,6 +431,7 @@ export fn find_row(number: u64, length: u64, _: u64) i64 {
 export fn get_row(number: u64, length: u64, _: u64) i64 {
     control.operation = .read;
     defer control.operation = .none;
+    control.fault_index = 0; // or a limit that was reached before would be named
     const table = table_format.get(@truncate(number)) orelse return layout.codeOf(error.NoRelation);
     const key = given(length) catch |err| return layout.codeOf(err);
     views.see(table) catch |err| return layout.codeOf(err);
