@@ -15,6 +15,7 @@ const cursor = @import("cursor.zig");
 const redo = @import("redo.zig");
 const registry = @import("registry.zig");
 const closing = @import("closing.zig");
+const natives = @import("native.zig");
 const Row = row_format.Row;
 const Transition = registry.Transition;
 const control = &layout.control;
@@ -161,7 +162,7 @@ pub fn proceed(budget: u64) Progress {
 fn runOne(transition: *Transition) void {
     const size = readU32(loop.at);
     call = .{ .transition = transition, .args_bytes = size };
-    const args = checkArguments(transition, layout.input[loop.at..][0..size]) catch |err| {
+    const args = checkArguments(transition, layout.input[loop.at..][0..size], &canonical_args) catch |err| {
         settle(.refused, layout.codeOf(err), 0);
         return;
     };
@@ -169,8 +170,10 @@ fn runOne(transition: *Transition) void {
     enter(transition, args);
 }
 
-/// The arguments as the guest gets them: as they came, or a copy with canonical JSON.
-fn checkArguments(transition: *const Transition, source: []const u8) layout.Error![]const u8 {
+pub const Arguments = [layout.row_bytes_max]u8;
+
+/// The arguments as the transition gets them: as they came, or a copy with canonical JSON, which lies in `canonical`.
+pub fn checkArguments(transition: *const Transition, source: []const u8, canonical: *align(16) Arguments) layout.Error![]const u8 {
     var column: u32 = 0;
     if (transition.params.isPlain(source)) return source;
     const checked = row_format.checkTypes(source, transition.params.types, &column) catch |err| {
@@ -183,11 +186,11 @@ fn checkArguments(transition: *const Transition, source: []const u8) layout.Erro
     };
     if (!checked.loose_json) return source;
     const made = try row_format.checkCanonical(source, transition.params.types, &column);
-    @memcpy(canonical_args[0..made.row.length()], made.row.bytes());
-    return canonical_args[0..made.row.length()];
+    @memcpy(canonical[0..made.row.length()], made.row.bytes());
+    return canonical[0..made.row.length()];
 }
 
-var canonical_args: [layout.row_bytes_max]u8 align(16) = undefined;
+var canonical_args: Arguments align(16) = undefined;
 
 fn begin(transition: *const Transition) void {
     transaction.begin(transition.query);
@@ -203,10 +206,24 @@ fn enter(transition: *Transition, args: []const u8) void {
     control.args_len = args.len;
     control.transition = transition.number;
     call.active = true;
+    if (transition.native) |*native| return runNative(native, args);
     control.running = serial;
     const code = dispatch.enter(transition.number);
     control.running = 0;
     returned(code);
+}
+
+/// The kernel itself is what runs: no guest, and nothing that could run for too long.
+fn runNative(native: *const natives.Native, args: []const u8) void {
+    control.operation = .write;
+    const length = native.run(.{ .at = @intFromPtr(args.ptr) }, payloadAt()) catch |err| {
+        call.payload = closing.tell(payloadAt(), err);
+        return undo(.refused, layout.codeOf(err));
+    };
+    control.operation = .none;
+    call.payload = @intCast(length);
+    call.has_result = true;
+    returned(0);
 }
 
 /// The guest returned.
@@ -308,7 +325,7 @@ pub fn callNested(number: u32, length: usize, seed: u64) layout.Error!void {
     if (!host_open) return error.NoRelation;
     if (number >= layout.transitions_max or length > layout.input_bytes_max) return error.NoRelation;
     const transition = registry.transitions[number] orelse return error.NoRelation;
-    const args = try checkArguments(transition, layout.input[0..length]);
+    const args = try checkArguments(transition, layout.input[0..length], &canonical_args);
     if (transaction.read_only and !transition.query) return error.ReadOnly;
     const was: Counters = .{
         .read_only = transaction.read_only,

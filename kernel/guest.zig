@@ -9,6 +9,7 @@ const cursor = @import("cursor.zig");
 const batch = @import("batch.zig");
 const registry = @import("registry.zig");
 const views = @import("view.zig");
+const natives = @import("native.zig");
 const Binding = table_format.Binding;
 const Error = layout.Error;
 const control = &layout.control;
@@ -77,6 +78,31 @@ export fn guest_delete(number: u32, length: u32) i32 {
     const count = transaction.delete(binding.table, staged(length)) catch |err| return layout.codeOf(err);
     return @intCast(count);
 }
+
+/// The address of the result, a row; 0 when there is none; or a code.
+export fn guest_operate(number: u32, length: u32) i64 {
+    control.operation = .write;
+    defer control.operation = .none;
+    return operate(number, length) catch |err| layout.codeOf(err);
+}
+
+fn operate(number: u32, length: u32) Error!i64 {
+    try callRuns();
+    const transition = registry.operationOf(number) orelse return error.NoRelation;
+    if (transaction.read_only and !transition.query) return error.ReadOnly;
+    if (@as(*const u32, @ptrCast(&layout.staging)).* != length) return error.InvalidRow; // one row, no more
+    const args = try batch.checkArguments(transition, staged(length), &canonical_args);
+    const at_start = transaction.mark();
+    const bytes = transition.native.?.run(.{ .at = @intFromPtr(args.ptr) }, @intFromPtr(&produced)) catch |err| {
+        transaction.rollbackTo(at_start);
+        return err;
+    };
+    return if (bytes == 0) 0 else @intCast(@intFromPtr(&produced));
+}
+
+var canonical_args: batch.Arguments align(16) = undefined;
+/// What the last operation said.
+var produced: [natives.result_bytes_max]u8 align(16) = undefined;
 
 export fn guest_count(number: u32) i64 {
     const binding = bindingOf(number) catch |err| return layout.codeOf(err);

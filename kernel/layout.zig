@@ -17,6 +17,7 @@ pub const tables_max = 4096;
 pub const table_numbers_max = 1 << 20;
 pub const transitions_max = 16_384;
 pub const bindings_max = 16_384;
+pub const operations_max = 16_384;
 pub const cursors_max = 64;
 pub const undo_entries_max = 1 << 21;
 pub const redo_transaction_bytes_max = 64 * MiB;

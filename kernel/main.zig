@@ -488,6 +488,19 @@ export fn define_transition(number: u32, length: u64) i32 {
     return 0;
 }
 
+/// The input: what a transition that is defined runs in place of a guest (`native.Native.read`).
+export fn define_native(number: u32, length: u64) i32 {
+    const source = given(length) catch |err| return layout.codeOf(err);
+    registry.defineNative(number, source) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
+/// Binds an operation of a module to such a transition; 0 forgets it.
+export fn define_operation(number: u32, transition: u32) i32 {
+    registry.defineOperation(number, transition) catch |err| return layout.codeOf(err);
+    return 0;
+}
+
 // ---------------------------------------------------------------- deltas
 
 /// From now on, or no longer, each commit that changes the table leaves a chunk.

@@ -10,6 +10,7 @@ const indexes = @import("index.zig");
 const Index = indexes.Index;
 const Binding = table_format.Binding;
 const Type = row_format.Type;
+const natives = @import("native.zig");
 
 pub const Transition = struct {
     number: u32,
@@ -25,10 +26,14 @@ pub const Transition = struct {
     rows_written_max: u64,
     rows_scanned_max: u64,
     result_bytes_max: u64,
+    /// What runs in place of a guest.
+    native: ?natives.Native = null,
 };
 
 pub var bindings: [layout.bindings_max]?*Binding = @splat(null);
 pub var transitions: [layout.transitions_max]?*Transition = @splat(null);
+/// The native transitions that modules have bound: their numbers, 0 for none.
+var operations: [layout.operations_max]u16 = @splat(0);
 
 /// Makes a binding of the columns `positions` of a table.
 pub fn makeBinding(table: *table_format.Table, positions: []const u16) layout.Error!*Binding {
@@ -120,6 +125,26 @@ pub fn defineTransition(number: u32, source: []const u8) layout.Error!void {
     if (transitions[number]) |old| freeTransition(old);
     transitions[number] = transition;
     names_known = false;
+}
+
+/// Says what runs in place of a guest, of a transition that is defined.
+pub fn defineNative(number: u32, source: []const u8) layout.Error!void {
+    if (number >= layout.transitions_max) return error.LimitReached;
+    const transition = transitions[number] orelse return error.NoRelation;
+    transition.native = try natives.Native.read(source);
+}
+
+/// Binds an operation of a module to a native transition; 0 forgets it.
+pub fn defineOperation(number: u32, transition: u32) layout.Error!void {
+    if (number >= layout.operations_max or transition >= layout.transitions_max) return error.LimitReached;
+    operations[number] = @intCast(transition);
+}
+
+/// The native transition that a module bound.
+pub fn operationOf(number: u32) ?*const Transition {
+    if (number >= layout.operations_max) return null;
+    const found = transitions[operations[number]] orelse return null;
+    return if (found.native != null) found else null;
 }
 
 fn makeTransition(number: u32, head: *const Head, columns: []const u8) layout.Error!*Transition {

@@ -98,6 +98,8 @@ pub const Table = struct {
     shapes: ?*selections.Shape,
     /// A view's: made of other tables, so neither logged nor part of the state.
     derived: bool,
+    /// A primitive's: changed by its own operations only (native.zig).
+    guarded: bool,
     /// Which key columns may be null, in a view's.
     key_nullable: ?[]bool,
     /// So many views are made of it; and what has changed in it, while they are brought up to date.
@@ -200,6 +202,7 @@ const Head = struct {
     auto: u16,
     derived: bool,
     must_be_empty: bool,
+    guarded: bool,
     keys_at: usize,
     defaults_at: usize,
 
@@ -210,13 +213,16 @@ const Head = struct {
         const keys = readU16(source, 6);
         const auto = readU16(source, 8);
         const flags = readU16(source, 10);
-        if (flags > 3 or flags == flag_must_be_empty) return error.InvalidRow;
+        switch (flags) {
+            0, flag_derived, flag_derived | flag_must_be_empty, flag_guarded => {},
+            else => return error.InvalidRow,
+        }
         if (number == 0 or number >= layout.table_numbers_max) return error.LimitReached;
         if (columns == 0 or columns > layout.columns_max or keys == 0 or keys > columns) return error.InvalidRow;
         const keys_at = (16 + 2 * @as(usize, columns) + 1) & ~@as(usize, 1);
         const defaults_at = row_format.padded(keys_at + 2 * @as(usize, keys));
         if (source.len < defaults_at or (auto != none_u16 and auto >= columns)) return error.InvalidRow;
-        return .{ .number = number, .columns = columns, .keys = keys, .auto = auto, .derived = flags & flag_derived != 0, .must_be_empty = flags & flag_must_be_empty != 0, .keys_at = keys_at, .defaults_at = defaults_at };
+        return .{ .number = number, .columns = columns, .keys = keys, .auto = auto, .derived = flags & flag_derived != 0, .must_be_empty = flags & flag_must_be_empty != 0, .guarded = flags & flag_guarded != 0, .keys_at = keys_at, .defaults_at = defaults_at };
     }
 
     fn keyAt(head: Head, source: []const u8, i: usize) u16 {
@@ -226,6 +232,7 @@ const Head = struct {
 
 const flag_derived: u16 = 1;
 const flag_must_be_empty: u16 = 2;
+const flag_guarded: u16 = 4;
 
 const flag_nullable: u8 = 1;
 const flag_dropped: u8 = 2;
@@ -358,6 +365,7 @@ pub fn create(source: []const u8) layout.Error!*Table {
         .walks = 0,
         .shapes = null,
         .derived = head.derived,
+        .guarded = head.guarded,
         .key_nullable = key_nullable,
         .feeds = 0,
         .window = null,

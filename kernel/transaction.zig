@@ -132,7 +132,7 @@ pub const Write = enum(u32) { insert = 0, update = 1, upsert = 2 };
 
 /// Inserts, updates or upserts each of the rows in `source`. How many; all or nothing.
 pub fn write(how: Write, binding: *const Binding, source: []const u8) Error!u32 {
-    if (binding.table.derived) return error.ReadOnly;
+    if (binding.table.derived or binding.table.guarded) return error.ReadOnly;
     const at_start = mark();
     var at: usize = 0;
     var count: u32 = 0;
@@ -258,13 +258,24 @@ fn newRow(binding: *const Binding, checked: row_format.Checked) Error!Row {
         return error.Exhausted;
     }
     const row = try assemble(binding, checked, table.layout.defaults, has_auto);
-    errdefer heap.free(row.at, row.length());
     if (has_auto) {
         if (give_out) {
             new_mark = old_mark + 1;
             setValue(row, table.auto, new_mark);
         } else new_mark = @max(old_mark, @as(i64, @bitCast(row.slot(table.auto).*)));
     }
+    try hangNew(table, row);
+    if (new_mark != old_mark) {
+        remember(.{ .subject = .{ .table = table }, .kind = .counter, .old = @bitCast(old_mark), .new = 0 }, 16);
+        table.mark = new_mark;
+    }
+    if (give_out) generated = new_mark;
+    return row;
+}
+
+/// Hangs a complete new row under its primary key; it is freed when it may not. There is room.
+fn hangNew(table: *Table, row: Row) Error!void {
+    errdefer heap.free(row.at, row.length());
     if (table.checks.len > 0) try check(table, row);
     const len = key.encode(table.shape(), table.key_types.len, row, &own_key) catch |err| {
         layout.fault(table.number, table.key_positions[0], 0);
@@ -279,12 +290,6 @@ fn newRow(binding: *const Binding, checked: row_format.Checked) Error!Row {
     table.takeIn(row);
     table.rows += 1;
     rows_written += 1;
-    if (new_mark != old_mark) {
-        remember(.{ .subject = .{ .table = table }, .kind = .counter, .old = @bitCast(old_mark), .new = 0 }, 16);
-        table.mark = new_mark;
-    }
-    if (give_out) generated = new_mark;
-    return row;
 }
 
 /// Hangs a new row under its primary key, whose encoding lies in `own_key`. The tombstone that hung there, or 0.
@@ -337,7 +342,11 @@ fn updateRow(binding: *const Binding, checked: row_format.Checked, slot: *u64) E
     const table = binding.table;
     const old: Row = .{ .at = slot.* & ~@as(u64, 1) };
     try room(checked.row.length() + old.length() + 16, table.indexes_len);
-    const row = try assemble(binding, checked, old, false);
+    try hangNext(table, slot, old, try assemble(binding, checked, old, false));
+}
+
+/// Hangs the next version of a row in its place; it is freed when it may not, or is the same. There is room.
+fn hangNext(table: *Table, slot: *u64, old: Row, row: Row) Error!void {
     if (same(table, row, old)) {
         heap.free(row.at, row.length());
         return;
@@ -400,7 +409,7 @@ noinline fn sameValues(table: *const Table, new: Row, old: Row) bool {
 
 /// Deletes by keys. How many there were; all or nothing.
 pub fn delete(table: *Table, source: []const u8) Error!u32 {
-    if (table.derived) return error.ReadOnly;
+    if (table.derived or table.guarded) return error.ReadOnly;
     const at_start = mark();
     var at: usize = 0;
     var count: u32 = 0;
@@ -434,6 +443,39 @@ pub fn remove(table: *Table, old: Row) Error!void {
     remember(.{ .subject = .{ .table = table }, .kind = .delete, .old = old.at, .new = 0 }, old.length());
     table.rows -= 1;
     rows_written += 1;
+}
+
+// ---------------------------------------------------------------- rows of primitives
+
+/// Where the leaf hangs whose key is the columns `positions` of a row, which are of the key's types and not null.
+pub fn findBy(table: *Table, row: Row, positions: []const u16) Error!?*u64 {
+    if (table.tree.word) return table.tree.findWord(key.wordOf(table.key_types[0], row.slot(positions[0]).*));
+    const len = key.encode(.{ .types = table.key_types, .positions = positions }, positions.len, row, &own_key) catch |err| {
+        layout.fault(table.number, table.key_positions[0], 0);
+        return err;
+    };
+    return table.tree.find(&own_key, len);
+}
+
+/// Inserts a row that has all columns, in a block that is the transaction's from here on. Its key must be new. When this
+/// fails, whoever calls undoes what is remembered since before.
+pub fn insertWhole(table: *Table, row: Row) Error!void {
+    room(row.length(), table.indexes_len) catch |err| {
+        heap.free(row.at, row.length());
+        return err;
+    };
+    try hangNew(table, row);
+    for (table.all()) |index| try hangIn(index, row);
+}
+
+/// The same for the next version of the live row that hangs at `slot` and has the same key.
+pub fn replaceWhole(table: *Table, slot: *u64, row: Row) Error!void {
+    const old: Row = .{ .at = slot.* & ~@as(u64, 1) };
+    room(row.length() + old.length() + 16, table.indexes_len) catch |err| {
+        heap.free(row.at, row.length());
+        return err;
+    };
+    try hangNext(table, slot, old, row);
 }
 
 // ---------------------------------------------------------------- rows of views
@@ -513,7 +555,7 @@ pub inline fn swapDerived(table: *Table, old: Row, row: Row, slot: *u64) void {
     table.takeIn(row);
 }
 
-/// A copy of a view's row, to become its next version.
+/// A copy of a row, to become its next version.
 pub inline fn copyDerived(old: Row) Error!Row {
     @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
     const words = old.words();

@@ -151,6 +151,7 @@ class Database:
         self._state.build_indexes()
         with self._state.reporter.told(progress):
             self._views.restore(self._state.read_catalog())
+        self._registry.follow_schema()
         for row in self._state.rows_of(MODULES):
             self._registry.reinstall(row)
         self._log.start()

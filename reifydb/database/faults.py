@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reifydb.database.made_views import view_refusal
+from reifydb.database.refusals import refusal
 from reifydb.engine.kernel import OUTCOME, Fault, fault_of
 from reifydb.errors import AssertionViolatedError, ForeignKeyError, ReifyDBError
 
@@ -33,6 +34,17 @@ def commit_refusal(state: State, code: int, payload: bytes) -> ReifyDBError:
     if code == FOREIGN_KEY_BROKEN:
         return _foreign_key_error(fault, state)
     return view_refusal(code, fault, state.catalog, state.made_views)
+
+
+def operation_refusal(state: State, table: str, code: int, payload: bytes) -> ReifyDBError:
+    """The error for an operation of a primitive that was refused, as it ran or as its transaction
+    was to commit.
+    """
+    fault = fault_of(payload, state.kernel.control.memory_limit)
+    handle = state.catalog.by_number.get(fault.fault_table)
+    if code in (ASSERTION_FAILED, FOREIGN_KEY_BROKEN) or handle is None or handle.table.derived:
+        return commit_refusal(state, code, payload)
+    return refusal(code, fault, state.catalog, table, None)
 
 
 def _assertion_error(fault: Fault, state: State) -> ReifyDBError:

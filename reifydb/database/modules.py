@@ -15,14 +15,15 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-from reifydb.config import ModuleLimits, bindings_max, transitions_max
+from reifydb.config import ModuleLimits, bindings_max
 from reifydb.database.faults import commit_refusal
 from reifydb.database.schema import Bound, SchemaChange, create_table
 from reifydb.database.state import State
-from reifydb.database.tables import MODULES, TRANSITIONS, Catalog, TableHandle
+from reifydb.database.tables import MODULES, Catalog, TableHandle
 from reifydb.database.transitions import WasmTransition
 from reifydb.database.views import Views
-from reifydb.engine.catalog import Column, Relation, Table, Transition
+from reifydb.engine.catalog import Relation, Table, Transition
+from reifydb.engine.descriptors import transition_descriptor
 from reifydb.engine.ffi import CallEnded
 from reifydb.errors import (
     LimitError,
@@ -228,7 +229,7 @@ def conflicts(wanted: Table, catalog: Catalog) -> Iterable[str]:
 
 
 def _columns_of(table: Table) -> object:
-    return table.columns, table.key, table.auto
+    return table.columns, table.key, table.auto, table.primitive
 
 
 def _complete(wanted: Table, state: State) -> None:
@@ -245,26 +246,6 @@ def _complete(wanted: Table, state: State) -> None:
 # ------------------------------------------------------------------ numbers
 
 
-def transition_numbers(registry: Registry, name: str, manifest: Manifest) -> dict[str, int]:
-    """A number for each transition: the one it had before, else one that was never used.
-
-    Raises:
-        LimitError: There are no more.
-    """
-    rows = registry.state.rows_of(TRANSITIONS)
-    known = {str(row["name"]): _int(row["number"]) for row in rows if row["module"] == name}
-    following = max((_int(row["number"]) for row in rows), default=0) + 1
-    numbers: dict[str, int] = {}
-    for transition in manifest.transitions:
-        number = known.get(transition.name)
-        if number is None:
-            number, following = following, following + 1
-        if number >= transitions_max:
-            raise LimitError("too many transitions", limit="transitions_max", value=transitions_max)
-        numbers[transition.name] = number
-    return numbers
-
-
 def free_bindings(installed: Iterable[Installed], count: int) -> Bindings:
     """Room for the relations of a module.
 
@@ -279,11 +260,6 @@ def free_bindings(installed: Iterable[Installed], count: int) -> Bindings:
     if first + count > bindings_max:
         raise LimitError("too many bound relations", limit="bindings_max", value=bindings_max)
     return Bindings(first, count)
-
-
-def _int(value: object) -> int:
-    assert isinstance(value, int)
-    return value
 
 
 # ------------------------------------------------------------------ linking
@@ -366,25 +342,8 @@ def define_binding(registry: Registry, number: int, bound: Binding) -> None:
 
 def define_transition(registry: Registry, transition: Transition, limits: ModuleLimits) -> None:
     """Tells the kernel a transition's types and limits."""
-    params, result = transition.params, transition.result
-    flags = int(transition.query) | (2 if any(c.secret for c in params) else 0)
-    flags |= 4 if transition.result_is_row else 0
-    head = struct.pack(
-        "<IHHQQQ",
-        flags,
-        len(params),
-        len(result),
-        limits.rows_written_max,
-        limits.rows_scanned_max,
-        limits.result_bytes_max,
-    )
-    name = f"{transition.module}.{transition.name}".encode()
-    source = head + _columns(params) + _columns(result) + name
+    source = transition_descriptor(transition, limits)
     _define(registry, "define_transition", transition.number, source)
-
-
-def _columns(columns: tuple[Column, ...]) -> bytes:
-    return bytes(c.code for c in columns) + bytes(c.nullable for c in columns)
 
 
 def _define(registry: Registry, function: str, number: int, source: bytes) -> None:
@@ -411,15 +370,14 @@ def forget(registry: Registry, installed: Installed, *, keep: Iterable[int] = ()
         registry.kernel.unlink(installed.guest)
 
 
-def write_rows(
+def write_module(
     registry: Registry,
     compiled: CompiledGuest,
     wasm: bytes,
     limits: ModuleLimits,
-    numbers: Mapping[str, int],
     bound: Iterable[Binding],
 ) -> None:
-    """Keeps a module in the system's tables; inside the open transaction."""
+    """Keeps a module in the system's table; inside the open transaction."""
     registry.state.write_system(
         MODULES,
         {
@@ -430,11 +388,3 @@ def write_rows(
             "bindings": bindings_json(bound),
         },
     )
-    if numbers:
-        registry.state.write_system(
-            TRANSITIONS,
-            *(
-                {"number": number, "module": compiled.name, "name": name}
-                for name, number in numbers.items()
-            ),
-        )

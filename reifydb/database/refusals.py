@@ -38,7 +38,8 @@ def refusal(
         table: The table of the operation.
         key: What to show of the row.
     """
-    place = f"table {table}"
+    handle = catalog.handles.get(table)
+    place = f"{'table' if handle is None else handle.table.word} {table}"
     column = _column(control, catalog)
     shown = "" if key is None else f" {key!r}"
     if code == -2:
@@ -78,6 +79,9 @@ def refusal(
         ),
         -14: (f"column {column} has no values left", "auto_increment", 2**63 - 1),
     }
+    if code == -14 and handle is not None and handle.table.primitive is not None:
+        message = f"{place}: {column} would not fit into 64 bits"
+        return TransactionLimitError(message, limit="int_max", value=2**63 - 1)
     if code in limits:
         message, limit, value = limits[code]
         return TransactionLimitError(f"{place}: {message}", limit=limit, value=value)

@@ -20,16 +20,23 @@ from reifydb.database.modules import (
     link,
     problems_of,
     resolve,
-    transition_numbers,
-    write_rows,
+    write_module,
 )
+from reifydb.database.primitives import NativeTransition, native_transitions
 from reifydb.database.schema import Bound
 from reifydb.database.state import Row, State
 from reifydb.database.tables import MODULES
+from reifydb.database.transition_numbers import number_transitions, numbers_of
 from reifydb.database.transitions import PythonTransition, WasmTransition
 from reifydb.engine.deadlines import Watchdog
 from reifydb.engine.executor import Executor
-from reifydb.errors import ModuleError, RequestError, UnavailableError, UnknownNameError
+from reifydb.errors import (
+    ModuleError,
+    RequestError,
+    SchemaError,
+    UnavailableError,
+    UnknownNameError,
+)
 from reifydb.sandbox.guest import REPLACEMENTS_MAX
 from reifydb.sandbox.replies import CompiledGuest
 from reifydb.sandbox.workshop import Workshop
@@ -48,6 +55,7 @@ class Registry:
 
     Attributes:
         installed: By name.
+        primitives: The operations of each primitive, by its name.
         transitions: By full name, those of Python functions included; `numbered`: those of modules
             by number.
     """
@@ -65,6 +73,7 @@ class Registry:
         self.installed: dict[str, Installed] = {}
         self.transitions: dict[str, WasmTransition | PythonTransition] = {}
         self.numbered: dict[int, WasmTransition] = {}
+        self.primitives: dict[str, tuple[NativeTransition, ...]] = {}
         self._broken: dict[str, str] = {}  # modules that could not be started, and why
 
     def reinstall(self, row: Row) -> None:
@@ -76,7 +85,7 @@ class Registry:
         try:
             limits = limits_from_json(str(row["limits"]))
             compiled = self.workshop.compiled(wasm, limits, name)
-            numbers = transition_numbers(self, name, compiled.manifest)
+            numbers = numbers_of(self.state, name)
             kept = row["bindings"]
             if kept is None:  # by a version that did not keep them, nor let columns change
                 bound = resolve(compiled.manifest, self.state.catalog)
@@ -101,6 +110,7 @@ class Registry:
             installed = self._check_and_link(compiled, wasm, limits, with_schema=with_schema)
         except BaseException:
             self.state.catalog = catalog
+            self.follow_schema()
             if old is not None:
                 self._restore(old)
             raise
@@ -132,7 +142,11 @@ class Registry:
         manifest = compiled.manifest
         if with_schema:
             apply_schema(manifest, self.state)
+            self.follow_schema()
         problems = problems_of(manifest, self.state.catalog)
+        if compiled.name in self.primitives:
+            word = self.state.catalog.get(compiled.name).table.word
+            problems.append(f"there is a {word} of its name, whose operations are called alike")
         problems += [
             f"its transition {compiled.name}.{t.name} has the name of a Python transition"
             for t in manifest.transitions
@@ -140,10 +154,38 @@ class Registry:
         ]
         if problems:
             raise ModuleError(f"module {compiled.name} does not fit this database", problems)
-        numbers = transition_numbers(self, compiled.name, manifest)
+        names = [transition.name for transition in manifest.transitions]
+        numbers = number_transitions(self.state, compiled.name, names)
         bound = resolve(manifest, self.state.catalog)
-        write_rows(self, compiled, wasm, limits, numbers, bound)
+        write_module(self, compiled, wasm, limits, bound)
         return link(self, compiled, limits, numbers, bound)
+
+    def follow_schema(self) -> None:
+        """Makes the operations of the primitives that the catalog has callable, and those of others
+        not. In a turn, after each change of the schema that was made or undone.
+
+        Raises:
+            SchemaError: A primitive has the name of a module.
+        """
+        tables = {h.name: h.table for h in self.state.catalog.handles.values() if h.table.primitive}
+        for name, handles in list(self.primitives.items()):
+            table = tables.get(name)
+            if table is None or table != handles[0].table:
+                for handle in handles:
+                    handle.retire(None)
+                    del self.transitions[handle.name], self.numbered[handle.number]
+                    self.kernel.call["define_transition"](handle.number, 0)
+                del self.primitives[name]
+        for name, table in tables.items():
+            if name in self.primitives:
+                continue
+            if name in self.installed:
+                message = f"{table.word} {name} cannot have the name of a module"
+                raise SchemaError(message, hint="their transitions would be called alike")
+            handles = native_transitions(self.state, table)
+            for handle in handles:
+                self.transitions[handle.name] = self.numbered[handle.number] = handle
+            self.primitives[name] = handles
 
     def bound(self) -> Iterable[Bound]:
         """What the installed modules bind of the tables."""

@@ -14,9 +14,11 @@ from reifydb.config import columns_max, foreign_keys_max
 from reifydb.database import foreign_keys
 from reifydb.database.state import State
 from reifydb.database.tables import TableHandle
+from reifydb.database.transition_numbers import number_transitions
 from reifydb.database.views import Views
 from reifydb.engine.catalog import Index, Table
 from reifydb.errors import LimitError, SchemaError, UnknownNameError
+from reifydb.primitives import operations_of
 from reifydb.sql.create_table import index_of
 from reifydb.sql.statements import (
     AddColumn,
@@ -95,10 +97,14 @@ class SchemaChange:
 
     @_apply.register
     def _create_table(self, statement: CreateTable) -> None:
-        name = statement.table.name
+        name, word = statement.table.name, statement.table.word
         if self._state.catalog.is_taken(name):
             if not statement.if_not_exists:
-                self._refuse_taken("table", name, hint="create table if not exists")
+                self._refuse_taken(
+                    "relation" if word != "table" else word,
+                    name,
+                    hint=f"create {word} if not exists",
+                )
             return
         create_table(self._state, statement.table)
 
@@ -106,10 +112,15 @@ class SchemaChange:
     def _drop_table(self, statement: DropTable) -> None:
         if statement.if_exists and not self._state.catalog.is_taken(statement.table):
             return
-        table = self._table(statement.table)
+        table = self._state.catalog.changeable(statement.table).table
+        if table.word != statement.word:
+            raise SchemaError(
+                f"{table.name} is {_a(table.word)}", hint=f"drop {table.word} {table.name}"
+            )
         users = {b.module for b in self._bound() if b.table == table.number}
         keys = foreign_keys.users_of_table(table, self._state.catalog)
-        self._refuse_used(f"table {table.name}", users, self._views.users(table.name), more=keys)
+        used = self._views.users(table.name)
+        self._refuse_used(f"{table.word} {table.name}", users, used, more=keys)
         self._state.drop_table(table)
 
     @_apply.register
@@ -349,7 +360,11 @@ def create_table(state: State, table: Table) -> None:
         UnknownNameError: There is no such table.
     """
     made = foreign_keys.resolved(table, state.catalog)
-    state.create_table(replace(made, number=state.catalog.next_number))
+    made = replace(made, number=state.catalog.next_number)
+    state.create_table(made)
+    names = [operation.name for operation in operations_of(made)]
+    if names:
+        number_transitions(state, made.name, names)
 
 
 def _a(noun: str) -> str:

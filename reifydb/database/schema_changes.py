@@ -43,10 +43,12 @@ def execute(db: Database, sql: str, params: Values | None, progress: Listener | 
             with db._state.reporter.told(progress):
                 for statement in statements:
                     change.apply(statement)
+            db._registry.follow_schema()
             tx._commit()
         except BaseException:
             if db._kernel.lsn_cell.value == lsn:  # Ctrl-C may come after the commit
                 db._state.catalog = before
+                db._registry.follow_schema()
             raise
         finally:
             db._subscriptions.follow_schema(db._state.catalog)

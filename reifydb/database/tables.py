@@ -10,6 +10,7 @@ from reifydb.engine.catalog import Column, OpenView, ParameterisedView, Table, T
 from reifydb.engine.keys import KeyCodec
 from reifydb.engine.rows import row_codec
 from reifydb.errors import RequestError, UnknownNameError
+from reifydb.primitives import operations_of
 
 FIRST_TABLE = 16
 """Number of the first table of the user's; below are the system's."""
@@ -259,10 +260,27 @@ class Catalog:
         return frozenset(found)
 
     def writable(self, name: str) -> TableHandle:
-        """The same, but not one of the system's.
+        """The same, but one whose rows anybody may write.
 
         Raises:
-            RequestError: It is the system's: changed by `execute` and `install` only.
+            RequestError: It is the system's, a view or a primitive.
+        """
+        handle = self.changeable(name)
+        if handle.table.primitive is not None:
+            word = handle.table.word
+            names = [operation.name for operation in operations_of(handle.table)]
+            article = "an" if word[0] in "aeiou" else "a"
+            raise RequestError(
+                f"{name} is {article} {word}: its own operations write it",
+                hint=f"call {', '.join(f'{name}.{one}' for one in names)}",
+            )
+        return handle
+
+    def changeable(self, name: str) -> TableHandle:
+        """The same, but a table or a primitive of the user's.
+
+        Raises:
+            RequestError: It is the system's: changed by `execute` and `install` only. Or a view.
         """
         handle = self.get(name)
         if name.startswith(SYSTEM_PREFIX):

@@ -185,6 +185,23 @@ class ForeignKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Primitive:
+    """What makes a table a primitive (reifydb/primitives): its own operations alone write it.
+
+    Attributes:
+        kind: The word that declares it: `counter`.
+        settings: What its declaration says besides columns, by name.
+    """
+
+    kind: str
+    settings: tuple[tuple[str, int | str], ...] = ()
+
+    def setting(self, name: str) -> int | str | None:
+        """What the declaration says of this; None: nothing."""
+        return dict(self.settings).get(name)
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table: its columns, the positions of its primary key, its auto-increment column.
 
@@ -195,6 +212,7 @@ class Table:
         hidden: Of a derived one: columns of its rows behind those that are shown. `key` may count
             on into them, and its columns may be null.
         checks, foreign_keys: In the order of their creation.
+        primitive: What it is, if it is a primitive.
     """
 
     name: str
@@ -209,6 +227,16 @@ class Table:
     view: View | None = None
     checks: tuple[Check, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
+    primitive: Primitive | None = None
+
+    @property
+    def word(self) -> str:
+        """What it is, for people and in SQL: `table`, `view`, `assertion`, `counter` …"""
+        if self.primitive is not None:
+            return self.primitive.kind
+        if self.view is not None:
+            return "assertion" if self.view.assertion else "view"
+        return "table"
 
     @property
     def places(self) -> tuple[int, ...]:

@@ -1,19 +1,21 @@
-"""How the host describes tables and indexes to the kernel: docs/formats.md, "Table descriptor"."""
+"""How the host describes tables, indexes and transitions to the kernel (docs/formats.md)."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
 
-from reifydb.engine.catalog import Column, Index, Table, Type
+from reifydb.config import ModuleLimits
+from reifydb.engine.catalog import Column, Index, Table, Transition, Type
 from reifydb.engine.rows import row_codec
 from reifydb.engine.values import default_value
 
 _HEADER = struct.Struct("<IHHHHI")
+_TRANSITION = struct.Struct("<IHHQQQ")
 _INDEX = struct.Struct("<IHH")
 _NO_AUTO = 0xFFFF
 _NULLABLE, _DROPPED = 1, 2
-_DERIVED, _MUST_BE_EMPTY = 1, 2
+_DERIVED, _MUST_BE_EMPTY, _GUARDED = 1, 2, 4
 
 
 def table_descriptor(table: Table) -> bytes:
@@ -34,6 +36,8 @@ def table_descriptor(table: Table) -> bytes:
     flags = _DERIVED if table.derived else 0
     if table.view is not None and table.view.assertion:
         flags |= _MUST_BE_EMPTY
+    if table.primitive is not None:
+        flags |= _GUARDED
     head = _HEADER.pack(table.number, n, k, auto, flags, 0)
     head += bytes(gone[at] if at in gone else columns[at].code for at in range(n))
     head += bytes(_flags(columns.get(at), is_key=at in keys) for at in range(n - len(table.hidden)))
@@ -58,6 +62,27 @@ def _defaults(table: Table, columns: Mapping[int, Column], count: int) -> bytes:
     return codec.encode(
         [default_value(columns[at]) if at in columns else None for at in range(count)]
     )
+
+
+def transition_descriptor(transition: Transition, limits: ModuleLimits) -> bytes:
+    """What the kernel must know of a transition: its types, its limits, its name."""
+    params, result = transition.params, transition.result
+    flags = int(transition.query) | (2 if any(c.secret for c in params) else 0)
+    flags |= 4 if transition.result_is_row else 0
+    head = _TRANSITION.pack(
+        flags,
+        len(params),
+        len(result),
+        limits.rows_written_max,
+        limits.rows_scanned_max,
+        limits.result_bytes_max,
+    )
+    name = f"{transition.module}.{transition.name}".encode()
+    return head + _types(params) + _types(result) + name
+
+
+def _types(columns: tuple[Column, ...]) -> bytes:
+    return bytes(c.code for c in columns) + bytes(c.nullable for c in columns)
 
 
 def index_descriptor(table: Table, index: Index) -> bytes:

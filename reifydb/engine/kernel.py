@@ -54,7 +54,8 @@ RUNS_NO_GUEST = (
     "drop_index savepoint release abandon retry open hash_state end watch last_lsn walk_open "
     "walk_close evaluate define_query forget_query query_page end_query define_checks "
     "view_counters define_shape forget_shape open_selection close_selection walk_selection "
-    "discard_private_view table_hash discard_temporary read_calls reply_to_calls read_lone"
+    "discard_private_view table_hash discard_temporary read_calls reply_to_calls read_lone "
+    "define_native define_operation"
 ).split()
 """Short calls: they keep the GIL. `replay`, `create_index` and the like are long, `execute`,
 `resume` and `call` run guests."""

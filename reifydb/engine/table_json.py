@@ -18,6 +18,8 @@ A database is opened with this alone, without the SQL parser.
   "cascade": false}]`, `"implied": true` of an index, and `"assertion": true` of a view: only in
   format 3, for the same reason.
 
+`"primitive": {"kind": "counter", "settings": [["min", 0]]}` is written in format 5.
+
 Views with parameters are written in format 4, which says of their columns and parameters what it
 says of a table's columns.
 
@@ -38,6 +40,7 @@ from reifydb.engine.catalog import (
     ForeignKey,
     Index,
     ParameterisedView,
+    Primitive,
     Table,
     Type,
     View,
@@ -58,7 +61,16 @@ FORMAT_WITH_RULES = 3
 FORMAT_WITH_PARAMETERS = 4
 """Of views with parameters."""
 
-FORMATS = (FORMAT, FORMAT_WITH_CHECKS, FORMAT_WITH_RULES, FORMAT_WITH_PARAMETERS)
+FORMAT_OF_PRIMITIVES = 5
+"""Of primitives."""
+
+FORMATS = (
+    FORMAT,
+    FORMAT_WITH_CHECKS,
+    FORMAT_WITH_RULES,
+    FORMAT_WITH_PARAMETERS,
+    FORMAT_OF_PRIMITIVES,
+)
 
 
 def table_to_json(table: Table) -> str:
@@ -85,6 +97,9 @@ def table_to_json(table: Table) -> str:
         facts["checks"] = [{"name": check.name, "sql": check.sql} for check in table.checks]
     if table.foreign_keys:
         facts["foreign_keys"] = [_foreign_key_to_json(one) for one in table.foreign_keys]
+    if table.primitive is not None:
+        primitive = table.primitive
+        facts["primitive"] = {"kind": primitive.kind, "settings": primitive.settings}
     return json.dumps(facts, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -102,6 +117,8 @@ def view_to_json(view: ParameterisedView) -> str:
 
 def _format(table: Table) -> int:
     """The lowest format whose readers keep what the table must keep."""
+    if table.primitive is not None:
+        return FORMAT_OF_PRIMITIVES
     if table.foreign_keys or (table.view is not None and table.view.assertion):
         return FORMAT_WITH_RULES
     return FORMAT_WITH_CHECKS if table.checks else FORMAT
@@ -134,6 +151,7 @@ def table_from_json(text: str) -> Table | ParameterisedView:
             foreign_keys=tuple(
                 _foreign_key_from_json(one, facts) for one in facts.get("foreign_keys", ())
             ),
+            primitive=_primitive_from_json(facts["primitive"]) if "primitive" in facts else None,
         )
         if not table.columns or not table.key:
             raise ValueError("no columns, or no primary key")
@@ -222,6 +240,13 @@ def _foreign_key_from_json(facts: dict[str, Any], table: dict[str, Any]) -> Fore
     if not isinstance(facts["cascade"], bool) or not columns or len(to) != len(columns):
         raise TypeError("a foreign key has as many columns as it references")
     return ForeignKey(_name(facts["name"]), columns, _name(facts["table"]), to, facts["cascade"])
+
+
+def _primitive_from_json(facts: dict[str, Any]) -> Primitive:
+    settings = []
+    for name, value in facts["settings"]:
+        settings.append((_name(name), value if isinstance(value, str) else _integer(value)))
+    return Primitive(_name(facts["kind"]), tuple(settings))
 
 
 def _check_from_json(facts: dict[str, Any]) -> Check:

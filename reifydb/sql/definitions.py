@@ -9,11 +9,12 @@ from sqlglot import exp
 
 from reifydb import config
 from reifydb.engine.catalog import Column, Table, Type, Value
+from reifydb.primitives import KINDS
 from reifydb.sql import literals, types
 from reifydb.sql.checks import make_check, read_condition
 from reifydb.sql.foreign_keys import KeyReader, KeyText, with_keys
 from reifydb.sql.reader import HINTS, Reader
-from reifydb.sql.source import SUPPORTED, Source
+from reifydb.sql.source import DECLARED, SUPPORTED, Source
 from reifydb.sql.statements import CreateTable, Statement
 
 
@@ -25,11 +26,16 @@ def parse_script(sql: str) -> list[tuple[Statement, int]]:
     """
     from reifydb.sql.alterations import Alteration
     from reifydb.sql.create_view import ViewDefinition
+    from reifydb.sql.declaration import Declaration
+    from reifydb.sql.declared_kinds import read_declaration
 
-    source = Source(sql)
+    source = Source(sql, declared=KINDS)
     found: list[tuple[Statement, int]] = []
     for tree, at in source.statements():
-        if isinstance(tree, exp.Create) and tree.args.get("kind") == "TABLE":
+        if isinstance(tree, exp.Command) and tree.this == DECLARED:
+            reader = Declaration(source, tree.args["meta"])
+            found += [(one, at) for one in read_declaration(reader)]
+        elif isinstance(tree, exp.Create) and tree.args.get("kind") == "TABLE":
             found.append((Definition(source, at).read(tree), at))
         elif isinstance(tree, exp.Create) and tree.args.get("kind") == "VIEW":
             found.append((ViewDefinition(source, at).read(tree), at))

@@ -9,6 +9,7 @@ from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.tokenizer_core import TokenType
 
 from reifydb.engine.catalog import Column, ForeignKey, Index, ParameterisedView, Table
+from reifydb.primitives import KINDS
 from reifydb.sql import literals
 
 _POSTGRES = Dialect.get_or_raise("postgres")
@@ -18,6 +19,8 @@ def render(table: Table, later: Collection[str] = ()) -> str:
     """See `reifydb.sql.create_table.render_create_table`; without foreign keys to the tables that
     come `later`.
     """
+    if table.primitive is not None:
+        return _primitive(table)
     if table.view is not None:
         word = "assertion" if table.view.assertion else "view"
         most = table.view.max_rows
@@ -33,6 +36,15 @@ def render(table: Table, later: Collection[str] = ()) -> str:
     create = f"create table {quoted(table.name)} (\n    " + ",\n    ".join(lines) + "\n)"
     indexes = (_index(table, index) for index in table.indexes if not index.implied)
     return ";\n".join([create, *indexes, *(_added(table, one) for one in behind)])
+
+
+def _primitive(table: Table) -> str:
+    kind = KINDS[table.word]
+    columns = ", ".join(
+        f"{quoted(column.name)} {column.sql_type}" for column in kind.declared(table)
+    )
+    words = ["create", table.word, quoted(table.name), f"({columns})" if columns else ""]
+    return " ".join(word for word in (*words, kind.clauses(table)) if word)
 
 
 def render_all(tables: Sequence[Table], views: Sequence[ParameterisedView] = ()) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, ClassVar, NoReturn
@@ -53,6 +53,9 @@ _BEFORE_A_LIST = {
     *(TokenType.GROUP_BY, TokenType.ORDER_BY, TokenType.VALUES, TokenType.SET),
 }
 
+
+DECLARED = "declared"
+"""What stands in the place of a statement that is not parsed."""
 
 ASSERTION = "assertion"
 """In the meta of a statement's tree: it is about an assertion, which it calls a view."""
@@ -133,12 +136,13 @@ class Source:
 
     Args:
         hint: What is said where something is not supported.
+        declared: Words behind `create` and `drop` whose statements are not parsed.
     """
 
-    def __init__(self, sql: str, hint: str = SUPPORTED) -> None:
+    def __init__(self, sql: str, hint: str = SUPPORTED, declared: Collection[str] = ()) -> None:
         if not isinstance(sql, str):
             raise SqlError(f"SQL is a str, not {type(sql).__name__}")
-        self.sql, self.hint = sql, hint
+        self.sql, self.hint, self._declared = sql, hint, declared
         try:
             size = len(sql.encode())
         except UnicodeEncodeError as error:
@@ -176,14 +180,48 @@ class Source:
         return self.tokens[index] if index < len(self.tokens) else None
 
     def statements(self) -> Iterator[tuple[exp.Expression, int]]:
-        """Each statement's tree, and where the statement starts."""
+        """Each statement's tree, and where the statement starts.
+
+        A statement that is not parsed is an `exp.Command` with its tokens in its meta.
+        """
         parser = _Parser(dialect=_POSTGRES)
         separators = itertools.groupby(
             self.tokens, lambda token: token.token_type == TokenType.SEMICOLON
         )
         for is_separator, tokens in separators:
-            if not is_separator:
-                yield self._parse(parser, list(tokens))
+            if is_separator:
+                continue
+            statement = list(tokens)
+            if self._is_declared(statement):
+                yield exp.Command(this=DECLARED, meta=statement), statement[0].start
+            else:
+                yield self._parse(parser, statement)
+
+    def column_list(self, create: Token, listed: Sequence[Token]) -> list[exp.Expression]:
+        """The entries of a list of columns in parentheses.
+
+        Args:
+            create: The statement's first token.
+            listed: From the opening parenthesis to the closing one.
+        """
+
+        def stand_in(kind: TokenType, text: str) -> Token:
+            return Token(kind, text, create.line, create.col, create.start, create.end)
+
+        head = [create, stand_in(TokenType.TABLE, "table"), stand_in(TokenType.VAR, "columns")]
+        tree, at = self._parse(_Parser(dialect=_POSTGRES), [*head, *listed])
+        schema = tree.this
+        if not isinstance(schema, exp.Schema) or not schema.expressions:
+            self.refuse("there are no columns in these parentheses", listed[0].start or at)
+        return list(schema.expressions)
+
+    def _is_declared(self, tokens: list[Token]) -> bool:
+        kinds = (TokenType.CREATE, TokenType.DROP)
+        return (
+            len(tokens) > 1
+            and tokens[0].token_type in kinds
+            and tokens[1].text.lower() in self._declared
+        )
 
     @cached_property
     def _index_by_start(self) -> dict[int, int]:

@@ -1,6 +1,8 @@
 """The statements that change a schema, as data; and the parser's door.
 
     create table [if not exists] NAME (…)                       see create_table.py
+    create {counter | …} [if not exists] NAME …                 see declaration.py
+    drop {counter | …} [if exists] NAME, …
     create [unique] index [if not exists] NAME on TABLE (COLUMN, …)
     drop index [if exists] NAME
     alter table NAME add [column] COLUMN TYPE [not null] [default LITERAL]
@@ -111,10 +113,15 @@ class DropConstraint:
 
 @dataclass(frozen=True, slots=True)
 class DropTable:
-    """One `drop table` statement."""
+    """One `drop table` statement, or one of a primitive.
+
+    Attributes:
+        word: What the statement calls it.
+    """
 
     table: str
     if_exists: bool = False
+    word: str = "table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +180,7 @@ def parse_statements(sql: str) -> tuple[Statement, ...]:
         SqlError: Not SQL, not supported, contradictory, or longer than `sql_bytes_max`.
 
     >>> parse_statements("drop table if exists t")
-    (DropTable(table='t', if_exists=True),)
+    (DropTable(table='t', if_exists=True, word='table'),)
     """
     short = isinstance(sql, str) and len(sql) <= KEPT_CHARACTERS_MAX
     return _parse_kept(sql) if short else _parse(sql)

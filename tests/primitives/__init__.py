@@ -1,0 +1,1 @@
+"""Primitives against models of a few lines, in random histories."""

@@ -1,0 +1,37 @@
+"""Random histories of every primitive. `STEPS` of each in every run of the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from tests.primitives.counters import CounterModel
+from tests.primitives.machine import Machine
+from tests.primitives.model import Model
+
+STEPS = 10_000
+
+_HOSTILE = ["", "a", "b" * 200, "ä\0ö", "'; drop table x"]
+
+SUBJECTS: dict[str, Callable[[], Sequence[Model]]] = {
+    "counters": lambda: [
+        CounterModel("views", [("text", _HOSTILE)]),
+        CounterModel("stock", [("int", [1, -1, 2**63 - 1]), ("text", _HOSTILE)], 0, 20),
+        CounterModel("visits", []),
+        CounterModel("debt", [], -3, None),
+    ],
+}
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_random_history_is_the_model_s(subject: str, seed: int) -> None:
+    machine = Machine(seed, SUBJECTS[subject]())
+    try:
+        machine.run(STEPS // 4)
+    finally:
+        machine.close()
+    assert machine.figures["undone"] > STEPS // 200
+    assert machine.figures["reopen"] > 3
+    assert machine.figures["kill"] > 3
