@@ -10,12 +10,13 @@ const table_format = @import("table.zig");
 const heap = @import("heap.zig");
 const transaction = @import("transaction.zig");
 const counters = @import("counter.zig");
+const sequences = @import("sequence.zig");
 const Row = row_format.Row;
 const Table = table_format.Table;
 const Error = layout.Error;
 
-/// As in reifydb/database/operations.py.
-pub const Operation = enum(u32) { counter_add = 1, counter_get = 2, counter_set = 3, counter_reset = 4, _ };
+/// As in reifydb/primitives.
+pub const Operation = enum(u32) { counter_add = 1, counter_get = 2, counter_set = 3, counter_reset = 4, sequence_next = 5, sequence_current = 6, _ };
 
 pub const result_bytes_max = layout.result_bytes_max;
 
@@ -51,6 +52,8 @@ pub const Native = struct {
             .counter_get => counters.get(table, args, at),
             .counter_set => counters.set(table, args, at),
             .counter_reset => counters.reset(table, args, at),
+            .sequence_next => sequences.next(table, &native.settings, at),
+            .sequence_current => sequences.current(table, at),
             _ => error.NoRelation,
         };
     }
@@ -110,6 +113,14 @@ pub fn compose(table: *const Table, args: Row, parts: []const Part) Error!Row {
         }
     }
     return writer.row;
+}
+
+/// A result of one column that is null.
+pub fn nothing(at: u64) usize {
+    const length = comptime row_format.padded(row_format.fixedBytes(1));
+    var writer = row_format.Writer.begin(at, 1, length);
+    writer.putNull(0);
+    return length;
 }
 
 /// A result of one int.

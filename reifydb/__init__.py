@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reifydb.client.database import AsyncDatabase, aconnect
     from reifydb.client.remote import RemoteChanges, RemoteDatabase, connect
     from reifydb.database.changes import Change, Changes, Delta, Snapshot
+    from reifydb.database.counters import Counter, Sequence
     from reifydb.database.database import Database
     from reifydb.database.modules import Module
     from reifydb.database.opening import open_database as open
@@ -45,6 +46,7 @@ __all__ = [
     "Calls",
     "Change",
     "Changes",
+    "Counter",
     "Database",
     "Delta",
     "Json",
@@ -57,6 +59,7 @@ __all__ = [
     "Progress",
     "RemoteChanges",
     "RemoteDatabase",
+    "Sequence",
     "Snapshot",
     "TableMemory",
     "Transaction",
@@ -77,6 +80,8 @@ _LAZY = {
     "AsyncChanges": ("reifydb.client.changes", "AsyncChanges"),
     "RemoteDatabase": ("reifydb.client.remote", "RemoteDatabase"),
     "RemoteChanges": ("reifydb.client.remote", "RemoteChanges"),
+    "Counter": ("reifydb.database.counters", "Counter"),
+    "Sequence": ("reifydb.database.counters", "Sequence"),
     "Database": ("reifydb.database.database", "Database"),
     "Module": ("reifydb.database.modules", "Module"),
     "Change": ("reifydb.database.changes", "Change"),

@@ -19,6 +19,8 @@ from reifydb.database import framed_calls, guest_log, schema_changes, system_row
 from reifydb.database.batches import Call, Outcome, Replied
 from reifydb.database.call_frames import CallFrame, Lone
 from reifydb.database.changes import Changes
+from reifydb.database.counters import Counter
+from reifydb.database.counters import Sequence as SequenceHandle
 from reifydb.database.feed import EXPECTED, Feed
 from reifydb.database.followed import Selects
 from reifydb.database.lifetime import open_databases
@@ -257,6 +259,22 @@ class Database:
     def _between_slices(self) -> None:
         self._feed.hand_over()
         self._subscriptions.take()
+
+    def counter(self, name: str) -> Counter:
+        """A counter as an object: `counter("page_views").add("home")`.
+
+        Raises:
+            UnknownNameError, RequestError: There is none of this name.
+        """
+        return Counter(self, self._state.catalog.get(name).table)
+
+    def sequence(self, name: str) -> SequenceHandle:
+        """A sequence as an object.
+
+        Raises:
+            UnknownNameError, RequestError: There is none of this name.
+        """
+        return SequenceHandle(self, self._state.catalog.get(name).table)
 
     def call_many(self, transition: str, calls: Sequence[Sequence[object]], /) -> Outcomes:
         """Runs a transition once for each tuple of arguments: a transaction each, one crossing.

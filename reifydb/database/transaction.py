@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from reifydb.config import cursors_max
+from reifydb.database.counters import Counter
+from reifydb.database.counters import Sequence as SequenceHandle
 from reifydb.database.faults import host_refusal
 from reifydb.database.rows import Rows, Values
 from reifydb.database.scans import Scan, scan_request
@@ -495,6 +497,22 @@ class Transaction:
                 return self._call_wasm(handle, args, named)
         finally:
             self._db._pass_on_log_lines()
+
+    def counter(self, name: str) -> Counter:
+        """A counter as an object: `counter("page_views").add("home")`.
+
+        Raises:
+            UnknownNameError, RequestError: There is none of this name.
+        """
+        return Counter(self, self._db._state.catalog.get(name).table)
+
+    def sequence(self, name: str) -> SequenceHandle:
+        """A sequence as an object.
+
+        Raises:
+            UnknownNameError, RequestError: There is none of this name.
+        """
+        return SequenceHandle(self, self._db._state.catalog.get(name).table)
 
     def _call_wasm(
         self, handle: WasmTransition, args: Sequence[object], named: Mapping[str, object]

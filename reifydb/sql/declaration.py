@@ -39,7 +39,7 @@ class Declaration(Reader):
         """Where the next word stands, or the end of the last one."""
         if self._next < len(self.tokens):
             return self.tokens[self._next].start
-        return self.tokens[-1].end
+        return self.tokens[-1].end + 1
 
     @property
     def word(self) -> str:

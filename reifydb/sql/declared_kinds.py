@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from reifydb.engine.catalog import Table
 from reifydb.primitives import KINDS
 from reifydb.primitives.counter import VALUE, counter_table
+from reifydb.primitives.sequence import sequence_table
 from reifydb.sql.declaration import Declaration
 from reifydb.sql.statements import CreateTable, DropTable, Statement
 
@@ -38,6 +39,22 @@ def _counter(reader: Declaration) -> Table:
     return counter_table(name, key, least, most)
 
 
-_READERS: Mapping[str, Callable[[Declaration], Table]] = {"counter": _counter}
+def _sequence(reader: Declaration) -> Table:
+    name = reader.own_name()
+    said: dict[str, int] = {}
+    while (word := reader.word) in ("start", "step") and word not in said:
+        reader.take()
+        at = reader.place
+        said[word] = reader.integer(word)
+        if word == "step" and said[word] == 0:
+            reader.refuse("a sequence's step is not 0", at)
+    reader.end("create sequence name [start 1] [step 1]")
+    return sequence_table(name, said.get("start", 1), said.get("step", 1))
+
+
+_READERS: Mapping[str, Callable[[Declaration], Table]] = {
+    "counter": _counter,
+    "sequence": _sequence,
+}
 
 assert _READERS.keys() == KINDS.keys()

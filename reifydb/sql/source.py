@@ -25,7 +25,7 @@ from reifydb.errors import SqlError
 SUPPORTED = (
     "supported are: create table [if not exists] name (column type …, primary key (…)), "
     "create [unique] index, drop index, alter table, drop table, create view, drop view, "
-    "create assertion, drop assertion"
+    "create assertion, drop assertion, create counter, create sequence"
 )
 
 _POSTGRES = Dialect.get_or_raise("postgres")

@@ -9,6 +9,7 @@ import pytest
 from tests.primitives.counters import CounterModel
 from tests.primitives.machine import Machine
 from tests.primitives.model import Model
+from tests.primitives.sequences import SequenceModel
 
 STEPS = 10_000
 
@@ -20,6 +21,11 @@ SUBJECTS: dict[str, Callable[[], Sequence[Model]]] = {
         CounterModel("stock", [("int", [1, -1, 2**63 - 1]), ("text", _HOSTILE)], 0, 20),
         CounterModel("visits", []),
         CounterModel("debt", [], -3, None),
+    ],
+    "sequences": lambda: [
+        SequenceModel("ticket", 1000, 1),
+        SequenceModel("down", 5, -3),
+        SequenceModel("full", 2**63 - 40, 7),
     ],
 }
 
