@@ -52,6 +52,7 @@ transitions_max = 16_384
 """Transitions of all installed modules together: the kernel's call table has a fixed size."""
 
 bindings_max = 16_384
+operations_max = 16_384
 """Relations bound by all installed modules together."""
 
 program_instructions_max = 65_535

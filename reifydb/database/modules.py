@@ -15,14 +15,14 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-from reifydb.config import ModuleLimits, bindings_max
+from reifydb.config import ModuleLimits, bindings_max, operations_max
 from reifydb.database.faults import commit_refusal
 from reifydb.database.schema import Bound, SchemaChange, create_table
 from reifydb.database.state import State
 from reifydb.database.tables import MODULES, Catalog, TableHandle
 from reifydb.database.transitions import WasmTransition
 from reifydb.database.views import Views
-from reifydb.engine.catalog import Relation, Table, Transition
+from reifydb.engine.catalog import Column, Relation, Table, Transition
 from reifydb.engine.descriptors import transition_descriptor
 from reifydb.engine.ffi import CallEnded
 from reifydb.errors import (
@@ -35,6 +35,7 @@ from reifydb.errors import (
     UnknownNameError,
     did_you_mean,
 )
+from reifydb.primitives import operations_of
 from reifydb.sandbox.bridge import Addresses, Bindings
 from reifydb.sandbox.guest import Guest
 from reifydb.sandbox.manifest import Manifest
@@ -75,12 +76,15 @@ class Installed:
     bindings: Bindings
     handles: tuple[WasmTransition, ...]
     bound: tuple[Binding, ...]
+    primitives: frozenset[int]  # the tables of those whose operations it calls
 
     def uses(self) -> Iterable[Bound]:
         """What it binds, for those who would drop it."""
         for one in self.bound:
             places, indexes = frozenset(one.places), frozenset(one.indexes)
             yield Bound(self.module.name, one.table, places, indexes)
+        for number in self.primitives:
+            yield Bound(self.module.name, number, frozenset(), frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +151,35 @@ def problems_of(manifest: Manifest, catalog: Catalog) -> list[str]:
             problems.append(f"it binds {relation.name!r}: {error}")
             continue
         problems.extend(_relation_problems(relation, handle))
+    for operation in manifest.operations:
+        problems.extend(_operation_problems(operation, catalog))
     return problems
+
+
+def _operation_problems(wanted: Transition, catalog: Catalog) -> Iterable[str]:
+    what = f"it calls {wanted.module}.{wanted.name}"
+    handle = catalog.handles.get(wanted.module)
+    if handle is None:
+        hint = did_you_mean(wanted.module, catalog.user_names)
+        yield f"{what}, and there is no {wanted.module!r} ({hint}); install with apply_schema=True"
+        return
+    known = {operation.name: operation for operation in operations_of(handle.table)}
+    found = known.get(wanted.name)
+    if found is None:
+        hint = did_you_mean(wanted.name, known) if known else f"it is a {handle.table.word}"
+        yield f"{what}, which is no operation ({hint})"
+    elif _types_of(found.params) != _types_of(wanted.params):
+        yield f"{what} ({_shown(wanted.params)}); it takes ({_shown(found.params)})"
+    elif _types_of(found.result) != _types_of(wanted.result):
+        yield f"{what}, which gives ({_shown(found.result)}), not ({_shown(wanted.result)})"
+
+
+def _types_of(columns: Iterable[Column]) -> list[tuple[str, bool]]:
+    return [(column.sql_type, column.nullable) for column in columns]
+
+
+def _shown(columns: Iterable[Column]) -> str:
+    return ", ".join(f"{c.sql_type}{' null' if c.nullable else ''}" for c in columns)
 
 
 def _relation_problems(relation: Relation, handle: TableHandle) -> Iterable[str]:
@@ -246,20 +278,30 @@ def _complete(wanted: Table, state: State) -> None:
 # ------------------------------------------------------------------ numbers
 
 
-def free_bindings(installed: Iterable[Installed], count: int) -> Bindings:
-    """Room for the relations of a module.
+def free_bindings(installed: Iterable[Installed], count: int, operations: int) -> Bindings:
+    """Room for the relations and the operations of a module.
 
     Raises:
         LimitError: There is none.
     """
-    first = 0
-    for taken in sorted((i.bindings for i in installed), key=lambda b: b.first):
-        if taken.first - first >= count:
-            break
-        first = max(first, taken.first + taken.count)
+    taken = [one.bindings for one in installed]
+    first = _free([(one.first, one.count) for one in taken], count)
     if first + count > bindings_max:
         raise LimitError("too many bound relations", limit="bindings_max", value=bindings_max)
-    return Bindings(first, count)
+    first_operation = _free([(one.first_operation, one.operations) for one in taken], operations)
+    if first_operation + operations > operations_max:
+        raise LimitError("too many bound operations", limit="operations_max", value=operations_max)
+    return Bindings(first, count, first_operation, operations)
+
+
+def _free(taken: Iterable[tuple[int, int]], count: int) -> int:
+    """The first of so many numbers that nobody has."""
+    first = 0
+    for start, length in sorted(taken):
+        if start - first >= count:
+            break
+        first = max(first, start + length)
+    return first
 
 
 # ------------------------------------------------------------------ linking
@@ -278,7 +320,9 @@ def link(
         ModuleError: Its start function failed, or an instance could not be made.
     """
     manifest = compiled.manifest
-    bindings = free_bindings(registry.installed.values(), len(manifest.relations))
+    bindings = free_bindings(
+        registry.installed.values(), len(manifest.relations), len(manifest.operations)
+    )
     transitions = {
         t.name: Transition(
             t.name, t.params, t.result, t.result_is_row, t.query, compiled.name, numbers[t.name]
@@ -292,6 +336,10 @@ def link(
     try:
         for i, one in enumerate(bound):
             define_binding(registry, bindings.first + i, one)
+        for i, operation in enumerate(manifest.operations):
+            found = registry.find(f"{operation.module}.{operation.name}")
+            assert isinstance(found, WasmTransition)
+            define_operation(registry, bindings.first_operation + i, found.number)
         for transition in transitions.values():
             define_transition(registry, transition, limits)
         registry.kernel.link(guest)
@@ -310,7 +358,9 @@ def link(
     module = Module(compiled.name, compiled.sha256, transitions, limits)
     refusal = partial(commit_refusal, registry.state)
     handles = tuple(WasmTransition(t, deadline_ms, refusal) for t in transitions.values())
-    return Installed(module, guest, bindings, handles, bound)
+    handles_of = registry.state.catalog.handles
+    primitives = frozenset(handles_of[one.module].number for one in manifest.operations)
+    return Installed(module, guest, bindings, handles, bound, primitives)
 
 
 def resolve(manifest: Manifest, catalog: Catalog) -> tuple[Binding, ...]:
@@ -340,6 +390,13 @@ def define_binding(registry: Registry, number: int, bound: Binding) -> None:
     _define(registry, "define_binding", number, head + struct.pack(f"<{indexes}I", *bound.indexes))
 
 
+def define_operation(registry: Registry, number: int, transition: int) -> None:
+    """Tells the kernel which native transition a module's operation is."""
+    code = registry.kernel.call["define_operation"](number, transition)
+    if code < 0:
+        raise ModuleError(f"the kernel refused the module: define_operation answered {code}")
+
+
 def define_transition(registry: Registry, transition: Transition, limits: ModuleLimits) -> None:
     """Tells the kernel a transition's types and limits."""
     source = transition_descriptor(transition, limits)
@@ -357,6 +414,8 @@ def undefine(registry: Registry, bindings: Bindings, transitions: Iterable[int])
     """Makes the kernel forget bindings and transitions."""
     for number in range(bindings.first, bindings.first + bindings.count):
         _define(registry, "define_binding", number, b"")
+    for number in range(bindings.operations):
+        define_operation(registry, bindings.first_operation + number, 0)
     for number in transitions:
         _define(registry, "define_transition", number, b"")
 

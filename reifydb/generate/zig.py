@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from reifydb.engine.catalog import Column, Table, Type
+from reifydb.primitives import Operation, operations_of
 
 _HEADER = """\
 //! The tables of schema.sql. Generated, not to be edited:
@@ -51,7 +52,8 @@ def generate_zig(tables: Sequence[Table]) -> str:
 
     Each table becomes a struct with one field per column, optional where the column can be null,
     and a `reifydb.Table` with its primary key, or a `reifydb.IndexedTable` with its indexes as
-    well; `relations` lists them all. `zig fmt` leaves the text as it is.
+    well; `relations` lists them all. Each operation of a primitive becomes a `reifydb.Operation`;
+    `operations` lists those. `zig fmt` leaves the text as it is.
 
     Args:
         tables: What to bind. Their names are distinct.
@@ -83,6 +85,11 @@ def generate_zig(tables: Sequence[Table]) -> str:
     listed = ", ".join(_declaration(table.name) for table in tables)
     spaced = f" {listed} " if len(tables) > 1 else listed
     parts.append(f"pub const relations = .{{{spaced}}};\n")
+    operations = [(table, one) for table in tables for one in operations_of(table)]
+    parts += [_operation(table, one) for table, one in operations]
+    if operations:
+        names = "".join(f"    {_operation_name(table, one)},\n" for table, one in operations)
+        parts.append(f"pub const operations = .{{\n{names}}};\n")
     return "\n".join(parts)
 
 
@@ -97,6 +104,30 @@ def _table(table: Table, row: str) -> str:
         for index in table.indexes
     )
     return f'{struct}IndexedTable("{table.name}", {row}, {key}, .{{\n{indexes}}});\n'
+
+
+def _operation_name(table: Table, operation: Operation) -> str:
+    return f"{table.name}_{operation.name}"
+
+
+def _operation(table: Table, operation: Operation) -> str:
+    args = _struct(operation.params)
+    match operation.result:
+        case ():
+            result = "void"
+        case (only,) if not operation.result_is_row:
+            result = _type(only)
+        case columns:
+            result = _struct(columns)
+    head = f"/// {operation.about[0].upper()}{operation.about[1:]}.\n" if operation.about else ""
+    name = _operation_name(table, operation)
+    called = f'"{table.name}", "{operation.name}"'
+    return f"{head}pub const {name} = reifydb.Operation({called}, {args}, {result});\n"
+
+
+def _struct(columns: Sequence[Column]) -> str:
+    fields = ", ".join(f"{_field(column.name)}: {_type(column)}" for column in columns)
+    return f"struct {{ {fields} }}" if fields else "struct {}"
 
 
 def _names(columns: Sequence[Column]) -> str:

@@ -96,10 +96,14 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True)
 class Bindings:
-    """The kernel's numbers for a module's relations: `first`, and how many there are."""
+    """The kernel's numbers for a module's relations: `first`, and how many there are; and those
+    for its operations.
+    """
 
     first: int
     count: int
+    first_operation: int = 0
+    operations: int = 0
 
 
 # ------------------------------------------------------------------ host functions
@@ -110,6 +114,7 @@ _KERNEL = {
     "guest_update": "(param i32 i32) (result i32)",
     "guest_upsert": "(param i32 i32) (result i32)",
     "guest_delete": "(param i32 i32) (result i32)",
+    "guest_operate": "(param i32 i32) (result i64)",
     "guest_count": "(param i32) (result i64)",
     "guest_generated": "(result i64)",
     "guest_scan": "(param i32 i32 i32 i32 i32) (result i32)",
@@ -126,9 +131,13 @@ _PROBE = "(call $probe (i32.const 0))"
 
 def _binding(bindings: Bindings, result: str = "i32") -> str:
     """Refuses a relation that the module does not have; else makes it the kernel's number."""
-    return f"""(if (i32.ge_u (local.get 0) (i32.const {bindings.count}))
+    return _numbered(bindings.first, bindings.count, result)
+
+
+def _numbered(first: int, count: int, result: str = "i32") -> str:
+    return f"""(if (i32.ge_u (local.get 0) (i32.const {count}))
         (then (return ({result}.const {NO_RELATION}))))
-      (local.set 0 (i32.add (local.get 0) (i32.const {bindings.first})))"""
+      (local.set 0 (i32.add (local.get 0) (i32.const {first})))"""
 
 
 def _stage(at: Addresses, pointer: int, length: int) -> str:
@@ -150,6 +159,13 @@ def _copy_out(source: str, pointer: int, capacity: int, length: str) -> str:
         (then (memory.copy $g $k (local.get {pointer}) {source} {length})))"""
 
 
+_ROW_OUT = f"""(if (i64.le_s (local.get $r) (i64.const 0))
+        (then (return (i32.wrap_i64 (local.get $r)))))
+      (local.set $n (i32.load $k (local.get $r)))
+      {_copy_out("(local.get $r)", 3, 4, "(local.get $n)")} (local.get $n)"""
+"""The row at `$r` goes to parameters 3 and 4; what is 0 or a code is the answer."""
+
+
 def _rows(function: str, at: Addresses, bindings: Bindings) -> str:
     return f"""{_binding(bindings)} {_stage(at, 1, 2)} {_PROBE}
       (call ${function} (local.get 0) (local.get 2))"""
@@ -160,16 +176,21 @@ def _host_body(name: str, at: Addresses, bindings: Bindings) -> tuple[str, str]:
     kernel = "$" + f"guest_{name}"
     if name in ("insert", "update", "upsert", "delete"):
         return "", _rows(kernel[1:], at, bindings)
+    if name == "operate":
+        own = _numbered(bindings.first_operation, bindings.operations)
+        return (
+            "(local $r i64) (local $n i32)",
+            f"""{own} {_stage(at, 1, 2)} {_PROBE}
+          (local.set $r (call {kernel} (local.get 0) (local.get 2)))
+          {_ROW_OUT}""",
+        )
     if name == "get":
         # No probe: nothing is changed, and an exhausted stack in a read is no harm.
         return (
             "(local $r i64) (local $n i32)",
             f"""{_binding(bindings)} {_stage(at, 1, 2)}
           (local.set $r (call {kernel} (local.get 0) (local.get 2)))
-          (if (i64.le_s (local.get $r) (i64.const 0))
-            (then (return (i32.wrap_i64 (local.get $r)))))
-          (local.set $n (i32.load $k (local.get $r)))
-          {_copy_out("(local.get $r)", 3, 4, "(local.get $n)")} (local.get $n)""",
+          {_ROW_OUT}""",
         )
     if name == "count":
         return "", f"{_binding(bindings, 'i64')} (call {kernel} (local.get 0))"

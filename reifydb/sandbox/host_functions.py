@@ -54,6 +54,7 @@ SIGNATURES: dict[str, Signature] = {
     "update": _takes(3),
     "upsert": _takes(3),
     "delete": _takes(3),
+    "operate": _takes(5),
     "count": _takes(1, "i64"),
     "generated": _takes(0, "i64"),
     "scan": _takes(6),

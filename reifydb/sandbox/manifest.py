@@ -41,12 +41,15 @@ class Manifest:
         schema: SQL of the tables it needs; empty when it needs none or leaves that to others.
         relations: What it binds, in the order of the numbers it uses.
         transitions: What it exports. A result that is one value is a column named `result`.
+        operations: What it calls of primitives, in the order of the numbers it uses: each with the
+            primitive's name as its `module`.
     """
 
     name: str | None = None
     schema: str = ""
     relations: tuple[Relation, ...] = ()
     transitions: tuple[Transition, ...] = ()
+    operations: tuple[Transition, ...] = ()
 
 
 def parse_manifest(content: bytes) -> Manifest:
@@ -81,6 +84,16 @@ def manifest_json(manifest: Manifest) -> bytes:
         }
         for transition in manifest.transitions
     ]
+    if manifest.operations:
+        document["operations"] = [
+            {
+                "primitive": operation.module,
+                "name": operation.name,
+                "params": [_column_json(c) for c in operation.params],
+                "result": _result_json(operation),
+            }
+            for operation in manifest.operations
+        ]
     return json.dumps(document, ensure_ascii=False, indent=1).encode()
 
 
@@ -163,7 +176,9 @@ class _Checker:
     # -------------------------------------------------------------- the document
 
     def manifest(self, document: object) -> Manifest:
-        found = self.keys(document, "$", {"abi"}, {"name", "schema", "relations", "transitions"})
+        found = self.keys(
+            document, "$", {"abi"}, {"name", "schema", "relations", "transitions", "operations"}
+        )
         abi = found.get("abi", ABI)
         if abi != ABI or type(abi) is not int:
             self.note("$.abi", f"{_shown(abi)} is not supported; it must be {ABI}")
@@ -176,9 +191,11 @@ class _Checker:
             found.get("transitions", []), "$.transitions", transitions_max, self.transition
         )
         self.distinct([one.name for one in transitions], "$.transitions", "transition")
-        return Manifest(
-            name, self.text(found.get("schema", ""), "$.schema"), relations, transitions
+        operations = self.entries(
+            found.get("operations", []), "$.operations", transitions_max, self.operation
         )
+        schema = self.text(found.get("schema", ""), "$.schema")
+        return Manifest(name, schema, relations, transitions, operations)
 
     def relation(self, value: object, path: str) -> Relation:
         found = self.keys(value, path, {"name", "columns"}, {"indexes"})
@@ -214,6 +231,17 @@ class _Checker:
             result=result,
             result_is_row=result_is_row,
             query=self.flag(found, "query", path),
+        )
+
+    def operation(self, value: object, path: str) -> Transition:
+        found = self.keys(value, path, {"primitive", "name"}, {"params", "result"})
+        result, result_is_row = self.result(found.get("result"), f"{path}.result")
+        return Transition(
+            name=self.name(found.get("name"), f"{path}.name"),
+            params=self.columns(found.get("params", []), f"{path}.params", self.param),
+            result=result,
+            result_is_row=result_is_row,
+            module=self.name(found.get("primitive"), f"{path}.primitive"),
         )
 
     def result(self, value: object, path: str) -> tuple[tuple[Column, ...], bool]:

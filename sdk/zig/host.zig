@@ -12,6 +12,7 @@ pub const abi = struct {
     pub extern "reifydb.v1" fn update(relation: i32, rows: [*]const u8, len: usize) i32;
     pub extern "reifydb.v1" fn upsert(relation: i32, rows: [*]const u8, len: usize) i32;
     pub extern "reifydb.v1" fn delete(relation: i32, keys: [*]const u8, len: usize) i32;
+    pub extern "reifydb.v1" fn operate(operation: i32, row: [*]const u8, len: usize, ptr: [*]u8, cap: usize) i32;
     pub extern "reifydb.v1" fn count(relation: i32) i64;
     pub extern "reifydb.v1" fn generated() i64;
     pub extern "reifydb.v1" fn scan(relation: i32, index: i32, flags: i32, bounds: [*]const u8, len: usize, limit: i32) i32;

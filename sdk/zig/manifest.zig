@@ -70,6 +70,10 @@ pub fn json(comptime spec: anytype) []const u8 {
             text = text ++ (if (i > 0) "," else "") ++ "{\"name\":" ++ name(Relation.relation_name) ++
                 ",\"columns\":" ++ columnsJson(Relation.columns) ++ indexesJson(Relation.indexes) ++ "}";
         }
+        if (@hasField(@TypeOf(spec), "operations")) {
+            text = text ++ "],\"operations\":[";
+            for (spec.operations, 0..) |Operation, i| text = text ++ (if (i > 0) "," else "") ++ operationJson(Operation);
+        }
         text = text ++ "],\"transitions\":[";
         for (@typeInfo(@TypeOf(spec.transitions)).@"struct".field_names, 0..) |transition, i| {
             text = text ++ (if (i > 0) "," else "") ++
@@ -95,13 +99,22 @@ fn transitionJson(comptime transition_name: []const u8, comptime self: anytype) 
                 typeJson(.{ .name = "a parameter", .type = param.type }) ++
                 (if (param.secret) ",\"secret\":true}" else "}");
         }
-        text = text ++ "],\"result\":";
-        if (self.result.is_row) {
-            text = text ++ "{\"columns\":" ++ columnsJson(self.result.columns) ++ "}";
-        } else if (self.result.columns.len == 1) {
-            text = text ++ "{" ++ typeJson(self.result.columns[0]) ++ "}";
-        } else text = text ++ "null";
+        text = text ++ "],\"result\":" ++ resultJson(self.result);
         return text ++ (if (self.is_query) ",\"query\":true}" else "}");
+    }
+}
+
+fn operationJson(comptime Operation: type) []const u8 {
+    comptime {
+        return "{\"primitive\":" ++ name(Operation.primitive_name) ++ ",\"name\":" ++ name(Operation.operation_name) ++
+            ",\"params\":" ++ columnsJson(Operation.params) ++ ",\"result\":" ++ resultJson(Operation.result) ++ "}";
+    }
+}
+
+fn resultJson(comptime self: Result) []const u8 {
+    comptime {
+        if (self.is_row) return "{\"columns\":" ++ columnsJson(self.columns) ++ "}";
+        return if (self.columns.len == 1) "{" ++ typeJson(self.columns[0]) ++ "}" else "null";
     }
 }
 

@@ -50,10 +50,12 @@ fn describe(comptime function: anytype, comptime names: anytype, comptime is_que
 ///
 /// - `name`; `schema`: the SQL of the tables it needs, if it brings any;
 /// - `relations`: a tuple of the tables it uses; `transitions`: a struct of them by name;
+/// - `operations`: a tuple of the operations of primitives that it calls, if there are any;
 /// - `arena_bytes`: memory for the rows and texts of one call, a multiple of 8 (default 32 KiB).
 pub fn module(comptime spec: anytype) type {
     return struct {
         pub const relations = spec.relations;
+        pub const operations = if (@hasField(@TypeOf(spec), "operations")) spec.operations else .{};
         pub const arena_bytes: usize = if (@hasField(@TypeOf(spec), "arena_bytes")) spec.arena_bytes else arena.bytes_default;
 
         /// Exports the transitions and writes the manifest. For a comptime block of the root file.

@@ -49,6 +49,7 @@ const codec = @import("codec.zig");
 pub const panic = @import("panic.zig");
 pub const Table = @import("table.zig").Table;
 pub const IndexedTable = @import("table.zig").IndexedTable;
+pub const Operation = @import("operation.zig").Operation;
 pub const module = @import("module.zig").module;
 pub const transition = @import("module.zig").transition;
 pub const query = @import("module.zig").query;

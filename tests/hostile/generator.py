@@ -16,7 +16,7 @@ import wasmtime
 
 from reifydb.sandbox.host_functions import SIGNATURES
 from tests.guests.wat import with_manifest
-from tests.hostile.host_calls import NASTY, PARAMS
+from tests.hostile.host_calls import NASTY, PARAMS, TALLY
 
 FUEL_MAX = 400
 RELATIONS = [
@@ -165,6 +165,7 @@ class _Generator:
             "abi": 1,
             "name": "generated",
             "relations": RELATIONS,
+            "operations": [TALLY],
             "transitions": transitions,
         }
         calls = tuple(
@@ -226,7 +227,7 @@ class _Generator:
         is_row = "rows" in PARAMS[name]
         builder = _BUILDERS[relation] if is_row else "$key"
         prepare = ""
-        if set(PARAMS[name]) & {"rows", "keys", "key", "bounds"}:
+        if set(PARAMS[name]) & {"rows", "keys", "key", "bounds", "row"}:
             prepare = f"(call {builder} (i32.const {at}) {self.id(depth)} {self.i64(1)})"
             if dice.random() < 0.06:
                 spoilt = at + 4 * dice.randrange(10)
@@ -234,6 +235,8 @@ class _Generator:
         length = ROW_BYTES[relation] if is_row else KEY_BYTES
         wanted = {
             "relation": relation,
+            "operation": 0,
+            "row": at,
             "rows": at,
             "keys": at,
             "key": at,

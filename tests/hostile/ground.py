@@ -19,6 +19,7 @@ create table victim (id int primary key, n int not null);
 create table picky (id int primary key, t text, d bytes, x float, flag bool, n int not null);
 create table wallet (id int primary key, owner text not null, balance int not null);
 create table rich (id int primary key, d decimal(5,2), u uuid, j json);
+create counter tally;
 create index victim_by_n on victim (n);
 create unique index picky_by_x on picky (x);
 create unique index rich_by_u on rich (u, j);

@@ -48,6 +48,8 @@ CANARY_DIED = -7_777_777
 
 HONEST: dict[str, int] = {
     "relation": 0,
+    "operation": 0,
+    "row": KEY_AT,
     "key": KEY_AT,
     "key_len": 24,
     "keys": KEY_AT,
@@ -64,7 +66,7 @@ HONEST: dict[str, int] = {
 }
 """What an honest guest would give for a parameter of this name."""
 
-_LENGTH_OF = {"rows": ROW_BYTES, "keys": 24, "bounds": 24, "ptr": 24}
+_LENGTH_OF = {"rows": ROW_BYTES, "keys": 24, "bounds": 24, "ptr": 24, "row": 24}
 
 NASTY = [
     0,
@@ -197,6 +199,14 @@ def _data(name: str | None) -> str:
     return f"(memory 1) (func $prepare {stores})"
 
 
+TALLY = {
+    "primitive": "tally",
+    "name": "add",
+    "params": [{"name": "amount", "type": "int"}],
+    "result": {"type": "int"},
+}
+"""An operation whose arguments are a row of one integer, and so is its result."""
+
 INDEXES = [{"name": "victim_by_n", "columns": ["n"]}]
 
 
@@ -206,6 +216,7 @@ def _module(name: str, text: str, transitions: list[dict[str, object]]) -> bytes
         "abi": 1,
         "name": name,
         "relations": [{"name": "victim", "columns": columns, "indexes": INDEXES}],
+        "operations": [TALLY],
         "transitions": transitions,
     }
     return with_manifest(bytes(wasmtime.wat2wasm(f"(module {text})")), manifest)
@@ -321,4 +332,4 @@ def starter(name: str) -> bytes:
 
 def mutating() -> Iterator[str]:
     """Host functions that may change state: those that are handed rows or keys to write."""
-    return (name for name in SIGNATURES if set(PARAMS[name]) & {"rows", "keys"})
+    return (name for name in SIGNATURES if set(PARAMS[name]) & {"rows", "keys", "row"})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import reifydb
+from reifydb.generate import generate_zig
 from reifydb.sql import parse_schema, render_create_table
 from tests.guests import wat
 
@@ -227,3 +230,20 @@ def test_a_query_transaction_may_get_and_not_add(db: reifydb.Database) -> None:
         assert tx.call("c.get") == 0
         with pytest.raises(reifydb.ReadOnlyError):
             tx.call("c.add", 1)
+
+
+def test_zig_gets_an_operation_for_each(tmp_path: Path) -> None:
+    tables = [one.table for one in parse_schema("create counter n (k text, p decimal(5,2))")]
+    text = generate_zig(tables)
+    wanted = (
+        "/// Adds to the value: the value now.\n"
+        'pub const n_add = reifydb.Operation("n", "add", struct { k: []const u8, '
+        "p: reifydb.Decimal(5, 2), amount: i64 }, i64);\n"
+    )
+    assert wanted in text
+    listed = "    n_add,\n    n_get,\n    n_set,\n    n_reset,\n"
+    assert f"pub const operations = .{{\n{listed}}};\n" in text
+    file = tmp_path / "schema.zig"
+    file.write_text(text)
+    command = [sys.executable, "-m", "ziglang", "fmt", "--check", str(file)]
+    assert subprocess.run(command, check=False).returncode == 0
