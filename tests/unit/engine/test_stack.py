@@ -28,7 +28,11 @@ from tests.hostile.values import json_diver
 
 PHASES = 64
 NESTED_JSON = "nested JSON"
-SCHEMA = "create index victim_by_n on victim (n); create table rich (id int primary key, j json)"
+SCHEMA = """
+create index victim_by_n on victim (n);
+create table rich (id int primary key, j json);
+create counter tally;
+"""
 
 WithProbe = Callable[[str, str], AbstractContextManager[reifydb.Database]]
 
