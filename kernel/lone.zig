@@ -17,8 +17,8 @@ const heap = @import("heap.zig");
 const scratch = @import("scratch.zig");
 const reads = @import("reads.zig");
 const arenas = @import("arena.zig");
+const Buffer = @import("buffer.zig").Buffer;
 const Arena = arenas.Arena;
-const Cell = @import("cell.zig").Cell;
 const Row = row_format.Row;
 const Table = table_format.Table;
 const Plan = plans.Plan;
@@ -173,13 +173,14 @@ var shown: Rows = undefined;
 var old_key: key.Buffer = undefined;
 var new_key: key.Buffer = undefined;
 
-/// Brings a view whose rows are not grouped up to date with a change of one row, the only one of its inputs.
-pub fn apply(arena: *Arena, plan: *const Plan, driver: *const Driver, table: *Table, same_key: bool, change: *const Change) Error!void {
+/// Brings a view whose rows are not grouped up to date with a change of one row, the only one of its inputs. `buffer`:
+/// what of the rows is kept, if not all are.
+pub fn apply(arena: *Arena, plan: *const Plan, driver: *const Driver, table: *Table, buffer: ?*Buffer, same_key: bool, change: *const Change) Error!void {
     const at = scratch.mark();
     defer scratch.release(at);
     if (same_key) {
         if (!try together(arena, plan, driver, change.new, &shown)) return;
-        const made = try make(plan, table, &new_key);
+        const made = try make(plan, table, buffer, &new_key) orelse return;
         const slot = table.tree.findKnown(&new_key);
         const old = table_format.live(slot) orelse return notThere(made.row);
         return transaction.replaceDerived(table, old, made.row, slot);
@@ -188,16 +189,18 @@ pub fn apply(arena: *Arena, plan: *const Plan, driver: *const Driver, table: *Ta
     var old_len: usize = 0;
     if (change.old != 0 and try together(arena, plan, driver, change.old, &shown)) {
         try plan.row.run(&shown);
-        old_len = try keyOf(plan, table, try plans.orderOf(plan, &order), &old_key);
-        slot = table.tree.findKnown(&old_key);
-        if (table_format.live(slot) == null) return error.NotFound; // it was there, says the plan
+        old_len = try plans.viewKeyOf(plan, table, try plans.orderOf(plan, &order), &old_key);
+        if (!isLeftOut(buffer, table, old_key[0..old_len])) {
+            slot = table.tree.findKnown(&old_key);
+            if (table_format.live(slot) == null) return error.NotFound; // it was there, says the plan
+        }
     }
     const was = table_format.live(slot);
-    if (change.new == 0 or !try together(arena, plan, driver, change.new, &shown)) {
+    const comes = change.new != 0 and try together(arena, plan, driver, change.new, &shown);
+    const made = (if (comes) try make(plan, table, buffer, &new_key) else null) orelse {
         if (was) |old| try transaction.removeDerived(table, old);
         return;
-    }
-    const made = try make(plan, table, &new_key);
+    };
     if (was) |old| {
         if (std.mem.eql(u8, old_key[0..old_len], new_key[0..made.len])) return transaction.replaceDerived(table, old, made.row, slot);
         transaction.removeDerived(table, old) catch |err| {
@@ -262,26 +265,20 @@ fn notThere(row: Row) Error {
 /// A row in a block of its own, and the length of its key.
 const Made = struct { row: Row, len: usize };
 
-/// What is made of the rows at hand.
-fn make(plan: *const Plan, table: *const Table, out: *key.Buffer) Error!Made {
+/// What is made of the rows at hand; null when it is left out, though it could be made.
+fn make(plan: *const Plan, table: *Table, buffer: ?*Buffer, out: *key.Buffer) Error!?Made {
     try plan.row.run(&shown);
     const bytes = try plans.orderOf(plan, &order);
-    const len = try keyOf(plan, table, bytes, out);
+    const len = try plans.viewKeyOf(plan, table, bytes, out);
+    if (isLeftOut(buffer, table, out[0..len])) {
+        try plans.checkViewRow(plan, bytes);
+        return null;
+    }
     return .{ .row = try plans.viewRowOf(plan, bytes, null), .len = len };
 }
 
 var order: key.Buffer = undefined;
 
-/// The encoded key of the row that the row program has just put out; `bytes`: what it is sorted by.
-fn keyOf(plan: *const Plan, table: *const Table, bytes: []const u8, out: *key.Buffer) Error!usize {
-    var at: usize = 0;
-    for (table.key_types, table.key_positions, 0..) |kind, position, i| {
-        const cell: Cell = if (position < plan.columns()) plan.row.output(position) else .ofTail(bytes);
-        const nullable = if (table.key_nullable) |flags| flags[i] else false;
-        at = key.encodeCell(kind, cell, nullable, at, out) catch |err| {
-            layout.fault(table.number, table.key_positions[0], 0);
-            return err;
-        };
-    }
-    return at;
+inline fn isLeftOut(buffer: ?*Buffer, table: *Table, bytes: []const u8) bool {
+    return if (buffer) |one| one.isBehind(table, bytes) else false;
 }

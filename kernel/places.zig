@@ -5,7 +5,6 @@
 
 const std = @import("std");
 const layout = @import("layout.zig");
-const heap = @import("heap.zig");
 const key = @import("key.zig");
 const row_format = @import("row.zig");
 const table_format = @import("table.zig");
@@ -94,7 +93,7 @@ pub const Places = struct {
 
     /// A copy of a row with its place in it.
     fn placed(places: *const Places, row: Row, place: u64) Error!Row {
-        const made = try copied(row);
+        const made = try transaction.copyDerived(row);
         made.slot(places.column).* = place;
         return made;
     }
@@ -113,16 +112,6 @@ fn rowsOf(table: *Table, prefix: []const u8, most: u64, arena: *Arena) Error![]R
         if (!row.has(row_format.flag_dead)) try found.add(arena, row);
     }
     return found.items;
-}
-
-/// A copy of another view's row, as a row that is new.
-pub fn copied(row: Row) Error!Row {
-    const length = row.length();
-    const at = try heap.allocate(length);
-    @memcpy(@as([*]u8, @ptrFromInt(at))[0..length], row.bytes());
-    const made: Row = .{ .at = at };
-    made.clear(row_format.flag_fresh | row_format.flag_new_key | row_format.flag_dead);
-    return made;
 }
 
 var own_key: key.Buffer = undefined;

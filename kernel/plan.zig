@@ -556,6 +556,25 @@ pub fn viewRowOf(plan: *const Plan, order: []const u8, arena: ?*Arena) Error!Row
     return fill(at, length, plan.row, count, more);
 }
 
+/// Whether what the row program has just put out may be a row of a view, as `viewRowOf` would make it.
+pub fn checkViewRow(plan: *const Plan, order: []const u8) Error!void {
+    _ = try rowBytes(plan.row, plan.columns(), &.{.{ .kind = .bytes, .cell = .ofTail(order) }});
+}
+
+/// The encoded key of the row that the row program has just put out; `order`: what it is sorted by.
+pub fn viewKeyOf(plan: *const Plan, table: *const Table, order: []const u8, out: *key.Buffer) Error!usize {
+    var at: usize = 0;
+    for (table.key_types, table.key_positions, 0..) |kind, position, i| {
+        const cell: Cell = if (position < plan.columns()) plan.row.output(position) else .ofTail(order);
+        const nullable = if (table.key_nullable) |flags| flags[i] else false;
+        at = key.encodeCell(kind, cell, nullable, at, out) catch |err| {
+            layout.fault(table.number, table.key_positions[0], 0);
+            return err;
+        };
+    }
+    return at;
+}
+
 var order_key: key.Buffer = undefined;
 
 /// A row of nothing but nulls.

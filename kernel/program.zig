@@ -319,6 +319,17 @@ pub const Program = struct {
             std.mem.eql(u8, program.constants_row.bytes(), other.constants_row.bytes());
     }
 
+    /// Whether there may be rows that it cannot be run for.
+    pub fn canFail(program: *const Program) bool {
+        for (program.instructions) |one| if (@backingInt(one.op) > @backingInt(Op.same_tail)) return true;
+        return false;
+    }
+
+    /// No constant text of it is longer.
+    pub fn constantBytes(program: *const Program) u64 {
+        return program.constants_row.length();
+    }
+
     /// Checks the row of parameters at the start of `source`. JSON in it is canonical afterwards: the row may be a copy,
     /// good until the next check of a row.
     pub fn checkParameters(program: *const Program, source: []const u8) layout.Error!row_format.Checked {

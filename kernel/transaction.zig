@@ -29,17 +29,19 @@ const Table = table_format.Table;
 const Binding = table_format.Binding;
 const Error = layout.Error;
 
-pub const Kind = enum(u32) { insert, update, delete, counter, index, create, alter, drop, create_index, drop_index, keys };
+pub const Kind = enum(u32) { insert, update, delete, counter, index, create, alter, drop, create_index, drop_index, keys, more };
 
 /// One mutation: of `subject.index` for the kinds that say so, else of `subject.table`. `old` and `new` are rows'
 /// addresses; a counter keeps its old mark in `old`, `alter` the old layout's address, `drop_index` where it
-/// stood, `keys` the first of the old foreign keys.
+/// stood, `keys` the first of the old foreign keys, `more` whether there was more than its view's buffer has.
 pub const Undo = struct { subject: extern union { table: *Table, index: *Index }, kind: Kind, old: u64, new: u64 };
 
 var undo: [layout.undo_entries_max]Undo = undefined;
 var undo_len: usize = 0;
 /// The views know of so much of it.
 var flushed: usize = 0;
+/// Goes up when rows have been taken back: what was known of them before may be wrong.
+pub var epoch: u64 = 1;
 var redo_bound: usize = 0;
 
 pub var read_only = false;
@@ -585,6 +587,12 @@ fn sameWords(new: Row, old: Row) bool {
     return true;
 }
 
+/// A view's buffer has all rows of its input, or does not any more.
+pub fn rememberMore(table: *Table, was: bool) Error!void {
+    if (!hasRoom()) return error.LimitReached;
+    rememberDerived(.{ .subject = .{ .table = table }, .kind = .more, .old = @intFromBool(was), .new = 0 });
+}
+
 /// What the views do not know yet of this transaction.
 pub fn unflushed() []const Undo {
     return undo[flushed..undo_len];
@@ -691,7 +699,7 @@ fn savedLayout(entry: Undo) *table_format.Layout {
 
 /// As if nothing had happened since `to`. Cannot fail.
 pub fn rollbackTo(to: Mark) void {
-    if (undo_len > to.undo_len) views.rolledBack();
+    if (undo_len > to.undo_len) epoch += 1;
     while (undo_len > to.undo_len) {
         undo_len -= 1;
         takeBack(undo[undo_len]);
@@ -738,6 +746,7 @@ fn takeBack(entry: Undo) void {
             indexes.destroy(entry.subject.index);
         },
         .drop_index => indexes.hook(entry.subject.index, @intCast(entry.old)),
+        .more => table.view.?.buffer.?.more = entry.old != 0,
         .keys => {
             const made = table.keys;
             foreign_keys.exchange(table, savedKeys(entry));
@@ -783,7 +792,7 @@ pub fn commit() bool {
                 record.counter(table);
                 table_format.commitMark(table);
             },
-            .index, .keys => {},
+            .index, .keys, .more => {},
             .create => {
                 if (!table.derived) record.created(table, layoutAfter(i).descriptor);
                 table_format.enter(table);
@@ -907,7 +916,7 @@ fn sweep() void {
                 table.tree.removeExact(old);
                 table.giveBack(old);
             },
-            .counter, .index, .create, .create_index => {},
+            .counter, .index, .create, .create_index, .more => {},
             .alter => {
                 table_format.freeLayout(savedLayout(entry));
                 heap.destroy(table_format.Layout, savedLayout(entry));

@@ -11,7 +11,6 @@
 const std = @import("std");
 const layout = @import("layout.zig");
 const heap = @import("heap.zig");
-const key = @import("key.zig");
 const row_format = @import("row.zig");
 const table_format = @import("table.zig");
 const trees = @import("tree.zig");
@@ -22,11 +21,14 @@ const changes = @import("changes.zig");
 const arenas = @import("arena.zig");
 const scratch = @import("scratch.zig");
 const batch = @import("batch.zig");
-const evaluation = @import("evaluate.zig");
 const group_rows = @import("group_rows.zig");
 const group_patch = @import("group_patch.zig");
 const lone = @import("lone.zig");
 const delta = @import("delta.zig");
+const tops = @import("top.zig");
+const buffers = @import("buffer.zig");
+const rebuild = @import("rebuild.zig");
+const Difference = @import("difference.zig").Difference;
 const places_of = @import("places.zig");
 const Arena = arenas.Arena;
 const Row = row_format.Row;
@@ -41,7 +43,9 @@ pub const View = struct {
     places: ?places_of.Places = null,
     /// Where the plan lies.
     arena: Arena,
-    top: Top = undefined,
+    top: tops.Top = undefined,
+    /// Of its rows only the first ones are kept, for another view.
+    buffer: ?*buffers.Buffer = null,
     inputs: []*Table,
     /// For each driver how a change of one row goes, and what it does to a group; null: as any others.
     ways: []?lone.Way = &.{},
@@ -114,7 +118,7 @@ pub fn define(number: u32, source: []const u8, anew: bool, owner: u32) Error!voi
     }
     try read(view, source);
     layout.control.fault_index = 0;
-    try fill(view, if (anew) no_limit else view.scannedMax());
+    try fill(view, if (anew) no_limit else view.scannedMax(), if (anew) .again else .first);
     if (owner != 0 and table.rows > layout.subscribed_view_rows_max) return layout.reached(.followed_rows);
     views[views_len] = view;
     views_len += 1;
@@ -128,16 +132,23 @@ pub fn define(number: u32, source: []const u8, anew: bool, owner: u32) Error!voi
 }
 
 /// What a view is: the first word of `source` says whether a plan follows, padded to 8 bytes, or a `Top`, or `Places`; or a
-/// plan that is run anew each time, behind the rows that may be looked at.
+/// plan that is run anew each time, behind the rows that may be looked at; or one of whose rows the first ones are kept,
+/// behind how many more. Of both the second word says how many those are, 0: all.
 fn read(view: *View, source: []const u8) Error!void {
     if (source.len < 16) return error.InvalidRow;
     const kind = std.mem.readInt(u32, source[0..4], .little);
-    if (kind == kind_plan or kind == kind_anew) {
-        if (kind == kind_anew) view.anew_rows_max = @max(1, std.mem.readInt(u64, source[8..16], .little));
-        const plan = try plans.make(&view.arena, source[if (kind == kind_anew) 16 else 8..]);
+    if (kind == kind_plan or kind == kind_anew or kind == kind_buffer) {
+        const number = std.mem.readInt(u64, source[8..16], .little);
+        if (kind == kind_anew) view.anew_rows_max = @max(1, number);
+        const plan = try plans.make(&view.arena, source[if (kind == kind_plan) 8 else 16..]);
         view.plan = plan;
         view.inputs = plan.inputs;
-        if (kind == kind_plan) {
+        const first = std.mem.readInt(u32, source[4..8], .little);
+        if (kind == kind_buffer or first > 0) {
+            const spare_min = if (kind == kind_buffer) number else 1;
+            view.buffer = try buffers.Buffer.of(&view.arena, plan, view.table, first, spare_min);
+        }
+        if (kind != kind_anew) {
             view.ways = try lone.waysOf(&view.arena, plan, view.table);
             view.patch = try group_patch.Patch.of(&view.arena, plan, view.table);
         }
@@ -164,6 +175,7 @@ fn read(view: *View, source: []const u8) Error!void {
 const kind_plan: u32 = 0;
 const kind_anew: u32 = 2;
 const kind_places: u32 = 3;
+const kind_buffer: u32 = 4;
 
 /// Their table goes away.
 pub fn forget(first: *View) void {
@@ -188,29 +200,63 @@ fn forgetOne(view: *View) void {
 
 const no_limit = std.math.maxInt(u64);
 
+/// What a view is made for: then all of its rows have been seen, and can be; or again, as it was when the database was
+/// closed or when rows went that were kept.
+const Making = enum { first, again };
+
 /// Fills an empty view from its inputs, looking at `most` rows. Not logged, not undone: whoever gives the view up gives
 /// its tables up.
-fn fill(view: *View, most: u64) Error!void {
+fn fill(view: *View, most: u64, making: Making) Error!void {
     defer arena.reset();
     view.table.last_lsn = layout.control.lsn;
-    return load(view, most);
+    const buffer = view.buffer orelse return load(view, most);
+    if (view.anew_rows_max > 0) return load(view, most);
+    buffer.more = try loadFirst(view, buffer, buffer.most(view.plan.?), most, making);
 }
 
 fn load(view: *View, most: u64) Error!void {
     const plan = view.plan orelse return fillTop(view);
-    const counts = view.anew_rows_max > 0 or view.owner != 0;
-    const progress = layout.Progress.begin(plan.inputs[plan.drivers[0].input].rows);
+    if (view.buffer) |buffer| {
+        _ = try loadFirst(view, buffer, buffer.wanted, most, .first);
+        return;
+    }
+    const driver = &plan.drivers[0];
     if (plan.grouped) {
         var sink = group_rows.Sink.init(view.table, plan, &arena, .loading);
-        var join: joins.Join(group_rows.Sink) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most, .progress = progress, .counts_first = counts };
         if (plan.global) try sink.addGlobal();
-        _ = try join.all(&plan.drivers[0]);
-        try sink.finish();
-    } else {
-        var sink: Loader = .{ .table = view.table, .plan = plan };
-        var join: joins.Join(Loader) = .{ .plan = plan, .arena = &arena, .sink = &sink, .left = most, .progress = progress, .counts_first = counts };
-        _ = try join.all(&plan.drivers[0]);
+        try joinAll(view, driver, group_rows.Sink, &sink, most);
+        return sink.finish();
     }
+    var sink: Loader = .{ .table = view.table, .plan = plan };
+    try joinAll(view, driver, Loader, &sink, most);
+}
+
+/// The same of a view of which the first rows are kept: `count`. Whether there are more.
+fn loadFirst(view: *View, buffer: *buffers.Buffer, count: u64, most: u64, making: Making) Error!bool {
+    const plan = view.plan.?;
+    const driver = &plan.drivers[0];
+    var sink: buffers.Filling = .{ .buffer = buffer, .plan = plan, .table = view.table, .arena = &arena, .most = count, .stops = false };
+    if (making == .first and view.anew_rows_max == 0) {
+        // Whether all rows can be computed has to be seen, and all of the condition is the driver's.
+        var whole = driver.*;
+        whole.index = null;
+        whole.lower = null;
+        whole.upper = null;
+        whole.flags = 0;
+        try joinAll(view, &whole, buffers.Filling, &sink, most);
+    } else {
+        sink.stops = making == .again and driver.flags & plans.driver_sorted != 0;
+        try joinAll(view, driver, buffers.Filling, &sink, most);
+    }
+    return sink.finish();
+}
+
+fn joinAll(view: *const View, driver: *const plans.Driver, comptime Sink: type, sink: *Sink, most: u64) Error!void {
+    const plan = view.plan.?;
+    const counts = view.anew_rows_max > 0 or view.owner != 0;
+    const progress = layout.Progress.begin(plan.inputs[driver.input].rows);
+    var join: joins.Join(Sink) = .{ .plan = plan, .arena = &arena, .sink = sink, .left = most, .progress = progress, .counts_first = counts };
+    _ = try join.all(driver);
 }
 
 const Loader = struct {
@@ -285,6 +331,7 @@ inline fn isConcerned(view: *const View) bool {
     @setRuntimeSafety(false); // hot, and what it looks at was checked when the view was made
     if (view.inputs.len == 1) {
         const window = view.inputs[0].window orelse return false;
+        if (view.buffer) |buffer| if (view.anew_rows_max == 0 and buffer.passesBy(view.table, window)) return false;
         return !passesBy(view, window);
     }
     for (view.inputs) |input| if (input.window != null) return true;
@@ -334,6 +381,14 @@ fn breakDown(owner: u32, err: Error) void {
 fn run(view: *View) Error!void {
     if (view.anew_rows_max > 0) return runAnew(view);
     const plan = view.plan orelse return runTop(view);
+    try runChanges(view, plan);
+    if (view.buffer) |buffer| {
+        try buffer.trim(plan, view.table);
+        if (buffer.isShort(view.table)) try refill(view, plan, buffer);
+    }
+}
+
+fn runChanges(view: *View, plan: *const Plan) Error!void {
     if (try runLone(view, plan)) return;
     if (plan.grouped) {
         var sink = group_rows.Sink.init(view.table, plan, &arena, .changing);
@@ -341,9 +396,9 @@ fn run(view: *View) Error!void {
         return sink.finish();
     }
     if (plan.inputs.len == 1) return runOne(view, plan);
-    var sink: Difference = .{ .plan = plan };
+    var sink: Difference = .{ .plan = plan, .arena = &arena, .table = view.table, .buffer = view.buffer };
     try drive(view, Difference, &sink);
-    try sink.apply(view.table);
+    try sink.apply();
 }
 
 /// What has changed is one row, and the view is brought up to date by the way that there is for that.
@@ -358,7 +413,7 @@ fn runLone(view: *View, plan: *const Plan) Error!bool {
         const same_place = extent == .same_place;
         if (!plan.grouped) {
             const told = same_place and try lone.applyInPlace(&arena, plan, &plan.drivers[i], way, view.table, window);
-            if (!told) try lone.apply(&arena, plan, &plan.drivers[i], view.table, same_place, change);
+            if (!told) try lone.apply(&arena, plan, &plan.drivers[i], view.table, view.buffer, same_place, change);
         } else {
             const patch = &(view.patch orelse return false);
             const driver = &plan.drivers[i];
@@ -377,7 +432,10 @@ fn runLone(view: *View, plan: *const Plan) Error!bool {
 fn runOne(view: *View, plan: *const Plan) Error!void {
     const window = plan.inputs[0].window.?;
     view.rows_in += window.changes.items.len;
-    for (window.changes.items) |*change| try lone.apply(&arena, plan, &plan.drivers[0], view.table, false, change);
+    for (window.changes.items) |*change| {
+        try lone.apply(&arena, plan, &plan.drivers[0], view.table, view.buffer, false, change);
+        if (view.buffer) |buffer| try buffer.trim(plan, view.table);
+    }
 }
 
 /// Every change of every input: first what went, then what came.
@@ -431,41 +489,6 @@ fn driveOuters(view: *View, comptime Sink: type, sink: *Sink) Error!void {
     };
 }
 
-fn remove(table: *Table, row: Row) Error!void {
-    const old = table_format.live(table.findRow(row)) orelse return error.NotFound; // it was there, says the plan
-    try transaction.removeDerived(table, old);
-}
-
-/// Rows that come and go, until what comes and goes both has cancelled out.
-const Difference = struct {
-    plan: *const Plan,
-    times: i64 = 1,
-    rows: arenas.Strings = .{},
-    weights: arenas.List(i64) = .{},
-
-    pub fn take(difference: *Difference, rows: []const Row) Error!bool {
-        try difference.plan.row.run(rows);
-        const row = try plans.viewRow(difference.plan, &arena);
-        const found = try difference.rows.put(&arena, row.bytes());
-        if (found.new) try difference.weights.add(&arena, 0);
-        difference.weights.items[found.number] += difference.times;
-        return true;
-    }
-
-    /// What goes first, so that a row that changes finds its place free.
-    fn apply(difference: *Difference, table: *Table) Error!void {
-        for (difference.weights.items, 0..) |weight, i| if (weight < 0) {
-            try remove(table, .{ .at = @intFromPtr(difference.rows.get(i).ptr) });
-        };
-        for (difference.weights.items, 0..) |weight, i| if (weight > 0) {
-            const bytes = difference.rows.get(i);
-            const at = try heap.allocate(bytes.len);
-            @memcpy(@as([*]u8, @ptrFromInt(at)), bytes);
-            try transaction.putDerived(table, .{ .at = at });
-        };
-    }
-};
-
 // ---------------------------------------------------------------- views that are made anew
 
 /// Makes a view as its query says beside itself; what is different is what has changed.
@@ -482,165 +505,46 @@ fn runAnew(view: *View) Error!void {
         count += 1;
     };
     const made = try arena.slice(trees.Tree, count);
-    const kept = try arena.slice(Kept, count);
-    for (kept, tables[0..count]) |*one, table| one.* = setAside(table);
+    const kept = try arena.slice(rebuild.Kept, count);
+    for (kept, tables[0..count]) |*one, table| one.* = rebuild.setAside(table);
     const loaded = load(view, view.anew_rows_max);
     for (made, kept, tables[0..count]) |*tree, one, table| {
         tree.* = table.tree;
-        restore(table, one);
+        rebuild.restore(table, one);
     }
     defer for (made) |*tree| tree.clear(true);
     loaded catch |err| {
         const scanned = layout.control.fault_index == @backingInt(layout.Limit.scanned_rows);
         return if (err == error.LimitReached and scanned) layout.reached(.anew_rows) else err;
     };
-    for (made, tables[0..count]) |*tree, table| try replaceRows(table, tree);
+    for (made, tables[0..count]) |*tree, table| try rebuild.replaceRows(&arena, table, tree);
 }
 
-/// Gives a table the rows of a tree that are other ones than its own. O(rows of both).
-fn replaceRows(table: *Table, wanted: *trees.Tree) Error!void {
-    var gone: arenas.List(Row) = .{};
-    var come: arenas.List(Row) = .{};
-    var old_rows = trees.Iterator(false){ .path = &top_path };
-    var new_rows = trees.Iterator(false).init();
-    var old = old_rows.first(&table.tree);
-    var new = new_rows.first(wanted);
-    while (old != null or new != null) {
-        if (old) |row| if (row.has(row_format.flag_dead)) {
-            old = old_rows.next();
-            continue;
-        };
-        const order = if (old == null) std.math.Order.gt else if (new == null) std.math.Order.lt else orderOf(table, old.?, new.?);
-        switch (order) {
-            .lt => try gone.add(&arena, old.?),
-            .gt => try come.add(&arena, new.?),
-            .eq => if (!sameValues(old.?, new.?)) try come.add(&arena, new.?),
-        }
-        if (order != .gt) old = old_rows.next();
-        if (order != .lt) new = new_rows.next();
-    }
-    for (gone.items) |row| try transaction.removeDerived(table, row);
-    for (come.items) |row| try transaction.putDerived(table, try places_of.copied(row));
-}
-
-fn orderOf(table: *Table, a: Row, b: Row) std.math.Order {
-    const len = table.tree.keyOf(a, &own_key);
-    const other = table.tree.keyOf(b, &other_key);
-    return std.mem.order(u8, own_key[0..len], other_key[0..other]);
-}
-
-var other_key: key.Buffer = undefined;
-
-/// The same but for marks of the transaction.
-fn sameValues(a: Row, b: Row) bool {
-    return a.length() == b.length() and std.mem.eql(u8, a.bytes()[row_format.head_bytes..], b.bytes()[row_format.head_bytes..]);
+/// Makes the first rows anew: some that were kept went, and those behind them are not known. O(rows of the inputs), or
+/// with an index in the wanted order O(rows kept).
+noinline fn refill(view: *View, plan: *const Plan, buffer: *buffers.Buffer) Error!void {
+    const kept = rebuild.setAside(view.table);
+    const loaded = loadFirst(view, buffer, buffer.most(plan), if (view.owner == 0) no_limit else view.scannedMax(), .again);
+    var made = view.table.tree;
+    rebuild.restore(view.table, kept);
+    defer made.clear(true);
+    const more = try loaded;
+    try rebuild.replaceRows(&arena, view.table, &made);
+    try buffer.refilled(view.table, more);
 }
 
 // ---------------------------------------------------------------- the first rows of another view
 
-/// Of a view whose rows are the first ones of another, in the order of that one's key.
-const Top = struct {
-    count: u64,
-    skip: u64,
-    /// The key there of the last row here, once it is known: rows behind it do not matter. Known as of `epoch`.
-    last: key.Buffer = undefined,
-    last_len: usize = 0,
-    /// Its first column, where that is bytes: most rows differ there, and are told apart without making a key of them.
-    first: key.Buffer = undefined,
-    first_len: usize = 0,
-    first_known: bool = false,
-    known_at: u64 = 0,
-
-    /// Whether what changed may change what is shown.
-    fn concerns(top: *const Top, window: *const changes.Window) bool {
-        if (top.known_at != epoch) return true;
-        for (window.changes.items) |change| {
-            if (change.old != 0 and !top.isBehind(window.table, .{ .at = change.old })) return true;
-            if (change.new != 0 and !top.isBehind(window.table, .{ .at = change.new })) return true;
-        }
-        return false;
-    }
-
-    fn isBehind(top: *const Top, from: *Table, row: Row) bool {
-        if (top.first_known) {
-            const order = evaluation.order(row.tail(from.key_positions[0]), top.first[0..top.first_len]);
-            if (order != .eq) return order == .gt;
-        }
-        const len = from.tree.keyOf(row, &own_key);
-        return std.mem.order(u8, own_key[0..len], top.last[0..top.last_len]) == .gt;
-    }
-};
-
-var own_key: key.Buffer = undefined;
-
-/// Goes up when rows have been taken back: what was known of them before may be wrong.
-var epoch: u64 = 1;
-
-pub fn rolledBack() void {
-    epoch += 1;
-}
-
-/// The rows that are to be shown.
-fn firstRows(view: *View) Error![]Row {
-    const top = &view.top;
-    const from = view.inputs[0];
-    var found: arenas.List(Row) = .{};
-    var skip = top.skip;
-    top.known_at = 0;
-    var it = trees.Iterator(false){ .path = &top_path };
-    var next = it.first(&from.tree);
-    while (next) |row| : (next = it.next()) {
-        if (found.items.len == top.count) break;
-        if (row.has(row_format.flag_dead)) continue;
-        if (skip > 0) {
-            skip -= 1;
-            continue;
-        }
-        try found.add(&arena, row);
-    }
-    if (found.items.len == top.count and top.count > 0) {
-        const last = found.items[found.items.len - 1];
-        top.last_len = from.tree.keyOf(last, &top.last);
-        const position = from.key_positions[0];
-        top.first_known = from.key_types[0] == .bytes and !from.layout.nullable[position];
-        if (top.first_known) {
-            top.first_len = last.tail(position).len;
-            @memcpy(top.first[0..top.first_len], last.tail(position));
-        }
-        top.known_at = epoch;
-    }
-    return found.items;
-}
-
-var top_path: trees.Path = undefined;
-
 fn fillTop(view: *View) Error!void {
     if (view.places) |*places| return places.fill(view.inputs[0], view.table);
-    for (try firstRows(view)) |row| try transaction.loadDerived(view.table, try places_of.copied(row));
+    return view.top.fill(&arena, view.inputs[0], view.table);
 }
 
 fn runTop(view: *View) Error!void {
     const window = view.inputs[0].window.?;
     view.rows_in += window.changes.items.len;
     if (view.places) |*places| return places.run(window, view.table, &arena);
-    if (!view.top.concerns(window)) return;
-    const wanted = try firstRows(view);
-    var keys: arenas.Strings = .{};
-    for (wanted) |row| {
-        const len = view.table.tree.keyOf(row, &own_key);
-        _ = try keys.put(&arena, own_key[0..len]);
-    }
-    var gone: arenas.List(Row) = .{};
-    var it = trees.Iterator(false){ .path = &top_path };
-    var next = it.first(&view.table.tree);
-    while (next) |row| : (next = it.next()) {
-        if (row.has(row_format.flag_dead)) continue;
-        const len = view.table.tree.keyOf(row, &own_key);
-        const found = try keys.put(&arena, own_key[0..len]);
-        if (found.new) try gone.add(&arena, row);
-    }
-    for (gone.items) |row| try transaction.removeDerived(view.table, row);
-    for (wanted) |row| try transaction.putDerived(view.table, try places_of.copied(row));
+    return view.top.run(&arena, window, view.table);
 }
 
 // ---------------------------------------------------------------- checks
@@ -653,64 +557,34 @@ pub fn verify() Error!?u32 {
     return null;
 }
 
-const Kept = struct { tree: trees.Tree, rows: u64, row_bytes: u64, last_lsn: u64, indexes_len: usize };
-
-fn setAside(table: *Table) Kept {
-    const kept: Kept = .{ .tree = table.tree, .rows = table.rows, .row_bytes = table.row_bytes, .last_lsn = table.last_lsn, .indexes_len = table.indexes_len };
-    table.tree = trees.Tree.init(table.tree.shape);
-    table.rows = 0;
-    table.row_bytes = 0;
-    table.indexes_len = 0;
-    return kept;
-}
-
-/// Puts back what was; whether what was made instead is something else.
-fn putBack(table: *Table, kept: Kept) bool {
-    var old = kept.tree;
-    const different = table.rows != kept.rows or !sameRows(&table.tree, &old);
-    table.tree.clear(true);
-    restore(table, kept);
-    return different;
-}
-
-fn restore(table: *Table, kept: Kept) void {
-    table.tree = kept.tree;
-    table.rows = kept.rows;
-    table.row_bytes = kept.row_bytes;
-    table.last_lsn = kept.last_lsn;
-    table.indexes_len = kept.indexes_len;
-}
-
-/// Whether two trees have the same rows, to the last byte.
-fn sameRows(a: *trees.Tree, b: *trees.Tree) bool {
-    var one = trees.Iterator(false){ .path = &top_path };
-    var other = trees.Iterator(false).init();
-    var left = one.first(a);
-    var right = other.first(b);
-    while (left) |x| : ({
-        left = one.next();
-        right = other.next();
-    }) {
-        const y = right orelse return false;
-        if (!std.mem.eql(u8, x.bytes(), y.bytes())) return false;
-    }
-    return right == null;
-}
-
 fn differs(view: *View) Error!bool {
-    const own = setAside(view.table);
-    var values: [layout.columns_max]Kept = undefined;
+    if (view.buffer) |buffer| return firstDiffer(view, buffer);
+    const own = rebuild.setAside(view.table);
+    var values: [layout.columns_max]rebuild.Kept = undefined;
     const aggregates: []const plans.Aggregate = if (view.plan) |plan| plan.aggregates else &.{};
     for (aggregates, 0..) |one, i| if (one.values) |table| {
-        values[i] = setAside(table);
+        values[i] = rebuild.setAside(table);
     };
     var filled: Error!void = {};
     var part: ?*View = view;
-    while (part) |one| : (part = one.next) filled = if (filled) fill(one, no_limit) else |err| err;
-    var different = putBack(view.table, own);
+    while (part) |one| : (part = one.next) filled = if (filled) fill(one, no_limit, .first) else |err| err;
+    var different = rebuild.putBack(view.table, own);
     for (aggregates, 0..) |one, i| if (one.values) |table| {
-        if (putBack(table, values[i])) different = true;
+        if (rebuild.putBack(table, values[i])) different = true;
     };
     try filled;
     return different;
+}
+
+/// The same of a view of which the first rows are kept. How many these are depends on what happened before.
+fn firstDiffer(view: *View, buffer: *buffers.Buffer) Error!bool {
+    defer arena.reset();
+    const table = view.table;
+    var own = rebuild.setAside(table);
+    const loaded = loadFirst(view, buffer, own.rows + 1, no_limit, .first);
+    const agree = buffer.agrees(&own.tree, own.rows, table);
+    table.tree.clear(true);
+    rebuild.restore(table, own);
+    _ = try loaded;
+    return !agree;
 }

@@ -216,6 +216,10 @@ views_max = 256
 top_rows_max = 100_000
 """Rows that a view with a limit skips and shows, and rows of one part that are numbered."""
 
+top_spare_rows_min = 64
+"""Rows that such a view keeps besides, at least: when so many more went than came, all of its input
+is gone through again."""
+
 aggregate_items_max = 10_000
 """Values of one group in an array or a text that an aggregate makes. Making one takes up to 5 ms,
 each time that its group changes."""

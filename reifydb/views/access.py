@@ -82,14 +82,18 @@ def best_path(table: Table, found: Sequence[Comparison]) -> Path:
     """The index that finds the fewest rows, as far as can be told; the primary key when none helps.
     O(indexes · conditions).
     """
+    return max(paths(table, found), key=lambda path: (path.rank, -path.index))
+
+
+def paths(table: Table, found: Sequence[Comparison]) -> list[Path]:
+    """Every index there is, and what is known of its first columns. O(indexes · conditions)."""
     kept = stored(table)
     indexes = [(0, table.key, True)]
     indexes += [(index.number, index.columns, index.unique) for index in table.indexes]
-    paths = [
+    return [
         _path(number, [kept[i] for i in columns], found, unique=unique)
         for number, columns, unique in indexes
     ]
-    return max(paths, key=lambda path: (path.rank, -path.index))
 
 
 def _path(

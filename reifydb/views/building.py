@@ -5,8 +5,9 @@
 - A view of groups has its groups as key, and behind its columns what must be known of each group.
   `min`, `max` and distinct values need a table beside it: which values there are, and how often.
 - `having` is a condition over a view of groups beside it; `distinct` is groups alone.
-- `order by … limit` is a view beside it in that order, and the first rows of that one. So is
-  `row_number()` with a bound on it, but that the key of both begins with what it is partitioned by.
+- `order by … limit` is a view beside it in that order, which keeps the first rows and some more,
+  and the first rows of that one. `row_number()` with a bound on it is a view beside it of all rows,
+  and the first rows of each part; the key of both begins with what it is partitioned by.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from reifydb.config import columns_max, top_rows_max
+from reifydb.config import columns_max, top_rows_max, top_spare_rows_min
 from reifydb.engine.catalog import Column, Table, Type
 from reifydb.errors import SqlError
 from reifydb.sql.expressions import (
@@ -51,6 +52,9 @@ _STATES = {
 }
 """What is kept of an aggregate, besides how many values count."""
 
+PLACES = 3
+"""How a part begins that has the first rows of each part of another one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -61,6 +65,7 @@ class Part:
         encoded: The plan in it, for messages.
         plan: The same, to be explained.
         max_rows: Of one that is made anew after each change; 0: it is brought up to date.
+        first: Of one that keeps only its first rows: how many are needed; 0: it keeps all.
     """
 
     table: Table
@@ -68,6 +73,7 @@ class Part:
     encoded: Encoded | None = None
     plan: Plan | None = None
     max_rows: int = 0
+    first: int = 0
 
 
 def build(name: str, query: Query, number: int, max_rows: int = 0) -> list[Part]:
@@ -254,7 +260,7 @@ class _Builder:
                 plain = replace(plain, outputs=inner.outputs)
             below = self.select(plain, None)
             inner = _ordered(below, inner)
-        ordered = self._rows(inner, None)
+        ordered = self._rows(inner, None, first=max(count + skip, 1))
         number = self.take_number()
         table = replace(ordered, name=name or _beside(number), number=number, key=ordered.key[1:])
         source = struct.pack("<IIQQ", 1, ordered.number, count, skip)
@@ -276,16 +282,22 @@ class _Builder:
         groups = len(numbering.partition)
         key = (*ordered.key[:groups], *ordered.key[groups + 1 :])
         table = replace(ordered, name=_beside(number), number=number, key=key)
-        source = struct.pack("<IIQII", 3, ordered.number, most, groups, numbering.output)
+        source = struct.pack("<IIQII", PLACES, ordered.number, most, groups, numbering.output)
         self.parts.append(Part(table, source))
         return table
 
     # ------------------------------------------------------------ rows
 
     def _rows(
-        self, query: Select, name: str | None, partition: tuple[Expression, ...] = ()
+        self,
+        query: Select,
+        name: str | None,
+        partition: tuple[Expression, ...] = (),
+        first: int = 0,
     ) -> Table:
-        """A table of rows in the order of their keys, or in an order within parts."""
+        """A table of rows in the order of their keys, or in an order within parts; all, or at least
+        the first ones.
+        """
         wanted = tuple(dict.fromkeys((*partition, *_row_key(Planner(query)))))
         columns, hidden, key = shown(query, wanted)
         outputs = (*query.outputs, *(Output("", value) for value in hidden))
@@ -294,7 +306,7 @@ class _Builder:
         if query.order:
             key.insert(len(partition), len(columns) + len(behind))
             behind.append(Column("order", Type.BYTES, nullable=False))
-        return self._add(self._table(name, columns, key, behind), plan, anew=True)
+        return self._add(self._table(name, columns, key, behind), plan, anew=True, first=first)
 
     def _plan(self, query: Select) -> Plan:
         """How a part comes to its rows: by what changes, or as a query does."""
@@ -319,12 +331,16 @@ class _Builder:
             hidden=tuple(hidden),
         )
 
-    def _add(self, table: Table, plan: Plan, *, anew: bool = False) -> Table:
+    def _add(self, table: Table, plan: Plan, *, anew: bool = False, first: int = 0) -> Table:
         """The table as a part that is made by a plan; `anew`: by `_plan`."""
         encoded = encode(plan)
         most = self.max_rows if anew else 0
-        head = struct.pack("<IIQ", 2, 0, most) if most else bytes(8)
-        self.parts.append(Part(table, head + encoded.data, encoded, plan, most))
+        head = bytes(8)
+        if most:
+            head = struct.pack("<IIQ", 2, first, most)
+        elif first:
+            head = struct.pack("<IIQ", 4, first, top_spare_rows_min)
+        self.parts.append(Part(table, head + encoded.data, encoded, plan, most, first))
         return table
 
     # ------------------------------------------------------------ groups

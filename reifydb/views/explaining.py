@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from reifydb.engine.catalog import Column, Table, Type
 from reifydb.sql.query import Query, Select
-from reifydb.views.building import Part
+from reifydb.views.building import PLACES, Part
 from reifydb.views.flattening import flatten
 from reifydb.views.plan import DESCENDING, OUTER, SORTED, Driver, Plan, Step
 from reifydb.views.planner import Planner
@@ -121,11 +121,15 @@ def explain_view(parts: Sequence[Part], tables: Callable[[int], Table]) -> list[
             most = f"at most {part.max_rows:,} rows are looked at"
             does.append(("made anew", called, most, "the whole of it, after each change"))
         elif part.plan is not None:
-            does += _upkeep(part.plan, called, part.table, table, name)
+            does += _upkeep(part.plan, called, part, table, name)
         elif part.source is not None:
-            _, below, count, skip = struct.unpack("<IIQQ", part.source)
-            behind = f" behind the first {skip:,}" if skip else ""
-            cost = f"O(log rows), and {count + skip:,} rows when it changes them"
+            kind, below, count, skip = struct.unpack("<IIQQ", part.source)
+            if kind == PLACES:
+                behind, rows = " of each group", f"{count:,} rows of each group"
+            else:
+                behind = f" behind the first {skip:,}" if skip else ""
+                rows = f"{count + skip:,} rows"
+            cost = f"O(log rows), and {rows} when it changes them"
             does.append(("first rows", called, f"{count:,}{behind} of {name(below)}", cost))
     return [(i, *one) for i, one in enumerate(does, 1)]
 
@@ -133,11 +137,11 @@ def explain_view(parts: Sequence[Part], tables: Callable[[int], Table]) -> list[
 def _upkeep(
     plan: Plan,
     called: str,
-    made: Table,
+    part: Part,
     table: Callable[[int], Table],
     name: Callable[[int], str],
 ) -> list[_Doing]:
-    key = f"key ({', '.join(column.name for column in made.key_columns)})"
+    key = f"key ({', '.join(column.name for column in part.table.key_columns)})"
     does: list[_Doing] = [("groups" if plan.grouped else "rows", called, key, None)]
     for driver in plan.drivers:
         does.append(("a row changes", name(plan.inputs[driver.input]), None, "O(1)"))
@@ -151,8 +155,25 @@ def _upkeep(
     if values:
         counted = "1 aggregate" if values == 1 else f"{values} aggregates"
         does.append(("count values", None, f"for {counted}", "O(log values) for each row"))
-    does.append(("write", called, "primary key", "O(log rows) for each row or group"))
+    if part.first:
+        does.append(("write", called, *_buffer(plan.drivers[0], table(plan.inputs[0]))))
+    else:
+        does.append(("write", called, "primary key", "O(log rows) for each row or group"))
     return does
+
+
+def _buffer(driver: Driver, table: Table) -> tuple[str, str]:
+    """Of a part that keeps its first rows: how they are found again, and what that costs."""
+    found = FOUND if driver.lower or driver.upper else EACH_TIME
+    place = "all rows"
+    if driver.flags & SORTED or found == FOUND:
+        place = _range(table, driver)
+    if driver.flags & SORTED:
+        found = "O(rows kept)"
+    return (
+        f"the first rows and some more; found again by {place}",
+        f"O(log rows kept) for each row among them; {found} when too few are left",
+    )
 
 
 # ------------------------------------------------------------------ words

@@ -25,7 +25,7 @@ from reifydb.sql.expressions import (
 from reifydb.sql.numbering import BOUND_HINT
 from reifydb.sql.query import Aggregate, OrderBy, Select
 from reifydb.sql.rewriting import over_group
-from reifydb.views.access import Comparison, Path, best_path, comparisons
+from reifydb.views.access import Comparison, Path, best_path, comparisons, paths
 from reifydb.views.flattening import INPUTS_MAX, flatten
 from reifydb.views.plan import (
     DESCENDING,
@@ -97,9 +97,25 @@ class Planner:
                 # Which rows its changes concern: those that it is joined to.
                 driver = self._drive(i, way, [*self.on[i], *where], inner | {i})
                 drivers.append(replace(driver, flags=OUTER))
+        if self.select.order:
+            drivers[0] = self._again(drivers[0])
         outers = tuple(self._outer_step(i, inner) for i in sorted(self.outer))
         self._rest = together(rest)
         return replace(self._plan(tuple(drivers)), outers=outers)
+
+    def _again(self, driver: Driver) -> Driver:
+        """With the index that leads to the first rows when they have to be found again: the fewest
+        rows, or those in the order that is asked for.
+        """
+        own = [c for c in self.where if not sources(c) - {0}]
+        found = list(comparisons(own, 0, lambda value: not sources(value)))
+
+        def worth(path: Path) -> tuple[bool, int, bool, int, int]:
+            exact, equal, bounds = path.rank
+            return bool(exact), equal, bool(self._sorted(0, path)), bounds, -path.index
+
+        way = max(paths(self.tables[0], found), key=worth)
+        return self._along(driver, way, self._sorted(0, way))
 
     def _outer_step(self, i: int, inner: frozenset[int]) -> Step:
         found = list(comparisons(self.on[i], i, lambda value: sources(value) <= inner))
@@ -184,16 +200,18 @@ class Planner:
             bound.add(step.input)
         # What is left looks at rows of left joins, or at none at all.
         self._rest = together(left)
+        driver = Driver(first, condition=together(condition), steps=tuple(steps))
+        return self._along(driver, way, self._sorted(first, way) if sort else 0)
+
+    def _along(self, driver: Driver, way: Path, flags: int) -> Driver:
+        """Its rows, found by an index."""
         lower = tuple(c.value for c in (*way.equal, way.lower) if c is not None)
         upper = tuple(c.value for c in (*way.equal, way.upper) if c is not None)
-        flags = 0
         if way.lower is not None and way.lower.op == "gt":
             flags |= LOWER_EXCLUSIVE
         if way.upper is not None and way.upper.op == "lt":
             flags |= UPPER_EXCLUSIVE
-        if sort:
-            flags |= self._sorted(first, way)
-        return Driver(first, way.index, lower, upper, flags, together(condition), tuple(steps))
+        return replace(driver, index=way.index, lower=lower, upper=upper, flags=flags)
 
     def _ready(
         self, conditions: Sequence[Expression], bound: set[int]

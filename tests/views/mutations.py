@@ -88,19 +88,19 @@ MUTATIONS = (
     # ------------------------------------------------------------ views that are made anew
     _kernel(
         "rows that are gone stay",
-        "view",
+        "rebuild",
         "for (gone.items) |row| try transaction.removeDerived(table, row);\n    for (come",
         "for (come",
     ),
     _kernel(
         "rows that have changed stay",
-        "view",
-        ".eq => if (!sameValues(old.?, new.?)) try come.add(&arena, new.?),",
+        "rebuild",
+        ".eq => if (!sameValues(old.?, new.?)) try come.add(arena, new.?),",
         ".eq => {},",
     ),
     _kernel(
         "rows that the transaction deleted count",
-        "view",
+        "rebuild",
         "if (old) |row| if (row.has(row_format.flag_dead)) {\n"
         "            old = old_rows.next();\n            continue;\n        };",
         "",
@@ -169,7 +169,7 @@ MUTATIONS = (
     ),
     _kernel(
         "rows that come stand before those that go",
-        "view",
+        "difference",
         "if (weight < 0) {",
         "if (weight > 0) {",
     ),
@@ -216,8 +216,8 @@ MUTATIONS = (
         "transaction",
         "if (new.length() != old.length()) return false;\n"
         "    for (new.words()[1..], old.words()[1..]) |x, y| if (x != y) return false;\n"
-        "    return true;\n}\n\n/// What the views",
-        "return new.length() == old.length();\n}\n\n/// What the views",
+        "    return true;\n}\n\n/// A view's buffer",
+        "return new.length() == old.length();\n}\n\n/// A view's buffer",
     ),
     # ------------------------------------------------------------ rows
     _kernel(
@@ -466,26 +466,31 @@ MUTATIONS = (
     # ------------------------------------------------------------ the first rows
     _kernel(
         "the last row shown may change unseen",
-        "view",
+        "top",
         "top.last[0..top.last_len]) == .gt",
         "top.last[0..top.last_len]) != .lt",
     ),
-    _kernel("what was known before an abort is believed", "view", "    epoch += 1;\n", ""),
+    _kernel(
+        "what was known before an abort is believed",
+        "transaction",
+        "if (undo_len > to.undo_len) epoch += 1;",
+        "",
+    ),
     _kernel(
         "rows that are gone are among the first",
-        "view",
-        "if (row.has(row_format.flag_dead)) continue;\n        if (skip > 0) {",
+        "top",
+        "if (row.has(row_format.flag_dead)) continue;\n            if (skip > 0) {",
         "if (skip > 0) {",
     ),
     _kernel(
         "the first rows end one too early",
-        "view",
+        "top",
         "if (found.items.len == top.count) break;",
         "if (found.items.len + 1 >= top.count) break;",
     ),
     _kernel(
         "an offset is one too small",
-        "view",
+        "top",
         "var skip = top.skip;",
         "var skip = top.skip -| 1;",
     ),
@@ -548,8 +553,8 @@ MUTATIONS = (
     _python(
         "conditions that an index finds some of are not asked",
         "views/access",
-        "return max(paths, key=lambda path: (path.rank, -path.index))",
-        "best = max(paths, key=lambda path: (path.rank, -path.index))\n"
+        "return max(paths(table, found), key=lambda path: (path.rank, -path.index))",
+        "best = max(paths(table, found), key=lambda path: (path.rank, -path.index))\n"
         "    return replace(best, done=frozenset(id(c.said) for c in found))",
     ),
     _python(
@@ -606,6 +611,57 @@ MUTATIONS = (
         "view",
         "return if (plan.grouped) plan.final.?.outputs() else",
         "return if (plan.grouped) plan.final.?.outputs() - 1 else",
+    ),
+    # ------------------------------------------------------------ the buffer of the first rows
+    _kernel(
+        "that all rows are kept is not undone",
+        "transaction",
+        ".more => table.view.?.buffer.?.more = entry.old != 0,",
+        ".more => {},",
+    ),
+    _kernel(
+        "a buffer that has too few rows is not filled again",
+        "buffer",
+        "return buffer.more and table.rows < buffer.wanted;",
+        "return buffer.more and table.rows + 1 < buffer.wanted;",
+    ),
+    _kernel(
+        "rows behind the boundary are kept",
+        "buffer",
+        "if (!buffer.more) return false;\n        if (buffer.known_at != transaction.epoch)"
+        " buffer.locate(table);\n        return buffer.bound",
+        "if (buffer.more or !buffer.more) return false;\n        return buffer.bound",
+    ),
+    _kernel(
+        "rows that are pushed out leave all there",
+        "buffer",
+        "try buffer.setMore(table, true);",
+        "",
+    ),
+    _kernel(
+        "the boundary is one row too near",
+        "buffer",
+        "if (over == 0) {\n                buffer.bound.set(table, row);",
+        "if (over == 0) {\n                _ = it.next();\n"
+        "                buffer.bound.set(table, it.next() orelse row);",
+    ),
+    _kernel(
+        "rows like the last one in what is sorted by are left out",
+        "buffer",
+        "return !filling.stops or std.mem.eql(",
+        "return !filling.stops and std.mem.eql(",
+    ),
+    _kernel(
+        "what a join changes behind the boundary comes",
+        "difference",
+        "if (buffer.leavesOut(table, .{ .at = @intFromPtr(bytes.ptr) })) continue;",
+        "",
+    ),
+    _kernel(
+        "nulls are behind every boundary",
+        "buffer",
+        "if (row.isNull(quick.place)) return quick.null_head > bound.head;",
+        "if (row.isNull(quick.place)) return true;",
     ),
     # ------------------------------------------------------------ assertions
     _kernel(
