@@ -116,6 +116,13 @@ pub const Row = struct {
         const byte: *const u8 = @ptrFromInt(row.at + head_bytes + 8 * @as(usize, row.columns()) + column / 8);
         return byte.* >> @intCast(column % 8) & 1 != 0;
     }
+    pub fn hasNulls(row: Row) bool {
+        const columns_: usize = row.columns();
+        const bits = @as([*]const u8, @ptrFromInt(row.at + head_bytes + 8 * columns_))[0 .. (columns_ + 7) / 8];
+        return for (bits) |byte| {
+            if (byte != 0) break true;
+        } else false;
+    }
     pub inline fn setNull(row: Row, column: usize) void {
         @setRuntimeSafety(false);
         const byte: *u8 = @ptrFromInt(row.at + head_bytes + 8 * @as(usize, row.columns()) + column / 8);

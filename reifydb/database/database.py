@@ -407,11 +407,16 @@ class Database:
 
         A key of several columns is a tuple in key order.
         """
-        self._turns.prepare()
-        with self._turns.lock:
-            self._turns.settle()
-            self._check_open()
-            self._feed.after_commit()  # two Ctrl-C in a row may have kept a commit from the log
+        turns = self._turns
+        if turns.waiting or turns.lock.locked() or not turns.known.stack:
+            turns.prepare()
+        with turns.lock:
+            if turns.holder is not None:
+                turns.settle()
+            if self._refusal is not None or self._executor.failed is not None:
+                self._check_open()
+            if self._feed.state is not EXPECTED:  # two Ctrl-C in a row may have kept a commit
+                self._feed.after_commit()  # from the log
             return self._state.get(table, key)
 
     def count(self, table: str) -> int:
@@ -487,10 +492,14 @@ class Database:
             LimitError: The answer has more than `query_rows_max` rows, or the query looked at more
                 than `query_scanned_max`.
         """
-        self._turns.prepare()
-        with self._turns.lock:
-            self._turns.settle()
-            self._check_open()
+        turns = self._turns
+        if turns.waiting or turns.lock.locked() or not turns.known.stack:
+            turns.prepare()
+        with turns.lock:
+            if turns.holder is not None:
+                turns.settle()
+            if self._refusal is not None or self._executor.failed is not None:
+                self._check_open()
             return self._queries.run(sql, params)
 
     def _query_on_terms(self, sql: str, params: object, terms: Terms) -> Rows:

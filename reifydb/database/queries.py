@@ -11,8 +11,8 @@ from reifydb.config import queries_kept_max
 from reifydb.database.expressions import query_refusal
 from reifydb.database.rows import Rows, Values
 from reifydb.engine.catalog import Column, OpenView, Table
-from reifydb.engine.kernel import FOUND
-from reifydb.engine.rows import REFUSALS, row_codec
+from reifydb.engine.lookups import LookupRefused, Lookups, look_up
+from reifydb.engine.rows import row_codec
 from reifydb.errors import LimitError, RequestError
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from reifydb.views.plan import Encoded
 
 NO_LIMIT = 1 << 62
-NO_CODE = FOUND // 2
-"""Codes of refusals are above it."""
-
 MORE_FOLLOWS = 1 << 40
 """Beside the length of a page of an answer: it is not the last."""
 
@@ -60,7 +57,6 @@ class Prepared:
         reads: These, and what views with parameters among them read.
         parameters: Its parameters as columns.
         finds_one: It finds at most one row, by a whole primary key, and has no limit of its own.
-        short: The short way to lay its parameters; None: there is none.
     """
 
     def __init__(self, sql: str, query: Query, catalog: Catalog, named: frozenset[str]) -> None:
@@ -79,7 +75,6 @@ class Prepared:
         self.rows = row_codec(query.columns, what="the answer")
         self._limit, self._offset = query.limit, query.offset
         self.finds_one = False
-        self.short = self._parameters.laid_alone()
         self.is_plain = self._limit is None and self._offset is None
 
     def with_values(self, packed: bytes) -> Query:
@@ -194,6 +189,7 @@ class Queries:
         self._state, self._kernel = state, state.kernel
         self._kept: OrderedDict[str, Prepared] = OrderedDict()
         self._free = list(range(queries_kept_max - 1, -1, -1))
+        self._lookups = Lookups(self._kernel)
 
     def prepare(self, sql: str, may_read: Callable[[str], None] | None = None) -> Prepared:
         """A query ready to run: planned before, or now.
@@ -247,42 +243,45 @@ class Queries:
 
     def _drop(self, sql: str) -> None:
         dropped = self._kept.pop(sql)
+        self._lookups.made.pop(sql, None)
         if dropped.number is not None:
             self._kernel.call["forget_query"](dropped.number)
             self._free.append(dropped.number)
 
     def run(self, sql: str, params: Values | None) -> Rows:
         """Runs a query over what is there."""
-        if type(sql) is str:  # as nearly always, and nearly always one that is known
-            known = self._kept.get(sql)
-            if known is not None and known.finds_one and known.catalog is self._state.catalog:
-                return self._find(known, params)
+        lookups = self._lookups
+        if lookups.catalog is not self._state.catalog:
+            lookups.renew(self._state.catalog)
+        try:
+            find, prepared = lookups.made[sql]
+        except (KeyError, TypeError):
+            return self._run_any(sql, params)
+        given = params if type(params) is tuple else prepared.given(params)
+        try:
+            found = find(given, given)
+        except LookupRefused as refused:
+            code, control = refused.code, self._kernel.control
+            raise query_refusal(code, control, prepared.encoded, sql) from None
+        return Rows(prepared.columns, [] if found is None else [found])
+
+    def _run_any(self, sql: str, params: Values | None) -> Rows:
         found = self._explained(sql, None)
         if found is not None:
             return found
-        return self._run(self.prepare(sql), params, NO_LIMIT, None)
+        prepared = self.prepare(sql)
+        if prepared.finds_one:
+            self._look_up(prepared)
+            return self.run(sql, params)
+        return self._run(prepared, params, NO_LIMIT, None)
 
-    def _find(self, prepared: Prepared, params: Values | None) -> Rows:
-        """The answer of a query that finds at most one row."""
-        kernel, short = self._kernel, prepared.short
-        number, encoded = prepared.number, prepared.encoded
-        assert number is not None
-        assert encoded is not None
-        try:
-            if short is None or type(params) is not tuple:
-                raise TypeError
-            short.pack(kernel.input, 0, short.header, *params)
-            length = short.length
-        except REFUSALS:
-            packed = prepared.encode(prepared.given(params))
-            length = len(packed)
-            kernel.input[:length] = packed
-        said = kernel.find_row(number, length, 0)
-        if said > NO_CODE:
-            raise query_refusal(said, kernel.control, encoded, prepared.sql)
-        if said == FOUND:
-            return Rows(prepared.columns, [])
-        return Rows(prepared.columns, [prepared.rows.decode(kernel.output)])
+    def _look_up(self, prepared: Prepared) -> None:
+        """From now on the query goes the short way."""
+        assert prepared.number is not None
+        asked = prepared.parameters, lambda given: prepared.encode(prepared.given(given))
+        function = self._kernel.call["find_row"]
+        find = look_up(self._kernel, function, prepared.number, asked, prepared.rows)
+        self._lookups.made[prepared.sql] = find, prepared
 
     def _explained(self, sql: str, may_read: Callable[[str], None] | None) -> Rows | None:
         """How a query would be answered, if its text begins with `explain`."""

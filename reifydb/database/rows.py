@@ -29,22 +29,18 @@ class Rows(Sequence[Row]):
 
     Attributes:
         columns: Name and type of each column.
+        tuples: The values alone, row by row.
     """
 
-    __slots__ = ("_values", "columns")
+    __slots__ = ("columns", "tuples")
 
-    def __init__(self, columns: tuple[Column, ...], values: Sequence[tuple[object, ...]]) -> None:
-        self.columns, self._values = columns, values
+    def __init__(self, columns: tuple[Column, ...], tuples: Sequence[tuple[object, ...]]) -> None:
+        self.columns, self.tuples = columns, tuples
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns' names."""
         return tuple([column.name for column in self.columns])
-
-    @property
-    def tuples(self) -> Sequence[tuple[object, ...]]:
-        """The values alone, row by row."""
-        return self._values
 
     def one(self) -> Row:
         """The only row.
@@ -52,8 +48,8 @@ class Rows(Sequence[Row]):
         Raises:
             RequestError: There is none, or there are more.
         """
-        if len(self._values) != 1:
-            raise RequestError(f"the answer has {len(self._values):,} rows, not one")
+        if len(self.tuples) != 1:
+            raise RequestError(f"the answer has {len(self.tuples):,} rows, not one")
         return self[0]
 
     def value(self) -> object:
@@ -67,7 +63,7 @@ class Rows(Sequence[Row]):
         return next(iter(self.one().values()))
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self.tuples)
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
@@ -76,16 +72,16 @@ class Rows(Sequence[Row]):
 
     def __getitem__(self, index: int | slice) -> Row | Rows:
         if isinstance(index, slice):
-            return Rows(self.columns, self._values[index])
-        return dict(zip(self.names, self._values[index], strict=True))
+            return Rows(self.columns, self.tuples[index])
+        return dict(zip(self.names, self.tuples[index], strict=True))
 
     def __iter__(self) -> Iterator[Row]:
         names = self.names
-        return (dict(zip(names, values, strict=True)) for values in self._values)
+        return (dict(zip(names, values, strict=True)) for values in self.tuples)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Rows):
-            return self.names == other.names and list(self._values) == list(other._values)
+            return self.names == other.names and list(self.tuples) == list(other.tuples)
         if isinstance(other, list):
             return list(self) == other
         return NotImplemented
@@ -93,7 +89,7 @@ class Rows(Sequence[Row]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        shown = [[_short(value) for value in values] for values in self._values[:ROWS_SHOWN_MAX]]
+        shown = [[_short(value) for value in values] for values in self.tuples[:ROWS_SHOWN_MAX]]
         columns = (
             list(zip(self.names, *shown, strict=True)) if shown else [(n,) for n in self.names]
         )
@@ -102,8 +98,8 @@ class Rows(Sequence[Row]):
             "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
             for line in (self.names, ["-" * w for w in widths], *shown)
         ]
-        more = len(self._values) - len(shown)
-        lines.append(f"({len(self._values):,} rows{f', {more:,} not shown' if more else ''})")
+        more = len(self.tuples) - len(shown)
+        lines.append(f"({len(self.tuples):,} rows{f', {more:,} not shown' if more else ''})")
         return "\n".join(lines)
 
 

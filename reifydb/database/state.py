@@ -20,15 +20,12 @@ from reifydb.database.table_memory import TableMemory
 from reifydb.database.tables import FIRST_TABLE, SYSTEM_TABLES, TABLES, Catalog, TableHandle
 from reifydb.engine.catalog import Index, ParameterisedView, Table
 from reifydb.engine.descriptors import index_descriptor, table_descriptor
-from reifydb.engine.kernel import FOUND, INPUT_BYTES_MAX, Kernel
+from reifydb.engine.kernel import INPUT_BYTES_MAX, Kernel
+from reifydb.engine.lookups import Find, LookupRefused, Lookups, look_up
 from reifydb.engine.table_json import table_from_json, table_to_json, view_to_json
 from reifydb.errors import DuplicateKeyError, KernelError, LimitError, ReifyDBError, SchemaError
 
 Row = dict[str, object]
-
-NOT_FOUND = -2
-NO_CODE = FOUND // 2
-"""Codes are above it, what says that a row was found below."""
 
 ALL = Scan(0, 0, b"", 0)
 """Every row in the order of the primary key."""
@@ -50,6 +47,7 @@ class State:
         self.kernel, self.catalog = kernel, Catalog()
         self.made_views: dict[int, Made] = {}
         self.reporter = Reporter(kernel)
+        self._lookups = Lookups(kernel)
         for table, descriptor in _SYSTEM_TABLES:
             self.create_in_kernel(table, descriptor)
 
@@ -66,16 +64,25 @@ class State:
 
     def get(self, table: str, key: object) -> Row | None:
         """The row with this primary key, by column name; None when there is none."""
-        handle = self.catalog.get(table)
-        kernel = self.kernel
-        packed = handle.keys.encode(key)
-        kernel.input[: len(packed)] = packed
-        said = kernel.get_row(handle.number, len(packed), 0)
-        if said > NO_CODE:
-            if said == NOT_FOUND:
-                return None
-            raise self.read_refusal(said, table, key)
-        return handle.rows.decode_mapping(kernel.output)
+        lookups = self._lookups
+        if lookups.catalog is not self.catalog:
+            lookups.renew(self.catalog)
+        try:
+            find, names = lookups.made[table]
+        except (KeyError, TypeError):
+            find, names = self._look_up(table)
+        try:
+            found = find(key if type(key) is tuple else (key,), key)
+        except LookupRefused as refused:
+            raise self.read_refusal(refused.code, table, key) from None
+        return None if found is None else dict(zip(names, found, strict=True))
+
+    def _look_up(self, table: str) -> tuple[Find, tuple[str, ...]]:
+        handle, function = self.catalog.get(table), self.kernel.call["get_row"]
+        asked = handle.keys.columns, handle.keys.encode
+        find = look_up(self.kernel, function, handle.number, asked, handle.rows)
+        made = self._lookups.made[table] = find, handle.names
+        return made
 
     def count(self, table: str) -> int:
         """Number of rows of a table."""

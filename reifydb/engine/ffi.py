@@ -46,8 +46,9 @@ def _declare(symbol: str, result: Any, *arguments: Any, keep_gil: bool = False) 
     return prototype(result, *arguments)(address)
 
 
-# Without argument types, and called with ctypes objects that were made once: converting Python
-# integers anew for each call would cost a third of it.
+# Without argument types, and called with a tuple of what `from_param` makes of the arguments, once:
+# ctypes converts integers, and even objects of its own, anew in each call, which costs more than
+# the call itself.
 _call = _declare("wasmtime_func_call_unchecked", _ptr)
 _call_with_gil = _declare("wasmtime_func_call_unchecked", _ptr, keep_gil=True)
 _set_deadline = _declare("wasmtime_context_set_epoch_deadline", None, _ptr, _u64, keep_gil=True)
@@ -126,9 +127,13 @@ class RawFunction:
     With `keep_gil` the call does not let other Python threads run: right for calls of a few
     microseconds, because to get the GIL back from a busy thread can take 5 ms each time. Wrong for
     whatever may run a guest: what ends an endless loop is a Python thread.
+
+    Attributes:
+        enter, arguments: `enter(*arguments)` is the call itself, for whoever lays what it takes and
+            sees by himself whether it has returned. Not for a function with parameters.
     """
 
-    __slots__ = ("_arguments", "_invoke", "_keep", "_pack", "_result", "_slots", "_trap")
+    __slots__ = ("_keep", "_pack", "_result", "_slots", "_trap", "arguments", "enter")
 
     def __init__(
         self,
@@ -144,13 +149,13 @@ class RawFunction:
         self._result = signature.result.from_buffer(self._slots)
         self._trap = _ptr()
         self._keep = store, func  # the addresses below point into them
-        self._invoke = _call_with_gil if keep_gil else _call
-        self._arguments = (
-            store.context,
-            _ptr(ctypes.addressof(func) + _FUNC_OFFSET),
-            _ptr(ctypes.addressof(self._slots)),
-            _size(count),
-            _ptr(ctypes.addressof(self._trap)),
+        self.enter = _call_with_gil if keep_gil else _call
+        self.arguments = (
+            _ptr.from_param(store.context.value),
+            _ptr.from_param(ctypes.addressof(func) + _FUNC_OFFSET),
+            _ptr.from_param(ctypes.addressof(self._slots)),
+            _size.from_param(count),
+            _ptr.from_param(ctypes.addressof(self._trap)),
         )
 
     def __call__(self, *values: int) -> int:
@@ -159,38 +164,42 @@ class RawFunction:
         """
         self._pack(self._slots, 0, *values)
         try:
-            error = self._invoke(*self._arguments)
+            error = self.enter(*self.arguments)
         except BaseException:  # Ctrl-C is honoured as soon as the call has ended, however it ended
-            if self._trap.value is not None:
-                self._ended(None)
+            self.interrupted()
             raise
         if error is None and self._trap.value is None:
             return self._result.value
-        raise self._ended(error)
+        raise self.ended(error)
 
     def flagged(self) -> Callable[[int, int, int], int]:
         """The same, for three arguments, in one step less: for a function whose results are all
         negative and whose first argument is not, so that one look tells whether it returned.
         """
-        pack, slots, invoke, result = self._pack, self._slots, self._invoke, self._result
-        context, func, values, count, trap = self._arguments
+        pack, slots, enter, result = self._pack, self._slots, self.enter, self._result
+        arguments = self.arguments
 
         def call(first: int, second: int, third: int) -> int:
             pack(slots, 0, first, second, third)
             try:
-                error = invoke(context, func, values, count, trap)
+                error = enter(*arguments)
             except BaseException:  # as in `__call__`
-                if self._trap.value is not None:
-                    self._ended(None)
+                self.interrupted()
                 raise
             flags = result.value
             if flags < 0:
                 return flags
-            raise self._ended(error)
+            raise self.ended(error)
 
         return call
 
-    def _ended(self, error: int | None) -> CallEnded:
+    def interrupted(self) -> None:
+        """An exception came from outside (Ctrl-C) as it was called by `enter(*arguments)`."""
+        if self._trap.value is not None:
+            self.ended(None)
+
+    def ended(self, error: int | None) -> CallEnded:
+        """Why a call did not return: `error` is what `enter` said."""
         if error is not None:
             failure = ctypes.cast(error, ctypes.POINTER(c.wasmtime_error_t))
             return CallEnded(wasmtime.WasmtimeError._from_ptr(failure))

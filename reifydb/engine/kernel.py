@@ -30,9 +30,6 @@ REDO_BYTES_MAX = (1 << 20) + (64 << 20) + 4096
 LOG_BYTES_MAX = 64 << 10
 DELTA_BYTES_MAX = (1 << 20) + (16 << 20) + (1 << 20)
 
-FOUND = -(1 << 62)
-"""Beside the length of a row that `get_row` and `find_row` have found; codes are far above it."""
-
 COMMITTED, ABORTED, TRAPPED, REFUSED, NOT_RUN = range(5)
 """Status of an outcome. The last is the host's own: the batch ended before the call ran."""
 
@@ -164,10 +161,10 @@ class Kernel:
 
     Attributes:
         call: The kernel's functions by name.
-        get_row, find_row: Two of them that are called for each row that is asked for.
         store: The present store.
         dispatch, exports, probe: What guests are linked to.
         input, output, redo, log: The kernel's buffers; valid until `move` or `close`.
+        asked: The first word of the input, where a look-up's answer comes (kernel/main.zig).
         control_at: Where the control block lies in the kernel's memory.
     """
 
@@ -194,8 +191,6 @@ class Kernel:
         stack = self.store.instantiate(self.code.stack, k=self.exports)
         self.probe: Exports = self.store.instantiate(self.code.probe)
         self.call = Functions(self.exports, keep_gil=RUNS_NO_GUEST)
-        self.get_row = self.call["get_row"].flagged()
-        self.find_row = self.call["find_row"].flagged()
         self._set_stack = stack.function("set", keep_gil=True)
         self._stack_top = stack.function("get", keep_gil=True)()
         self.memory = self.exports["memory"]
@@ -207,6 +202,7 @@ class Kernel:
         self.control_view = self.view(self.control_at, CONTROL.size)
         control = self.control
         self.input = self.view(control.input_at, INPUT_BYTES_MAX)
+        self.asked = ctypes.c_int64.from_address(self.base + control.input_at)
         self.output = self.view(control.output_at, OUTPUT_BYTES_MAX)
         self.redo = self.view(control.redo_at, REDO_BYTES_MAX)
         self.log = self.view(control.log_at, LOG_BYTES_MAX)

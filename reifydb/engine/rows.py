@@ -139,16 +139,6 @@ class RowCodec:
                 pass
         return self._encode(values, None)
 
-    def laid_alone(self) -> ShortLay | None:
-        """The short way to write one row at the start of a buffer, where these columns have one.
-        Its head is empty, and not given.
-        """
-        if not self._short_write:
-            return None
-        blank = self._size - 8 - 8 * len(self.columns)
-        pack = struct.Struct(f"<Q{'q' * len(self.columns)}{blank}x").pack_into
-        return ShortLay(pack, b"", self._header, self._size)
-
     def laid_behind(self, head: bytes) -> ShortLay | None:
         """The short way to write `head` and one row into a buffer, where these columns have one.
 
