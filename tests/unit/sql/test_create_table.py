@@ -296,7 +296,7 @@ def test_a_name_may_be_a_word_of_sql(word: str) -> None:
         ),
         ("create table t (a int primary key deferrable)", 1, None, ""),
         ("create tabel t (a int primary key)", 1, 1, "not supported"),
-        ("create table a (a int primary key);\n  drop sequence a", 2, 3, "not supported"),
+        ("create table a (a int primary key);\n  drop type a", 2, 3, "not supported"),
         ("insert into t values (1)", 1, 1, "not supported"),
         ("grant all on t to x", 1, 1, "not supported"),
         ("hello", 1, 1, "not supported"),
