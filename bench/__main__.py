@@ -17,6 +17,7 @@ from bench import (
     lag,
     machine,
     memory,
+    primitives,
     recovery,
     report,
     start,
@@ -42,6 +43,7 @@ MEASURED = {
     "http": http_calls,
     "views": views,
     "feeds": feeds,
+    "primitives": primitives,
 }
 
 

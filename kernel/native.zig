@@ -10,13 +10,29 @@ const table_format = @import("table.zig");
 const heap = @import("heap.zig");
 const transaction = @import("transaction.zig");
 const counters = @import("counter.zig");
+const rings = @import("ring.zig");
+const limiters = @import("limiter.zig");
 const sequences = @import("sequence.zig");
 const Row = row_format.Row;
 const Table = table_format.Table;
 const Error = layout.Error;
 
 /// As in reifydb/primitives.
-pub const Operation = enum(u32) { counter_add = 1, counter_get = 2, counter_set = 3, counter_reset = 4, sequence_next = 5, sequence_current = 6, _ };
+pub const Operation = enum(u32) {
+    counter_add = 1,
+    counter_get = 2,
+    counter_set = 3,
+    counter_reset = 4,
+    sequence_next = 5,
+    sequence_current = 6,
+    ring_push = 7,
+    ring_length = 8,
+    ring_clear = 9,
+    limiter_take = 10,
+    limiter_peek = 11,
+    limiter_reset = 12,
+    _,
+};
 
 pub const result_bytes_max = layout.result_bytes_max;
 
@@ -54,13 +70,19 @@ pub const Native = struct {
             .counter_reset => counters.reset(table, args, at),
             .sequence_next => sequences.next(table, &native.settings, at),
             .sequence_current => sequences.current(table, at),
+            .ring_push => rings.push(table, &native.settings, args, at),
+            .ring_length => rings.length(table, &native.settings, args, at),
+            .ring_clear => rings.clear(table, &native.settings, args, at),
+            .limiter_take => limiters.take(table, &native.settings, args, at),
+            .limiter_peek => limiters.peek(table, &native.settings, args, at),
+            .limiter_reset => limiters.reset(table, args, at),
             _ => error.NoRelation,
         };
     }
 };
 
 /// 0, 1, 2 …: where the key's columns are in arguments that begin with them.
-const leading: [layout.columns_max]u16 = positions: {
+pub const leading: [layout.columns_max]u16 = positions: {
     var found: [layout.columns_max]u16 = undefined;
     for (&found, 0..) |*position, i| position.* = @intCast(i);
     break :positions found;
@@ -90,9 +112,21 @@ pub fn find(table: *Table, args: Row) Error!?Found {
 /// What goes into a column of a row that is made.
 pub const Part = union(enum) { nothing, word: u64, argument: u16 };
 
-/// A new row: the key that the arguments begin with, then the parts, one for each further column.
+/// A new row: what the arguments begin with, or the key of a primitive without one, then the parts, one for each further
+/// column.
 pub fn compose(table: *const Table, args: Row, parts: []const Part) Error!Row {
-    const types = table.layout.types;
+    return composeOf(table, table.layout.types, args, parts, null);
+}
+
+/// The key of such a row, to look for it: good until the next one.
+pub fn keyRow(table: *const Table, args: Row, keys: usize, parts: []const Part) Error!Row {
+    return composeOf(table, table.key_types[0 .. keys + parts.len], args, parts, &key_row);
+}
+
+/// A key's values may be as long as a row; only `key_bytes_max` of them can be found.
+var key_row: [layout.row_bytes_max]u8 align(16) = undefined;
+
+fn composeOf(table: *const Table, types: []const row_format.Type, args: Row, parts: []const Part, place: ?*align(16) [layout.row_bytes_max]u8) Error!Row {
     const keys = types.len - parts.len;
     const source = if (isKeyless(table)) table.layout.defaults else args;
     var size = row_format.Size.of(types.len);
@@ -104,7 +138,8 @@ pub fn compose(table: *const Table, args: Row, parts: []const Part) Error!Row {
         if (row_format.isVariable(kind) and !from.isNull(column)) size.add(kind, from.tail(column).len);
     }
     const length = try size.end();
-    var writer = row_format.Writer.begin(try heap.allocate(length), types.len, length);
+    const at = if (place) |bytes| @intFromPtr(bytes) else try heap.allocate(length);
+    var writer = row_format.Writer.begin(at, types.len, length);
     for (types, 0..) |kind, i| {
         if (i < keys) writer.copy(i, kind, source, i) else switch (parts[i - keys]) {
             .nothing => writer.putNull(i),

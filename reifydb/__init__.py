@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from reifydb.client.database import AsyncDatabase, aconnect
     from reifydb.client.remote import RemoteChanges, RemoteDatabase, connect
     from reifydb.database.changes import Change, Changes, Delta, Snapshot
-    from reifydb.database.counters import Counter, Sequence
     from reifydb.database.database import Database
     from reifydb.database.modules import Module
+    from reifydb.database.objects import Counter, Limiter, Ring, Sequence, Taken
     from reifydb.database.opening import open_database as open
     from reifydb.database.outcome import Outcome
     from reifydb.database.outcomes import Outcomes
@@ -50,6 +50,7 @@ __all__ = [
     "Database",
     "Delta",
     "Json",
+    "Limiter",
     "Module",
     "ModuleLimits",
     "Options",
@@ -59,9 +60,11 @@ __all__ = [
     "Progress",
     "RemoteChanges",
     "RemoteDatabase",
+    "Ring",
     "Sequence",
     "Snapshot",
     "TableMemory",
+    "Taken",
     "Transaction",
     "TypedTable",
     "aconnect",
@@ -80,8 +83,11 @@ _LAZY = {
     "AsyncChanges": ("reifydb.client.changes", "AsyncChanges"),
     "RemoteDatabase": ("reifydb.client.remote", "RemoteDatabase"),
     "RemoteChanges": ("reifydb.client.remote", "RemoteChanges"),
-    "Counter": ("reifydb.database.counters", "Counter"),
-    "Sequence": ("reifydb.database.counters", "Sequence"),
+    "Counter": ("reifydb.database.objects", "Counter"),
+    "Limiter": ("reifydb.database.objects", "Limiter"),
+    "Ring": ("reifydb.database.objects", "Ring"),
+    "Sequence": ("reifydb.database.objects", "Sequence"),
+    "Taken": ("reifydb.database.objects", "Taken"),
     "Database": ("reifydb.database.database", "Database"),
     "Module": ("reifydb.database.modules", "Module"),
     "Change": ("reifydb.database.changes", "Change"),

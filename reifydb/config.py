@@ -53,6 +53,7 @@ transitions_max = 16_384
 
 bindings_max = 16_384
 operations_max = 16_384
+ring_capacity_max = 1_000_000
 """Relations bound by all installed modules together."""
 
 program_instructions_max = 65_535

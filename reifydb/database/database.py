@@ -19,12 +19,12 @@ from reifydb.database import framed_calls, guest_log, schema_changes, system_row
 from reifydb.database.batches import Call, Outcome, Replied
 from reifydb.database.call_frames import CallFrame, Lone
 from reifydb.database.changes import Changes
-from reifydb.database.counters import Counter
-from reifydb.database.counters import Sequence as SequenceHandle
 from reifydb.database.feed import EXPECTED, Feed
 from reifydb.database.followed import Selects
 from reifydb.database.lifetime import open_databases
 from reifydb.database.modules import Module
+from reifydb.database.objects import Counter, Limiter, Ring
+from reifydb.database.objects import Sequence as SequenceHandle
 from reifydb.database.outcomes import Outcomes
 from reifydb.database.packed import check_packed
 from reifydb.database.packed_calls import run_packed
@@ -267,6 +267,22 @@ class Database:
             UnknownNameError, RequestError: There is none of this name.
         """
         return Counter(self, self._state.catalog.get(name).table)
+
+    def ring(self, name: str) -> Ring:
+        """A ring as an object.
+
+        Raises:
+            UnknownNameError, RequestError: There is none of this name.
+        """
+        return Ring(self, self._state.catalog.get(name).table)
+
+    def limiter(self, name: str) -> Limiter:
+        """A limiter as an object.
+
+        Raises:
+            UnknownNameError, RequestError: There is none of this name.
+        """
+        return Limiter(self, self._state.catalog.get(name).table)
 
     def sequence(self, name: str) -> SequenceHandle:
         """A sequence as an object.

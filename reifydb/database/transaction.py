@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from reifydb.config import cursors_max
-from reifydb.database.counters import Counter
-from reifydb.database.counters import Sequence as SequenceHandle
 from reifydb.database.faults import host_refusal
+from reifydb.database.objects import Counter, Limiter, Ring
+from reifydb.database.objects import Sequence as SequenceHandle
 from reifydb.database.rows import Rows, Values
 from reifydb.database.scans import Scan, scan_request
 from reifydb.database.tables import TableHandle
@@ -505,6 +505,22 @@ class Transaction:
             UnknownNameError, RequestError: There is none of this name.
         """
         return Counter(self, self._db._state.catalog.get(name).table)
+
+    def ring(self, name: str) -> Ring:
+        """A ring as an object.
+
+        Raises:
+            UnknownNameError, RequestError: There is none of this name.
+        """
+        return Ring(self, self._db._state.catalog.get(name).table)
+
+    def limiter(self, name: str) -> Limiter:
+        """A limiter as an object.
+
+        Raises:
+            UnknownNameError, RequestError: There is none of this name.
+        """
+        return Limiter(self, self._db._state.catalog.get(name).table)
 
     def sequence(self, name: str) -> SequenceHandle:
         """A sequence as an object.

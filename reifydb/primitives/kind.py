@@ -19,12 +19,14 @@ class Kind:
         clauses: What stands in SQL behind the name and the columns of one that is declared, without
             a space before it.
         declared: The columns that its declaration names.
+        per: The columns that it names behind `per`; None: there is no such clause.
     """
 
     word: str
     operations: Callable[[Table], tuple[Operation, ...]]
     clauses: Callable[[Table], str]
     declared: Callable[[Table], tuple[Column, ...]]
+    per: Callable[[Table], tuple[Column, ...]] | None = None
 
 
 NAME_COLUMN = "name"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from reifydb.engine.catalog import Table
+from reifydb.config import ring_capacity_max
+from reifydb.engine.catalog import Column, Table
 from reifydb.primitives import KINDS
 from reifydb.primitives.counter import VALUE, counter_table
+from reifydb.primitives.limiter import MISSING_MAX, OWN, PERIOD_US_MAX, TOKENS_MAX, limiter_table
+from reifydb.primitives.ring import SEQ, ring_table
 from reifydb.primitives.sequence import sequence_table
 from reifydb.sql.declaration import Declaration
 from reifydb.sql.statements import CreateTable, DropTable, Statement
@@ -52,8 +55,57 @@ def _sequence(reader: Declaration) -> Table:
     return sequence_table(name, said.get("start", 1), said.get("step", 1))
 
 
+def _ring(reader: Declaration) -> Table:
+    name = reader.own_name()
+    columns = reader.columns((SEQ.name,))
+    if not columns:
+        reader.refuse("a ring has columns", reader.place, hint=_RING)
+    per: tuple[Column, ...] = ()
+    if reader.has("per"):
+        at = reader.place
+        per = reader.columns((SEQ.name, *(column.name for column in columns)), keys=True)
+        if not per:
+            reader.refuse("columns are missing here", at, hint=_RING)
+    reader.want("capacity")
+    at = reader.place
+    capacity = reader.integer("capacity")
+    if not 1 <= capacity <= ring_capacity_max:
+        reader.refuse(f"a ring's capacity is 1 to {ring_capacity_max:,} (ring_capacity_max)", at)
+    reader.end(_RING)
+    return ring_table(name, columns, per, capacity)
+
+
+_RING = "create ring name (column type, …) [per (column type, …)] capacity 1000"
+
+
+def _limiter(reader: Declaration) -> Table:
+    name, key = reader.own_name(), reader.columns([c.name for c in OWN], keys=True)
+    reader.want("rate")
+    rate = _tokens(reader, "rate")
+    reader.want("per")
+    at = reader.place
+    period_us = reader.interval("the period")
+    if period_us > PERIOD_US_MAX:
+        reader.refuse("the period is at most 366 days", at)
+    burst = _tokens(reader, "burst") if reader.has("burst") else rate
+    if burst * period_us > MISSING_MAX:
+        reader.refuse("the burst times the period is too large", hint="at most 2^62 microseconds")
+    reader.end("create limiter name (key type, …) rate 100 per '1 minute' [burst 20]")
+    return limiter_table(name, key, rate, period_us, burst)
+
+
+def _tokens(reader: Declaration, what: str) -> int:
+    at = reader.place
+    count = reader.integer(what)
+    if not 1 <= count <= TOKENS_MAX:
+        reader.refuse(f"{what} is 1 to {TOKENS_MAX:,}", at)
+    return count
+
+
 _READERS: Mapping[str, Callable[[Declaration], Table]] = {
     "counter": _counter,
+    "limiter": _limiter,
+    "ring": _ring,
     "sequence": _sequence,
 }
 

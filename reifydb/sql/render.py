@@ -40,11 +40,20 @@ def render(table: Table, later: Collection[str] = ()) -> str:
 
 def _primitive(table: Table) -> str:
     kind = KINDS[table.word]
-    columns = ", ".join(
-        f"{quoted(column.name)} {column.sql_type}" for column in kind.declared(table)
-    )
-    words = ["create", table.word, quoted(table.name), f"({columns})" if columns else ""]
+    words = ["create", table.word, quoted(table.name), _listed(kind.declared(table), table)]
+    if kind.per is not None and (per := _listed(kind.per(table), table)):
+        words += ["per", per]
     return " ".join(word for word in (*words, kind.clauses(table)) if word)
+
+
+def _listed(columns: Sequence[Column], table: Table) -> str:
+    key = {column.name for column in table.key_columns}
+    shown = [
+        f"{quoted(column.name)} {column.sql_type}"
+        + ("" if column.nullable or column.name in key else " not null")
+        for column in columns
+    ]
+    return f"({', '.join(shown)})" if shown else ""
 
 
 def render_all(tables: Sequence[Table], views: Sequence[ParameterisedView] = ()) -> Iterator[str]:

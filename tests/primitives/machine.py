@@ -118,7 +118,7 @@ class Machine:
                     self._do(tx, self.random.choice(self.models))
                     if self.random.random() < 0.3:
                         model = self.random.choice(self.models)
-                        self._same(model, set(map(_shown, tx.scan(model.name))))
+                        self._same(model, {_shown(model, row) for row in tx.scan(model.name)})
                 if self.random.random() < 0.33:
                     raise _Undone
         except _Undone:
@@ -188,10 +188,11 @@ class Machine:
     def compare(self, *, thorough: bool) -> None:
         """Everything that can be seen is the model's."""
         for model in self.models:
-            rows = [_shown(row) for row in self.db.scan(model.name)]
+            rows = [_shown(model, row) for row in self.db.scan(model.name)]
             assert len(rows) == len(set(rows))
             self._same(model, set(rows))
-            heard = {_shown(row) for row in self._listeners[model.name].read(self.db)}
+            listener = self._listeners[model.name]
+            heard = {_shown(model, row) for row in listener.read(self.db)}
             assert heard == set(rows), f"{model.name}: the subscriber has {heard ^ set(rows)}"
             if thorough:
                 [(count,)] = self.db.query(f"select n from {model.name}_count").tuples
@@ -205,5 +206,5 @@ class Machine:
         assert rows == wanted, f"{model.name}: {rows - wanted} and not {wanted - rows}"
 
 
-def _shown(row: dict[str, Any]) -> Row:
-    return tuple(row.values())
+def _shown(model: Model, row: dict[str, Any]) -> Row:
+    return model.shown(tuple(row.values()))

@@ -51,5 +51,9 @@ class Model(ABC):
     def rows(self) -> set[Row]:
         """The rows of the relation."""
 
+    def shown(self, row: Row) -> Row:
+        """A row of the relation as `rows` has it."""
+        return row
+
     def at(self, now_us: int) -> None:  # noqa: B027 (most primitives do nothing by time)
         """Time has passed, and what was due has been done."""

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.primitives.counters import CounterModel
+from tests.primitives.limiters import LimiterModel
 from tests.primitives.machine import Machine
 from tests.primitives.model import Model
+from tests.primitives.rings import RingModel
 from tests.primitives.sequences import SequenceModel
 
 STEPS = 10_000
@@ -21,6 +23,17 @@ SUBJECTS: dict[str, Callable[[], Sequence[Model]]] = {
         CounterModel("stock", [("int", [1, -1, 2**63 - 1]), ("text", _HOSTILE)], 0, 20),
         CounterModel("visits", []),
         CounterModel("debt", [], -3, None),
+    ],
+    "rings": lambda: [
+        RingModel("trade", [("text", _HOSTILE)], 3),
+        RingModel("one", [], 5),
+        RingModel("last", [("int", [1, -1, 2**63 - 1]), ("text", _HOSTILE)], 1),
+        RingModel("long", [("int", [7])], 1000),
+    ],
+    "limiters": lambda: [
+        LimiterModel("api", [("text", _HOSTILE)], 100, 60_000_000, 20),
+        LimiterModel("one", [], 7, 3_000, 3),
+        LimiterModel("slow", [("int", [1, -1])], 1, 86_400_000_000, 1_000_000),
     ],
     "sequences": lambda: [
         SequenceModel("ticket", 1000, 1),
