@@ -20,6 +20,7 @@ create counter views (page int);
 create counter stock (item int) min 0;
 create ring trade (price decimal(18,4), qty int) per (symbol int) capacity 1000;
 create limiter api (client int) rate 1000000 per '1 second' burst 1000000;
+create histogram latency (endpoint int);
 create sequence ticket;
 """
 _CALLS: dict[str, list[tuple[object, ...]]] = {
@@ -27,6 +28,7 @@ _CALLS: dict[str, list[tuple[object, ...]]] = {
     "stock.add": [(i % 1000, 1) for i in range(20_000)],
     "trade.push": [(i % 100, Decimal("12.5"), 3) for i in range(20_000)],
     "api.take": [(i % 1000, 1) for i in range(20_000)],
+    "latency.record": [(i % 10, 1.5 + i % 997, 1) for i in range(20_000)],
     "ticket.next": [()] * 20_000,
 }
 

@@ -10,6 +10,7 @@ const table_format = @import("table.zig");
 const heap = @import("heap.zig");
 const transaction = @import("transaction.zig");
 const counters = @import("counter.zig");
+const histograms = @import("histogram.zig");
 const rings = @import("ring.zig");
 const limiters = @import("limiter.zig");
 const sequences = @import("sequence.zig");
@@ -31,6 +32,11 @@ pub const Operation = enum(u32) {
     limiter_take = 10,
     limiter_peek = 11,
     limiter_reset = 12,
+    histogram_record = 13,
+    histogram_quantile = 14,
+    histogram_summary = 15,
+    histogram_reset = 16,
+    histogram_merge = 17,
     _,
 };
 
@@ -75,6 +81,11 @@ pub const Native = struct {
             .ring_clear => rings.clear(table, &native.settings, args, at),
             .limiter_take => limiters.take(table, &native.settings, args, at),
             .limiter_peek => limiters.peek(table, &native.settings, args, at),
+            .histogram_record => histograms.record(table, &native.settings, args, at),
+            .histogram_quantile => histograms.quantile(table, &native.settings, args, at),
+            .histogram_summary => histograms.summary(table, args, at),
+            .histogram_reset => histograms.reset(table, args, at),
+            .histogram_merge => histograms.merge(table, args, at),
             .limiter_reset => limiters.reset(table, args, at),
             _ => error.NoRelation,
         };
@@ -89,7 +100,7 @@ pub const leading: [layout.columns_max]u16 = positions: {
 };
 
 /// It was declared without a key: its only row has the key that is the default of the only column of that.
-inline fn isKeyless(table: *const Table) bool {
+pub inline fn isKeyless(table: *const Table) bool {
     return table.layout.defaults.columns() > 0 and !table.layout.defaults.isNull(0);
 }
 
@@ -122,6 +133,13 @@ pub fn compose(table: *const Table, args: Row, parts: []const Part) Error!Row {
 pub fn keyRow(table: *const Table, args: Row, keys: usize, parts: []const Part) Error!Row {
     return composeOf(table, table.key_types[0 .. keys + parts.len], args, parts, &key_row);
 }
+
+/// The key of a bucket of a histogram: what the arguments begin with, and its number.
+pub fn bucketKey(table: *const Table, args: Row, bucket: i64) Error!Row {
+    return composeOf(table, table.key_types, args, &.{.{ .word = @bitCast(bucket) }}, &bucket_row);
+}
+
+var bucket_row: [layout.row_bytes_max]u8 align(16) = undefined;
 
 /// A key's values may be as long as a row; only `key_bytes_max` of them can be found.
 var key_row: [layout.row_bytes_max]u8 align(16) = undefined;

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 
 from reifydb.engine.catalog import Table
 from reifydb.errors import FormatVersionError
-from reifydb.primitives import counter, limiter, ring, sequence
+from reifydb.primitives import counter, histogram, limiter, ring, sequence
 from reifydb.primitives.kind import Kind
 from reifydb.primitives.operation import Operation
 
 KINDS: Mapping[str, Kind] = {
-    kind.word: kind for kind in (counter.KIND, limiter.KIND, ring.KIND, sequence.KIND)
+    one.KIND.word: one.KIND for one in (counter, histogram, limiter, ring, sequence)
 }
 """Every kind of primitive by the word that declares it."""
 

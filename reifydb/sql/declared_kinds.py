@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
 
 from reifydb.config import ring_capacity_max
 from reifydb.engine.catalog import Column, Table
-from reifydb.primitives import KINDS
+from reifydb.primitives import KINDS, histogram
 from reifydb.primitives.counter import VALUE, counter_table
 from reifydb.primitives.limiter import MISSING_MAX, OWN, PERIOD_US_MAX, TOKENS_MAX, limiter_table
 from reifydb.primitives.ring import SEQ, ring_table
@@ -102,8 +103,28 @@ def _tokens(reader: Declaration, what: str) -> int:
     return count
 
 
+def _histogram(reader: Declaration) -> Table:
+    name = reader.own_name()
+    key = reader.columns([column.name for column in histogram.OWN], keys=True)
+    error_ppm = histogram.ERROR_PPM_DEFAULT
+    if reader.has("error"):
+        at, token = reader.place, reader.take()
+        reader.want("%")
+        try:
+            exactly = Decimal(token.text) * 10_000
+        except InvalidOperation:
+            reader.refuse("the error is a number of percent", at, hint="error 1%")
+        low, high = histogram.ERROR_PPM_MIN, histogram.ERROR_PPM_MAX
+        if exactly != int(exactly) or not low <= exactly <= high:
+            reader.refuse("the error is 0.1% to 10%, with at most four digits behind the point", at)
+        error_ppm = int(exactly)
+    reader.end("create histogram name (key type, …) [error 1%]")
+    return histogram.histogram_table(name, key, error_ppm)
+
+
 _READERS: Mapping[str, Callable[[Declaration], Table]] = {
     "counter": _counter,
+    "histogram": _histogram,
     "limiter": _limiter,
     "ring": _ring,
     "sequence": _sequence,

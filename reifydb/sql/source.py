@@ -25,8 +25,8 @@ from reifydb.errors import SqlError
 SUPPORTED = (
     "supported are: create table [if not exists] name (column type …, primary key (…)), "
     "create [unique] index, drop index, alter table, drop table, create view, drop view, "
-    "create assertion, drop assertion, create counter, create limiter, create ring, "
-    "create sequence"
+    "create assertion, drop assertion, create counter, create histogram, create limiter, "
+    "create ring, create sequence"
 )
 
 _POSTGRES = Dialect.get_or_raise("postgres")

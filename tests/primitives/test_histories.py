@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.primitives.counters import CounterModel
+from tests.primitives.histograms import HistogramModel
 from tests.primitives.limiters import LimiterModel
 from tests.primitives.machine import Machine
 from tests.primitives.model import Model
@@ -23,6 +24,11 @@ SUBJECTS: dict[str, Callable[[], Sequence[Model]]] = {
         CounterModel("stock", [("int", [1, -1, 2**63 - 1]), ("text", _HOSTILE)], 0, 20),
         CounterModel("visits", []),
         CounterModel("debt", [], -3, None),
+    ],
+    "histograms": lambda: [
+        HistogramModel("latency", [("text", _HOSTILE)], 0.01),
+        HistogramModel("one", [], 0.001),
+        HistogramModel("coarse", [("int", [1, -1]), ("text", _HOSTILE[:2])], 0.1),
     ],
     "rings": lambda: [
         RingModel("trade", [("text", _HOSTILE)], 3),
