@@ -14,6 +14,7 @@ from reifydb.engine.catalog import (
     ForeignKey,
     Index,
     ParameterisedView,
+    Primitive,
     Table,
     Transition,
     Type,
@@ -22,6 +23,7 @@ from reifydb.engine.catalog import (
 )
 from reifydb.engine.values import kept_default
 from reifydb.errors import ReifyDBError, RequestError, UnknownNameError
+from reifydb.primitives import KINDS
 from reifydb.wire.dialects import PLAIN
 from reifydb.wire.words import plain_word
 
@@ -118,6 +120,7 @@ def table_of(described: Mapping[str, Any]) -> Table:
             )
             for key in described.get("foreign_keys", ())
         ),
+        primitive=_primitive_of(described["primitive"]) if "primitive" in described else None,
     )
 
 
@@ -130,6 +133,13 @@ def parameterised_of(described: Mapping[str, Any]) -> ParameterisedView:
         tuple(map(column_of, described["columns"])),
         tuple((table, ()) for table in described["tables"]),
     )
+
+
+def _primitive_of(described: Mapping[str, Any]) -> Primitive:
+    kind = described["kind"]
+    if kind not in KINDS:
+        raise RequestError(f"{kind!r} is no kind of primitive that this version knows")
+    return Primitive(kind, tuple(described["settings"].items()))
 
 
 def _view_of(described: Mapping[str, Any]) -> View:

@@ -158,8 +158,22 @@ def _print_table(table: Mapping[str, Any]) -> None:
         f"{table['rows']:,} rows, {taken['rows']:,} bytes;"
         f" primary key, {taken['primary_key']:,} bytes"
     )
+    if "primitive" in table:
+        _print_primitive(table)
     if "view" in table:
         _print_view(table["view"], table.get("hidden", ()), taken["beside"])
+
+
+def _print_primitive(table: Mapping[str, Any]) -> None:
+    from reifydb.cli.catalog import table_of
+    from reifydb.cli.output import print_lines
+    from reifydb.primitives import operations_of
+    from reifydb.sql import render_create_table
+
+    made = table_of(table)
+    operations = ", ".join(f"{made.name}.{one.name}" for one in operations_of(made))
+    click.echo(f"a {made.word}, written by {operations}")
+    print_lines(render_create_table(made))
 
 
 def _print_view(

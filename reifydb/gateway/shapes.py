@@ -172,6 +172,9 @@ class TableShape:
             found["checks"] = [{"name": check.name, "sql": check.sql} for check in table.checks]
         if table.foreign_keys:
             found["foreign_keys"] = [_describe_key(table, one) for one in table.foreign_keys]
+        if table.primitive is not None:
+            settings = dict(table.primitive.settings)
+            found["primitive"] = {"kind": table.primitive.kind, "settings": settings}
         shown = len(table.columns)
         hidden = [table.hidden[i - shown] for i in table.key if i >= shown]
         if hidden:

@@ -630,7 +630,7 @@ MUTATIONS = (
         "buffer",
         "if (!buffer.more) return false;\n        if (buffer.known_at != transaction.epoch)"
         " buffer.locate(table);\n        return buffer.bound",
-        "if (buffer.more or !buffer.more) return false;\n        return buffer.bound",
+        "if (table.number > 0) return false;\n        return buffer.bound",
     ),
     _kernel(
         "rows that are pushed out leave all there",
