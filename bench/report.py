@@ -255,7 +255,18 @@ def _show_views(console: Console, found: Result) -> None:
     console.print(table)
 
 
+def _show_primitives(console: Console, found: Result) -> None:
+    table = _table("\nPrimitives, µs an operation with its commit", "", "best", "median")
+    for name, row in found.items():
+        if isinstance(row, dict):
+            table.add_row(name, f"{row['us_best']:.2f}", f"{row['us_median']:.2f}")
+    console.print(table)
+    taken = found["bytes of a counter's key"]
+    console.print(f"a key of a counter takes {taken:.0f} bytes, the key itself included")
+
+
 _SHOW = {
+    "primitives": _show_primitives,
     "views": _show_views,
     "feeds": _show_feeds,
     "served": _show_served,
