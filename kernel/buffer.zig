@@ -23,6 +23,7 @@ const plans = @import("plan.zig");
 const reads = @import("reads.zig");
 const changes = @import("changes.zig");
 const evaluation = @import("evaluate.zig");
+const rebuild = @import("rebuild.zig");
 const arenas = @import("arena.zig");
 const Arena = arenas.Arena;
 const Row = row_format.Row;
@@ -172,18 +173,8 @@ pub const Buffer = struct {
 
     /// Whether what was kept are the first rows of what there is, and it says so. `made`: those, and one more if there is.
     pub fn agrees(buffer: *Buffer, kept: *trees.Tree, rows: u64, made: *Table) bool {
-        var one = trees.Iterator(false){ .path = &path };
-        var other = trees.Iterator(false).init();
-        var left = one.first(kept);
-        var right = other.first(&made.tree);
-        while (left) |x| : ({
-            left = one.next();
-            right = other.next();
-        }) {
-            const y = right orelse return false;
-            if (!std.mem.eql(u8, x.bytes(), y.bytes())) return false;
-        }
-        const behind = right orelse return true;
+        const found = rebuild.rowBehind(kept, &made.tree) catch return false;
+        const behind = found orelse return true;
         if (!buffer.more or rows < buffer.wanted) return false;
         const len = made.tree.keyOf(behind, &own_key);
         return buffer.known_at != transaction.epoch or buffer.bound.isBefore(own_key[0..len]);

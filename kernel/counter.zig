@@ -51,7 +51,7 @@ inline fn valueOf(table: *const Table, row: Row) i64 {
 fn write(table: *Table, args: Row, found: ?natives.Found, value: i64) Error!void {
     const column = table.layout.columns - 1;
     if (found) |one| {
-        const next = try transaction.copyDerived(one[0]);
+        const next = try transaction.copyOf(one[0]);
         next.slot(column).* = @bitCast(value);
         return transaction.replaceWhole(table, one[1], next);
     }

@@ -200,7 +200,7 @@ pub fn applyInPlace(arena: *Arena, plan: *const Plan, patch: *const Patch, drive
     const new = rows[driver.input];
     const old = try plans.widened(arena, plan.inputs[driver.input], .{ .at = change.old });
     if (!transaction.hasRoom()) return error.LimitReached;
-    const row = try transaction.copyDerived(rowAt(slot));
+    const row = try transaction.copyOf(rowAt(slot));
     var is_other = false;
     for (stay.sources, patch.places, plan.aggregates) |*source, *place, *one| {
         if (different & source.reads == 0) continue;
@@ -247,7 +247,7 @@ const Which = struct { minus: bool = false, plus: bool = false };
 /// A new version of a group's row.
 fn write(plan: *const Plan, patch: *const Patch, table: *Table, slot: *u64, which: Which) Error!void {
     const old = rowAt(slot);
-    const row = try transaction.copyDerived(old);
+    const row = try transaction.copyOf(old);
     alter(plan, patch, row, which) catch |err| {
         heap.free(row.at, row.length());
         return err;

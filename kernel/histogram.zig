@@ -85,11 +85,12 @@ pub fn quantile(table: *Table, settings: []const i64, args: Row, at: u64) Error!
         return error.InvalidNumber;
     }
     const keys = keysOf(table);
-    const all = try total(table, args);
-    if (all.count == 0) return natives.nothing(at);
-    const rank: i64 = @intFromFloat(@floor(q * @as(f64, @floatFromInt(all.count - 1))));
+    const count = try countOf(table, args);
+    if (count == 0) return natives.nothing(at);
+    // As a float, a count may be larger than it is.
+    const rank = @min(count - 1, @as(i128, @intFromFloat(@floor(q * @as(f64, @floatFromInt(count - 1))))));
     var walk = try Walk.begin(table, args);
-    var before: i64 = 0;
+    var before: i128 = 0;
     while (walk.next()) |row| {
         const numbers = Numbers.of(row, keys);
         before += numbers.count;
@@ -97,7 +98,7 @@ pub fn quantile(table: *Table, settings: []const i64, args: Row, at: u64) Error!
         const bucket: i64 = @bitCast(row.slot(keys + bucket_column).*);
         return float(at, std.math.clamp(middleOf(bucket, settings[0]), numbers.min, numbers.max));
     }
-    unreachable; // the counts are those of `total`
+    unreachable; // the counts are those of `countOf`
 }
 
 /// Key: how many values, their sum, the least and the greatest; null for those when there is none.
@@ -109,20 +110,18 @@ pub fn summary(table: *Table, args: Row, at: u64) Error!usize {
     return length;
 }
 
-/// Key: how many values it had.
+/// Key: how many values it had, as far as 64 bits can say.
 pub fn reset(table: *Table, args: Row, at: u64) Error!usize {
-    const all = try total(table, args);
+    const count = try countOf(table, args);
     var walk = try Walk.begin(table, args);
     while (walk.next()) |row| try transaction.remove(table, row); // a tombstone: the tree stays as it is
-    return natives.int(at, all.count);
+    return natives.int(at, @intCast(@min(count, std.math.maxInt(i64))));
 }
 
 /// Key, then another key: what that has is added to the first: how many values it has now.
 pub fn merge(table: *Table, args: Row, at: u64) Error!usize {
     const keys = keysOf(table);
-    var parts: [layout.columns_max]natives.Part = undefined;
-    for (parts[0..keys], keys..) |*part, argument| part.* = .{ .argument = @intCast(argument) };
-    const other = try natives.keyRow(table, args, 0, parts[0..keys]);
+    const other = try natives.keyAmong(table, args, keys, keys);
     var walk = try Walk.begin(table, other);
     while (walk.next()) |row| {
         const numbers = Numbers.of(row, keys);
@@ -137,8 +136,9 @@ fn keysOf(table: *const Table) usize {
     return table.key_types.len - 1;
 }
 
+/// Where an operation's arguments are that stand behind the key, to which the bucket does not belong.
 fn argumentsBehind(table: *const Table) usize {
-    return natives.argumentsBehindKey(table) -| @intFromBool(natives.argumentsBehindKey(table) > 0);
+    return if (natives.isKeyless(table)) 0 else keysOf(table);
 }
 
 fn logOfGamma(millionths: i64) f64 {
@@ -164,7 +164,7 @@ fn middleOf(bucket: i64, millionths: i64) f64 {
 /// Adds to a bucket: how many values it has now.
 fn put(table: *Table, args: Row, bucket: i64, more: Numbers) Error!i64 {
     const keys = keysOf(table);
-    const asked = try natives.bucketKey(table, args, bucket);
+    const asked = try natives.numberedKey(table, args, bucket);
     const slot = try transaction.findBy(table, asked, natives.leading[0..table.key_types.len]);
     var numbers: Numbers = if (table_format.live(slot)) |row| Numbers.of(row, keys) else .{};
     numbers.add(more) catch {
@@ -173,7 +173,7 @@ fn put(table: *Table, args: Row, bucket: i64, more: Numbers) Error!i64 {
     };
     const words = numbers.words();
     if (table_format.live(slot)) |row| {
-        const next = try transaction.copyDerived(row);
+        const next = try transaction.copyOf(row);
         for (words, keys + count_column..) |word, column| next.slot(column).* = word;
         try transaction.replaceWhole(table, slot.?, next);
         return numbers.count;
@@ -183,6 +183,13 @@ fn put(table: *Table, args: Row, bucket: i64, more: Numbers) Error!i64 {
     for (words, parts[count_column..]) |word, *part| part.* = .{ .word = word };
     try transaction.insertWhole(table, try natives.compose(table, args, &parts));
     return numbers.count;
+}
+
+fn countOf(table: *Table, args: Row) Error!i128 {
+    var count: i128 = 0;
+    var walk = try Walk.begin(table, args);
+    while (walk.next()) |row| count += Numbers.of(row, keysOf(table)).count;
+    return count;
 }
 
 fn total(table: *Table, args: Row) Error!Numbers {

@@ -96,7 +96,7 @@ fn write(table: *Table, args: Row, found: ?natives.Found, bucket: Bucket) Error!
         .{ .word = @bitCast(@as(i64, @intCast(bucket.missing))) },
     };
     const one = found orelse return transaction.insertWhole(table, try natives.compose(table, args, &parts));
-    const row = try transaction.copyDerived(one[0]);
+    const row = try transaction.copyOf(one[0]);
     for (parts, table.key_types.len..) |part, column| row.slot(column).* = part.word;
     return transaction.replaceWhole(table, one[1], row);
 }

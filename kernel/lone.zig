@@ -225,7 +225,7 @@ pub fn applyInPlace(arena: *Arena, plan: *const Plan, driver: *const Driver, way
     const slot = try ownPlace(table, columns, new) orelse return true;
     const old: Row = table_format.live(slot) orelse return true;
     if (!transaction.hasRoom()) return error.LimitReached;
-    const row = try transaction.copyDerived(old);
+    const row = try transaction.copyOf(old);
     var is_other = false;
     for (columns, 0..) |*column, i| {
         if (column.reads & different == 0) continue;

@@ -129,22 +129,24 @@ pub fn compose(table: *const Table, args: Row, parts: []const Part) Error!Row {
     return composeOf(table, table.layout.types, args, parts, null);
 }
 
-/// The key of such a row, to look for it: good until the next one.
-pub fn keyRow(table: *const Table, args: Row, keys: usize, parts: []const Part) Error!Row {
-    return composeOf(table, table.key_types[0 .. keys + parts.len], args, parts, &key_row);
+/// The key of a row whose last part is a number: what the arguments begin with, and that. Good until the next one.
+pub fn numberedKey(table: *const Table, args: Row, number: i64) Error!Row {
+    return composeOf(table, table.key_types, args, &.{.{ .word = @bitCast(number) }}, &numbered_key);
 }
 
-/// The key of a bucket of a histogram: what the arguments begin with, and its number.
-pub fn bucketKey(table: *const Table, args: Row, bucket: i64) Error!Row {
-    return composeOf(table, table.key_types, args, &.{.{ .word = @bitCast(bucket) }}, &bucket_row);
+/// The first part of a key that stands among the arguments, from one on. Good until the next one.
+pub fn keyAmong(table: *const Table, args: Row, from: usize, count: usize) Error!Row {
+    var parts: [layout.columns_max]Part = undefined;
+    for (parts[0..count], from..) |*part, argument| part.* = .{ .argument = @intCast(argument) };
+    return composeOf(table, table.key_types[0..count], args, parts[0..count], &key_among);
 }
 
-var bucket_row: [layout.row_bytes_max]u8 align(16) = undefined;
+/// Room for any key that can be found: its columns, and no more text than `key_bytes_max`.
+const KeyRow = [row_format.padded(row_format.fixedBytes(layout.columns_max) + layout.key_bytes_max)]u8;
+var numbered_key: KeyRow align(16) = undefined;
+var key_among: KeyRow align(16) = undefined;
 
-/// A key's values may be as long as a row; only `key_bytes_max` of them can be found.
-var key_row: [layout.row_bytes_max]u8 align(16) = undefined;
-
-fn composeOf(table: *const Table, types: []const row_format.Type, args: Row, parts: []const Part, place: ?*align(16) [layout.row_bytes_max]u8) Error!Row {
+fn composeOf(table: *const Table, types: []const row_format.Type, args: Row, parts: []const Part, place: ?*align(16) KeyRow) Error!Row {
     const keys = types.len - parts.len;
     const source = if (isKeyless(table)) table.layout.defaults else args;
     var size = row_format.Size.of(types.len);
@@ -156,6 +158,10 @@ fn composeOf(table: *const Table, types: []const row_format.Type, args: Row, par
         if (row_format.isVariable(kind) and !from.isNull(column)) size.add(kind, from.tail(column).len);
     }
     const length = try size.end();
+    if (place) |bytes| if (length > bytes.len) {
+        layout.fault(table.number, table.key_positions[0], 0);
+        return error.KeyTooLong;
+    };
     const at = if (place) |bytes| @intFromPtr(bytes) else try heap.allocate(length);
     var writer = row_format.Writer.begin(at, types.len, length);
     for (types, 0..) |kind, i| {

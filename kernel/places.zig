@@ -93,7 +93,7 @@ pub const Places = struct {
 
     /// A copy of a row with its place in it.
     fn placed(places: *const Places, row: Row, place: u64) Error!Row {
-        const made = try transaction.copyDerived(row);
+        const made = try transaction.copyOf(row);
         made.slot(places.column).* = place;
         return made;
     }

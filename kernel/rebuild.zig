@@ -45,18 +45,23 @@ pub fn putBack(table: *Table, kept: Kept) bool {
 
 /// Whether two trees have the same rows, to the last byte.
 fn sameRows(a: *trees.Tree, b: *trees.Tree) bool {
+    return (rowBehind(a, b) catch return false) == null;
+}
+
+/// The first row of a tree behind those of another one, with which it begins, to the last byte.
+pub fn rowBehind(beginning: *trees.Tree, all: *trees.Tree) error{Differs}!?Row {
     var one = trees.Iterator(false){ .path = &path };
     var other = trees.Iterator(false).init();
-    var left = one.first(a);
-    var right = other.first(b);
+    var left = one.first(beginning);
+    var right = other.first(all);
     while (left) |x| : ({
         left = one.next();
         right = other.next();
     }) {
-        const y = right orelse return false;
-        if (!std.mem.eql(u8, x.bytes(), y.bytes())) return false;
+        const y = right orelse return error.Differs;
+        if (!std.mem.eql(u8, x.bytes(), y.bytes())) return error.Differs;
     }
-    return right == null;
+    return right;
 }
 
 /// Gives a table the rows of a tree that are other ones than its own. O(rows of both).
@@ -82,7 +87,7 @@ pub fn replaceRows(arena: *Arena, table: *Table, wanted: *trees.Tree) Error!void
         if (order != .lt) new = new_rows.next();
     }
     for (gone.items) |row| try transaction.removeDerived(table, row);
-    for (come.items) |row| try transaction.putDerived(table, try transaction.copyDerived(row));
+    for (come.items) |row| try transaction.putDerived(table, try transaction.copyOf(row));
 }
 
 fn orderOf(table: *Table, a: Row, b: Row) std.math.Order {

@@ -64,9 +64,7 @@ fn last(table: *Table, args: Row) Error!?Row {
 
 /// Takes a row away that is there.
 fn removeAt(table: *Table, args: Row, number: i64) Error!void {
-    const parts = table.key_types.len - 1;
-    var word: [1]natives.Part = .{.{ .word = @bitCast(number) }};
-    const asked = try natives.keyRow(table, args, parts, &word);
+    const asked = try natives.numberedKey(table, args, number);
     const slot = try transaction.findBy(table, asked, natives.leading[0..table.key_types.len]);
     try transaction.remove(table, table_format.live(slot) orelse return error.NotFound);
 }

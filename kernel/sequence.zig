@@ -23,7 +23,7 @@ pub fn next(table: *Table, settings: []const i64, at: u64) Error!usize {
         layout.fault(table.number, value_column, 0);
         return error.Exhausted;
     };
-    const row = try transaction.copyDerived(found[0]);
+    const row = try transaction.copyOf(found[0]);
     row.slot(value_column).* = @bitCast(value);
     try transaction.replaceWhole(table, found[1], row);
     return natives.int(at, value);

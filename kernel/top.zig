@@ -50,7 +50,7 @@ pub const Top = struct {
 
     /// Fills an empty table.
     pub fn fill(top: *Top, arena: *Arena, from: *Table, to: *Table) Error!void {
-        for (try top.firstRows(arena, from)) |row| try transaction.loadDerived(to, try transaction.copyDerived(row));
+        for (try top.firstRows(arena, from)) |row| try transaction.loadDerived(to, try transaction.copyOf(row));
     }
 
     /// Brings a table up to date with what changed in the one that it is made of.
@@ -72,7 +72,7 @@ pub const Top = struct {
             if (found.new) try gone.add(arena, row);
         }
         for (gone.items) |row| try transaction.removeDerived(to, row);
-        for (wanted) |row| try transaction.putDerived(to, try transaction.copyDerived(row));
+        for (wanted) |row| try transaction.putDerived(to, try transaction.copyOf(row));
     }
 
     /// The rows that are to be shown.

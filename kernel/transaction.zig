@@ -558,7 +558,7 @@ pub inline fn swapDerived(table: *Table, old: Row, row: Row, slot: *u64) void {
 }
 
 /// A copy of a row, to become its next version.
-pub inline fn copyDerived(old: Row) Error!Row {
+pub inline fn copyOf(old: Row) Error!Row {
     @setRuntimeSafety(false); // hot, and wrong in no way that a check would find
     const words = old.words();
     const at = try heap.allocate(8 * words.len);

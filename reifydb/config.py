@@ -54,6 +54,11 @@ transitions_max = 16_384
 bindings_max = 16_384
 operations_max = 16_384
 ring_capacity_max = 1_000_000
+limiter_tokens_max = 1_000_000_000
+limiter_period_us_max = 366 * 86_400 * 1_000_000
+limiter_missing_max = 1 << 62
+histogram_error_ppm_min = 1000
+histogram_error_ppm_max = 100_000
 """Relations bound by all installed modules together."""
 
 program_instructions_max = 65_535

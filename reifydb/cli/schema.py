@@ -167,12 +167,13 @@ def _print_table(table: Mapping[str, Any]) -> None:
 def _print_primitive(table: Mapping[str, Any]) -> None:
     from reifydb.cli.catalog import table_of
     from reifydb.cli.output import print_lines
+    from reifydb.engine.catalog import with_article
     from reifydb.primitives import operations_of
     from reifydb.sql import render_create_table
 
     made = table_of(table)
     operations = ", ".join(f"{made.name}.{one.name}" for one in operations_of(made))
-    click.echo(f"a {made.word}, written by {operations}")
+    click.echo(f"{with_article(made.word)}, written by {operations}")
     print_lines(render_create_table(made))
 
 

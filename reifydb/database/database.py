@@ -23,8 +23,7 @@ from reifydb.database.feed import EXPECTED, Feed
 from reifydb.database.followed import Selects
 from reifydb.database.lifetime import open_databases
 from reifydb.database.modules import Module
-from reifydb.database.objects import Counter, Limiter, Ring
-from reifydb.database.objects import Sequence as SequenceHandle
+from reifydb.database.objects import Primitives
 from reifydb.database.outcomes import Outcomes
 from reifydb.database.packed import check_packed
 from reifydb.database.packed_calls import run_packed
@@ -93,7 +92,7 @@ now_ns = time.time_ns
 """The default clock."""
 
 
-class Database:
+class Database(Primitives):
     """An open database. Made by `reifydb.open`; safe from several threads; close it.
 
     Attributes:
@@ -260,37 +259,8 @@ class Database:
         self._feed.hand_over()
         self._subscriptions.take()
 
-    def counter(self, name: str) -> Counter:
-        """A counter as an object: `counter("page_views").add("home")`.
-
-        Raises:
-            UnknownNameError, RequestError: There is none of this name.
-        """
-        return Counter(self, self._state.catalog.get(name).table)
-
-    def ring(self, name: str) -> Ring:
-        """A ring as an object.
-
-        Raises:
-            UnknownNameError, RequestError: There is none of this name.
-        """
-        return Ring(self, self._state.catalog.get(name).table)
-
-    def limiter(self, name: str) -> Limiter:
-        """A limiter as an object.
-
-        Raises:
-            UnknownNameError, RequestError: There is none of this name.
-        """
-        return Limiter(self, self._state.catalog.get(name).table)
-
-    def sequence(self, name: str) -> SequenceHandle:
-        """A sequence as an object.
-
-        Raises:
-            UnknownNameError, RequestError: There is none of this name.
-        """
-        return SequenceHandle(self, self._state.catalog.get(name).table)
+    def _table(self, name: str) -> Table:
+        return self._state.catalog.get(name).table
 
     def call_many(self, transition: str, calls: Sequence[Sequence[object]], /) -> Outcomes:
         """Runs a transition once for each tuple of arguments: a transaction each, one crossing.

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from reifydb.engine.catalog import Table, with_article
 from reifydb.errors import RequestError
-
-if TYPE_CHECKING:
-    from reifydb.database.database import Database
-    from reifydb.database.transaction import Transaction
-    from reifydb.engine.catalog import Table
 
 
 class Counter:
@@ -19,8 +16,8 @@ class Counter:
     Each method takes the values of the key first, as many as the counter was declared with.
     """
 
-    def __init__(self, at: Database | Transaction, table: Table) -> None:
-        self._at, self.name = at, _is_a("counter", table)
+    def __init__(self, at: Primitives, table: Table) -> None:
+        self._at, self.name = at, table.name
         self._keys = 0 if table.columns[0].default is not None else len(table.key)
 
     def add(self, *key_and_amount: object) -> int:
@@ -61,8 +58,8 @@ class Counter:
 class Sequence:
     """A sequence of a database, or of a transaction."""
 
-    def __init__(self, at: Database | Transaction, table: Table) -> None:
-        self._at, self.name = at, _is_a("sequence", table)
+    def __init__(self, at: Primitives, table: Table) -> None:
+        self._at, self.name = at, table.name
 
     def next(self) -> int:
         """The next value; it is given out again when this transaction is undone.
@@ -90,8 +87,8 @@ class Ring:
     Each method takes the values of the part first, as many as the ring has columns behind `per`.
     """
 
-    def __init__(self, at: Database | Transaction, table: Table) -> None:
-        self._at, self.name = at, _is_a("ring", table)
+    def __init__(self, at: Primitives, table: Table) -> None:
+        self._at, self.name = at, table.name
         self._parts = len(table.key) - 1
 
     def push(self, *part_and_values: object, **named: object) -> int:
@@ -158,8 +155,8 @@ class Limiter:
     Each method takes the values of the key first, as many as the limiter was declared with.
     """
 
-    def __init__(self, at: Database | Transaction, table: Table) -> None:
-        self._at, self.name = at, _is_a("limiter", table)
+    def __init__(self, at: Primitives, table: Table) -> None:
+        self._at, self.name = at, table.name
         self._keys = 0 if table.columns[0].default is not None else len(table.key)
 
     def take(self, *key_and_count: object) -> Taken:
@@ -185,8 +182,54 @@ class Limiter:
         return f"<reifydb.Limiter {self.name!r}>"
 
 
-def _is_a(word: str, table: Table) -> str:
-    if table.word != word:
-        article = "an" if table.word[0] in "aeiou" else "a"
-        raise RequestError(f"{table.name} is {article} {table.word}, not a {word}")
-    return table.name
+class Primitives(ABC):
+    """What has primitives: a database, or a transaction of it."""
+
+    @abstractmethod
+    def _table(self, name: str) -> Table:
+        """The table of this name, or what else has it."""
+
+    @abstractmethod
+    def call(self, transition: str, /, *args: object, **named: object) -> object:
+        """Runs a transition."""
+
+    @abstractmethod
+    def scan(
+        self,
+        table: str,
+        *,
+        index: str | None = None,
+        lower: object = None,
+        upper: object = None,
+        lower_exclusive: bool = False,
+        upper_exclusive: bool = False,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> Iterator[dict[str, object]]:
+        """Rows of a table in the order of a key."""
+
+    def counter(self, name: str) -> Counter:
+        """A counter as an object: `counter("page_views").add("home")`.
+
+        Raises:
+            UnknownNameError, RequestError: There is none of this name.
+        """
+        return Counter(self, self._primitive("counter", name))
+
+    def ring(self, name: str) -> Ring:
+        """A ring as an object. Raises as `counter`."""
+        return Ring(self, self._primitive("ring", name))
+
+    def limiter(self, name: str) -> Limiter:
+        """A limiter as an object. Raises as `counter`."""
+        return Limiter(self, self._primitive("limiter", name))
+
+    def sequence(self, name: str) -> Sequence:
+        """A sequence as an object. Raises as `counter`."""
+        return Sequence(self, self._primitive("sequence", name))
+
+    def _primitive(self, word: str, name: str) -> Table:
+        table = self._table(name)
+        if table.word != word:
+            raise RequestError(f"{table.name} is {with_article(table.word)}, not a {word}")
+        return table

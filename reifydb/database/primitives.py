@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import partial
 
 from reifydb.config import ModuleLimits
 from reifydb.database.faults import operation_refusal
 from reifydb.database.state import State
-from reifydb.database.transition_numbers import numbers_of
 from reifydb.database.transitions import WasmTransition
 from reifydb.engine.catalog import Table
 from reifydb.engine.descriptors import transition_descriptor
@@ -16,7 +16,7 @@ from reifydb.errors import KernelError
 from reifydb.primitives import Operation, operations_of
 
 _LIMITS = ModuleLimits()
-"""What an operation may write and read: what a module's transition may, unless that says more."""
+"""What an operation may write and read: what a module's transition may that was given no limits."""
 
 
 class NativeTransition(WasmTransition):
@@ -24,6 +24,7 @@ class NativeTransition(WasmTransition):
 
     Attributes:
         table: The primitive's, as it was when this was made.
+        operation: What it is.
     """
 
     def __init__(self, operation: Operation, table: Table, number: int, state: State) -> None:
@@ -32,9 +33,10 @@ class NativeTransition(WasmTransition):
         self.table, self.operation = table, operation
 
 
-def native_transitions(state: State, table: Table) -> tuple[NativeTransition, ...]:
-    """Tells the kernel of the operations of a primitive."""
-    numbers = numbers_of(state, table.name)
+def native_transitions(
+    state: State, table: Table, numbers: Mapping[str, int]
+) -> tuple[NativeTransition, ...]:
+    """Tells the kernel of the operations of a primitive, which have these numbers."""
     made = []
     for operation in operations_of(table):
         handle = NativeTransition(operation, table, numbers[operation.name], state)

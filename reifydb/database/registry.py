@@ -26,7 +26,7 @@ from reifydb.database.primitives import NativeTransition, native_transitions
 from reifydb.database.schema import Bound
 from reifydb.database.state import Row, State
 from reifydb.database.tables import MODULES
-from reifydb.database.transition_numbers import number_transitions, numbers_of
+from reifydb.database.transition_numbers import all_numbers, number_transitions
 from reifydb.database.transitions import PythonTransition, WasmTransition
 from reifydb.engine.deadlines import Watchdog
 from reifydb.engine.executor import Executor
@@ -85,7 +85,7 @@ class Registry:
         try:
             limits = limits_from_json(str(row["limits"]))
             compiled = self.workshop.compiled(wasm, limits, name)
-            numbers = numbers_of(self.state, name)
+            numbers = all_numbers(self.state).get(name, {})
             kept = row["bindings"]
             if kept is None:  # by a version that did not keep them, nor let columns change
                 bound = resolve(compiled.manifest, self.state.catalog)
@@ -176,13 +176,13 @@ class Registry:
                     del self.transitions[handle.name], self.numbered[handle.number]
                     self.kernel.call["define_transition"](handle.number, 0)
                 del self.primitives[name]
-        for name, table in tables.items():
-            if name in self.primitives:
-                continue
+        new = {name: table for name, table in tables.items() if name not in self.primitives}
+        numbers = all_numbers(self.state) if new else {}
+        for name, table in new.items():
             if name in self.installed:
                 message = f"{table.word} {name} cannot have the name of a module"
                 raise SchemaError(message, hint="their transitions would be called alike")
-            handles = native_transitions(self.state, table)
+            handles = native_transitions(self.state, table, numbers[name])
             for handle in handles:
                 self.transitions[handle.name] = self.numbered[handle.number] = handle
             self.primitives[name] = handles

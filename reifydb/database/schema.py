@@ -16,7 +16,7 @@ from reifydb.database.state import State
 from reifydb.database.tables import TableHandle
 from reifydb.database.transition_numbers import number_transitions
 from reifydb.database.views import Views
-from reifydb.engine.catalog import Index, Table
+from reifydb.engine.catalog import Index, Table, with_article
 from reifydb.errors import LimitError, SchemaError, UnknownNameError
 from reifydb.primitives import operations_of
 from reifydb.sql.create_table import index_of
@@ -115,7 +115,8 @@ class SchemaChange:
         table = self._state.catalog.changeable(statement.table).table
         if table.word != statement.word:
             raise SchemaError(
-                f"{table.name} is {_a(table.word)}", hint=f"drop {table.word} {table.name}"
+                f"{table.name} is {with_article(table.word)}",
+                hint=f"drop {table.word} {table.name}",
             )
         users = {b.module for b in self._bound() if b.table == table.number}
         keys = foreign_keys.users_of_table(table, self._state.catalog)
@@ -161,7 +162,9 @@ class SchemaChange:
         assert view.view is not None
         word = "assertion" if view.view.assertion else "view"
         if statement.assertion != view.view.assertion:
-            raise SchemaError(f"{view.name} is {_a(word)}", hint=f"drop {word} {view.name}")
+            raise SchemaError(
+                f"{view.name} is {with_article(word)}", hint=f"drop {word} {view.name}"
+            )
         users = {b.module for b in self._bound() if b.table == view.number}
         self._refuse_used(f"{word} {view.name}", users, self._views.users(view.name))
         self._views.drop(view)
@@ -365,10 +368,6 @@ def create_table(state: State, table: Table) -> None:
     names = [operation.name for operation in operations_of(made)]
     if names:
         number_transitions(state, made.name, names)
-
-
-def _a(noun: str) -> str:
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
 def _without(table: Table, position: int) -> Table:

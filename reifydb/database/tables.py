@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 
 from reifydb.database.view_parts import as_it_was
-from reifydb.engine.catalog import Column, OpenView, ParameterisedView, Table, Type
+from reifydb.engine.catalog import Column, OpenView, ParameterisedView, Table, Type, with_article
 from reifydb.engine.keys import KeyCodec
 from reifydb.engine.rows import row_codec
 from reifydb.errors import RequestError, UnknownNameError
@@ -267,11 +267,9 @@ class Catalog:
         """
         handle = self.changeable(name)
         if handle.table.primitive is not None:
-            word = handle.table.word
             names = [operation.name for operation in operations_of(handle.table)]
-            article = "an" if word[0] in "aeiou" else "a"
             raise RequestError(
-                f"{name} is {article} {word}: its own operations write it",
+                f"{name} is {with_article(handle.table.word)}: its own operations write it",
                 hint=f"call {', '.join(f'{name}.{one}' for one in names)}",
             )
         return handle

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from reifydb.config import cursors_max
 from reifydb.database.faults import host_refusal
-from reifydb.database.objects import Counter, Limiter, Ring
-from reifydb.database.objects import Sequence as SequenceHandle
+from reifydb.database.objects import Primitives
 from reifydb.database.rows import Rows, Values
 from reifydb.database.scans import Scan, scan_request
 from reifydb.database.tables import TableHandle
@@ -34,6 +33,7 @@ from reifydb.errors import (
 
 if TYPE_CHECKING:
     from reifydb.database.database import Database
+    from reifydb.engine.catalog import Table
     from reifydb.sql.query import Query
 
 _INSERT, _UPDATE, _UPSERT = range(3)
@@ -67,7 +67,7 @@ class Hold:
         self._db._turns.leave()
 
 
-class Transaction:
+class Transaction(Primitives):
     """One open transaction; `with db.transaction() as tx`. Commits when the block ends, unless it
     has ended itself, and rolls back when the block raises. For the thread that opened it.
 
@@ -498,37 +498,8 @@ class Transaction:
         finally:
             self._db._pass_on_log_lines()
 
-    def counter(self, name: str) -> Counter:
-        """A counter as an object: `counter("page_views").add("home")`.
-
-        Raises:
-            UnknownNameError, RequestError: There is none of this name.
-        """
-        return Counter(self, self._db._state.catalog.get(name).table)
-
-    def ring(self, name: str) -> Ring:
-        """A ring as an object.
-
-        Raises:
-            UnknownNameError, RequestError: There is none of this name.
-        """
-        return Ring(self, self._db._state.catalog.get(name).table)
-
-    def limiter(self, name: str) -> Limiter:
-        """A limiter as an object.
-
-        Raises:
-            UnknownNameError, RequestError: There is none of this name.
-        """
-        return Limiter(self, self._db._state.catalog.get(name).table)
-
-    def sequence(self, name: str) -> SequenceHandle:
-        """A sequence as an object.
-
-        Raises:
-            UnknownNameError, RequestError: There is none of this name.
-        """
-        return SequenceHandle(self, self._db._state.catalog.get(name).table)
+    def _table(self, name: str) -> Table:
+        return self._db._state.catalog.get(name).table
 
     def _call_wasm(
         self, handle: WasmTransition, args: Sequence[object], named: Mapping[str, object]

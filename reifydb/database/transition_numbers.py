@@ -17,9 +17,9 @@ def number_transitions(state: State, module: str, names: Iterable[str]) -> dict[
     Raises:
         LimitError: There are no more.
     """
-    rows = state.rows_of(TRANSITIONS)
-    known = {str(row["name"]): _int(row["number"]) for row in rows if row["module"] == module}
-    following = max((_int(row["number"]) for row in rows), default=0) + 1
+    there = all_numbers(state)
+    known = there.get(module, {})
+    following = max((n for of in there.values() for n in of.values()), default=0) + 1
     numbers: dict[str, int] = {}
     for name in names:
         number = known.get(name)
@@ -38,10 +38,12 @@ def number_transitions(state: State, module: str, names: Iterable[str]) -> dict[
     return numbers
 
 
-def numbers_of(state: State, module: str) -> dict[str, int]:
-    """The numbers that the transitions of a module or a primitive have."""
-    rows = state.rows_of(TRANSITIONS)
-    return {str(row["name"]): _int(row["number"]) for row in rows if row["module"] == module}
+def all_numbers(state: State) -> dict[str, dict[str, int]]:
+    """The numbers of all transitions, by module or primitive and by name. O(all)."""
+    found: dict[str, dict[str, int]] = {}
+    for row in state.rows_of(TRANSITIONS):
+        found.setdefault(str(row["module"]), {})[str(row["name"])] = _int(row["number"])
+    return found
 
 
 def _int(value: object) -> int:

@@ -30,6 +30,11 @@ def free_name(base: str, ending: str, taken: Container[str]) -> str:
         number += 1
 
 
+def with_article(noun: str) -> str:
+    """A noun of this project with its article: `a table`, `an assertion`."""
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
 DECIMAL_CODE = 64
 """The code of a decimal's type is this and its precision."""
 

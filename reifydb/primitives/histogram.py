@@ -19,9 +19,6 @@ OWN = (
     Column("min", Type.FLOAT, nullable=False),
     Column("max", Type.FLOAT, nullable=False),
 )
-ERROR_PPM_MIN, ERROR_PPM_MAX = 1000, 100_000
-"""From 0.1 % to 10 %."""
-
 ERROR_PPM_DEFAULT = 10_000
 _RECORD, _QUANTILE, _SUMMARY, _RESET, _MERGE = range(13, 18)
 

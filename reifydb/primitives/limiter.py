@@ -19,13 +19,6 @@ OWN = (
 """Tokens that were left, when that was, and what was missing exactly: tokens times microseconds of
 the period."""
 
-TOKENS_MAX = 1_000_000_000
-"""Of a rate and of a burst."""
-
-PERIOD_US_MAX = 366 * 86_400 * 1_000_000
-MISSING_MAX = 1 << 62
-"""Of a burst times a period in microseconds."""
-
 _TAKE, _PEEK, _RESET = 10, 11, 12
 
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 
-from reifydb.config import ring_capacity_max
+from reifydb.config import (
+    histogram_error_ppm_max,
+    histogram_error_ppm_min,
+    limiter_missing_max,
+    limiter_period_us_max,
+    limiter_tokens_max,
+    ring_capacity_max,
+)
 from reifydb.engine.catalog import Column, Table
 from reifydb.primitives import KINDS, histogram
 from reifydb.primitives.counter import VALUE, counter_table
-from reifydb.primitives.limiter import MISSING_MAX, OWN, PERIOD_US_MAX, TOKENS_MAX, limiter_table
+from reifydb.primitives.limiter import OWN, limiter_table
 from reifydb.primitives.ring import SEQ, ring_table
 from reifydb.primitives.sequence import sequence_table
 from reifydb.sql.declaration import Declaration
@@ -86,11 +93,12 @@ def _limiter(reader: Declaration) -> Table:
     reader.want("per")
     at = reader.place
     period_us = reader.interval("the period")
-    if period_us > PERIOD_US_MAX:
-        reader.refuse("the period is at most 366 days", at)
+    if period_us > limiter_period_us_max:
+        reader.refuse("the period is at most 366 days (limiter_period_us_max)", at)
     burst = _tokens(reader, "burst") if reader.has("burst") else rate
-    if burst * period_us > MISSING_MAX:
-        reader.refuse("the burst times the period is too large", hint="at most 2^62 microseconds")
+    if burst * period_us > limiter_missing_max:
+        hint = "at most 2^62 microseconds (limiter_missing_max)"
+        reader.refuse("the burst times the period is too large", hint=hint)
     reader.end("create limiter name (key type, …) rate 100 per '1 minute' [burst 20]")
     return limiter_table(name, key, rate, period_us, burst)
 
@@ -98,8 +106,8 @@ def _limiter(reader: Declaration) -> Table:
 def _tokens(reader: Declaration, what: str) -> int:
     at = reader.place
     count = reader.integer(what)
-    if not 1 <= count <= TOKENS_MAX:
-        reader.refuse(f"{what} is 1 to {TOKENS_MAX:,}", at)
+    if not 1 <= count <= limiter_tokens_max:
+        reader.refuse(f"{what} is 1 to {limiter_tokens_max:,} (limiter_tokens_max)", at)
     return count
 
 
@@ -114,7 +122,7 @@ def _histogram(reader: Declaration) -> Table:
             exactly = Decimal(token.text) * 10_000
         except InvalidOperation:
             reader.refuse("the error is a number of percent", at, hint="error 1%")
-        low, high = histogram.ERROR_PPM_MIN, histogram.ERROR_PPM_MAX
+        low, high = histogram_error_ppm_min, histogram_error_ppm_max
         if exactly != int(exactly) or not low <= exactly <= high:
             reader.refuse("the error is 0.1% to 10%, with at most four digits behind the point", at)
         error_ppm = int(exactly)

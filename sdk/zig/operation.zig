@@ -4,6 +4,7 @@ const root = @import("root");
 const arena = @import("arena.zig");
 const codec = @import("codec.zig");
 const host = @import("host.zig");
+const tables = @import("table.zig");
 const manifest = @import("manifest.zig");
 const Error = host.Error;
 
@@ -25,7 +26,7 @@ pub fn Operation(comptime primitive: []const u8, comptime name: []const u8, comp
         /// Runs it inside this transaction. What it refuses is an error, and has changed nothing: `error.CheckFailed`
         /// out of bounds, `error.Exhausted` out of 64 bits.
         pub fn call(args: Args) Error!Result {
-            const bytes = try encode(args);
+            const bytes = try tables.encode(Row, args);
             const into: []align(8) u8 = if (ResultRow.is_bounded)
                 &arena.Static(ResultRow, ResultRow.bytes_max).buffer
             else
@@ -37,16 +38,6 @@ pub fn Operation(comptime primitive: []const u8, comptime name: []const u8, comp
             const One = if (result.is_row) Result else struct { value: Result };
             const row = ResultRow.decode(One, into.ptr);
             return if (result.is_row) row else row.value;
-        }
-
-        inline fn encode(args: Args) Error![]align(8) u8 {
-            const length = Row.size(args);
-            const bytes: []align(8) u8 = if (Row.is_bounded)
-                arena.Static(Row, Row.bytes_max).buffer[0..@intCast(length)]
-            else
-                try arena.outgoing(length);
-            Row.encode(args, bytes.ptr, bytes.len);
-            return bytes;
         }
 
         inline fn number() i32 {

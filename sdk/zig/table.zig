@@ -247,7 +247,7 @@ pub fn IndexedTable(comptime name: []const u8, comptime RowType: type, comptime 
 }
 
 /// A row in its static buffer, if it has no text, or else at the far end of the arena.
-inline fn encode(comptime Rows: type, value: anytype) Error![]align(8) u8 {
+pub inline fn encode(comptime Rows: type, value: anytype) Error![]align(8) u8 {
     const length = Rows.size(value);
     const bytes: []align(8) u8 = if (Rows.is_bounded)
         arena.Static(Rows, Rows.bytes_max).buffer[0..@intCast(length)]

@@ -96,3 +96,20 @@ def test_a_view_sums_up_buckets() -> None:
         db.call("h.reset", "a")
         assert db.query("select * from calls").tuples == [("b", 1, 1.0)]
         db.verify()
+
+
+def test_as_many_values_as_there_can_be() -> None:
+    with reifydb.open(":memory:") as db:
+        db.execute("create histogram h")
+        db.call("h.record", 1.0, 2**62)
+        db.call("h.record", 2.0, 2**62 - 1)
+        for q, right in ((0.0, 1.0), (0.4, 1.0), (0.6, 2.0), (1.0, 2.0)):
+            assert db.call("h.quantile", q) == pytest.approx(right, rel=0.01)
+        assert db.call("h.summary")["count"] == 2**63 - 1  # type: ignore[index]
+        db.call("h.record", 3.0, 1)
+        assert db.call("h.quantile", 1.0) == 3.0
+        with pytest.raises(reifydb.TransactionLimitError, match="64 bits"):
+            db.call("h.summary")
+        assert db.call("h.reset") == 2**63 - 1
+        assert db.call("h.quantile", 1.0) is None
+        db.verify()
